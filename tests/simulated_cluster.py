@@ -3,8 +3,7 @@
     python -m tests.simulated_cluster 3
 
 prints the address for ``supcr-bench run --executor ray:ADDRESS``. The line ``kill`` on standard
-input takes a machine away without warning, ``add`` adds one; the end of the input (Ctrl-D) takes
-the cluster away.
+input takes a machine away without warning; the end of the input (Ctrl-D) takes the cluster away.
 """
 
 import os
@@ -29,7 +28,6 @@ class SimulatedCluster:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
-        self._lost = 0
         self.address = self._said()
 
     def _said(self) -> str:
@@ -47,13 +45,6 @@ class SimulatedCluster:
     def kill_a_machine(self) -> None:
         """Take one away; when this returns, its processes are gone."""
         self._order("kill")
-        self._lost += 1
-
-    def make_whole(self) -> None:
-        """Put a new machine in the place of each that was taken away."""
-        while self._lost:
-            self._order("add")
-            self._lost -= 1
 
 
 @contextmanager
@@ -93,8 +84,6 @@ def main(machines: int) -> None:
             order = line.strip()
             if order == "kill":
                 cluster.remove_node(others.pop(), allow_graceful=False)
-            elif order == "add":
-                others.append(cluster.add_node(**node))
             sys.stdout.write(f"{order}: done\n")
             sys.stdout.flush()
     finally:

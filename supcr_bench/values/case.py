@@ -49,7 +49,7 @@ class Workload:
     def series(self) -> tuple[object, ...]:
         """The key of a series: a workload without its batch size N and its definition."""
         shared = self.workload
-        return tuple(getattr(shared, f.name) for f in fields(Workload) if f.name != "batch_size")
+        return tuple(getattr(shared, name) for name in WORKLOAD_FIELDS if name != "batch_size")
 
     def describe(self) -> str:
         shared = self.workload
@@ -64,6 +64,9 @@ class Workload:
         """Read a workload from a mapping, which may hold other keys and lack axes added later."""
         known = {**DEFAULTS_OF_ADDED, **values}
         return cls(**{f.name: known[f.name] for f in fields(cls)})
+
+
+WORKLOAD_FIELDS = tuple(f.name for f in fields(Workload))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class Case(Workload):
     @classmethod
     def of(cls, workload: Workload, pass_: Pass, definition: Definition = TORCHCELL) -> "Case":
         """The case of these; without a temperature in the workload, at the definition's."""
-        values = {f.name: getattr(workload, f.name) for f in fields(Workload)}
+        values = {name: getattr(workload, name) for name in WORKLOAD_FIELDS}
         own = workload.temperature is None
         if own:
             values["temperature"] = definition.temperature
@@ -106,7 +109,7 @@ class Case(Workload):
 
     @property
     def workload(self) -> Workload:
-        shared = {f.name: getattr(self, f.name) for f in fields(Workload)}
+        shared = {name: getattr(self, name) for name in WORKLOAD_FIELDS}
         return Workload(**shared | {"temperature": None} if self.own_temperature else shared)
 
     @property

@@ -2,16 +2,22 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from supcr_bench.commands import report_page
+from supcr_bench.commands.app import app
+from supcr_bench.workers import verification as workers
+from supcr_bench.workers.verification import WorkerVerification
 from tests.forked.start import Servers
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+WithChecks = Callable[..., Result]
 
 
 class FinishedRun(NamedTuple):
@@ -39,7 +45,7 @@ embedding_size = 8
 
 [budget]
 time_limit = "5s"
-sampling = "5ms"
+sampling = "1ms"
 memory_limit = "1GiB"
 """
 
@@ -111,6 +117,18 @@ def workplace(tmp_path: Path) -> Path:
 def cli(workplace: Path, servers: Servers) -> Cli:
     """Run ``supcr-bench`` with these arguments and wait for it."""
     return lambda *arguments: servers.run_command(arguments, workplace)
+
+
+@pytest.fixture
+def with_checks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> WithChecks:
+    """Run ``verify`` in this process, where a worker makes the checks of these names alone."""
+    monkeypatch.chdir(workplace)
+
+    def run(only: Collection[str], *arguments: str) -> Result:
+        monkeypatch.setattr(workers, "WorkerVerification", partial(WorkerVerification, only=only))
+        return CliRunner().invoke(app, ["verify", *arguments])
+
+    return run
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -168,21 +166,12 @@ def test_a_run_killed_at_any_moment_goes_on_and_measures_nothing_twice(
     arguments = ["run", "tiny.toml", "--out", "killed"]
     # Five moments: before the first result, after some, and with a half-written line left behind.
     for kill, at_least in enumerate((0, 1, 6, 7, 13)):
-        if kill == 1:  # a worker whose parent was killed ends by itself, also one started truly
-            process: Any = subprocess.Popen(
-                [sys.executable, "-m", "supcr_bench", *arguments],
-                cwd=workplace,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        else:
-            process = servers.start_command(arguments, workplace)
+        process = servers.start_command(arguments, workplace)
         wait_for_lines(workplace / "killed", at_least, process)
         children = [p.pid for p in psutil.Process(process.pid).children()]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        if process.stdout:
-            process.stdout.close()
+        process.stdout.close()
         wait_for_end(children)
         file = only_run(workplace / "killed") / "measurements.jsonl"
         if kill % 2:

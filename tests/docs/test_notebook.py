@@ -23,7 +23,7 @@ def test_every_cell_runs_and_shows_what_is_stored(
     def forked(command: str) -> "subprocess.CompletedProcess[str]":
         program, *arguments = shlex.split(command)
         assert program == "supcr-bench"
-        return servers.run_command(arguments, Path.cwd(), charts=True)
+        return servers.run_command(arguments, Path.cwd())
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TERM", "dumb")  # as a cell sets it; this restores it

@@ -44,7 +44,7 @@ def printed(workplace: Path, servers: Servers) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in sorted(wanted):
         assert line.startswith("$ supcr-bench ")
-        found[line] = servers.run_command(line.split()[2:], workplace, charts=True).stdout
+        found[line] = servers.run_command(line.split()[2:], workplace).stdout
     return found
 
 

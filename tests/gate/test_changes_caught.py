@@ -45,7 +45,7 @@ CHANGES = {
         Change("rowsort", "rowsort"),
         Change("broadcast", "broadcast"),
         Change("rowsort again", "rowsort"),
-        Change("broadcast again", "broadcast", verified=True),
+        Change("broadcast again", "broadcast"),
         Change(
             "copy kept",
             "rowsort",
@@ -64,7 +64,6 @@ CHANGES = {
             "broadcast",
             "distance.unsqueeze(1) >= distance.unsqueeze(2)",
             "distance.unsqueeze(1) <= distance.unsqueeze(2)",
-            verified=True,
         ),
         Change(
             "detached",
@@ -190,14 +189,11 @@ def test_a_loop_in_place_of_a_batched_call_is_caught_by_launches(measured: Run) 
     assert not regressions(measured, "python loop", "agreement")
 
 
-def test_a_reversed_inequality_is_caught_by_agreement_and_named(measured: Run) -> None:
+def test_a_reversed_inequality_is_caught_by_agreement(measured: Run) -> None:
     found = regressions(measured, "reversed", "agreement")
     assert len(found) == cases_of(measured, "reversed")
     for reason in reasons(found):
         assert re.search(r"became wrong: the loss .* is [\d.]+ where torchcell gives", reason)
-    (reason,) = reasons(regressions(measured, "reversed", "verification"))
-    assert reason.startswith("fails ")
-    assert "reversed inequality" in reason
 
 
 def test_a_detached_gradient_is_caught_by_agreement_in_training_and_named(
@@ -208,6 +204,7 @@ def test_a_detached_gradient_is_caught_by_agreement_in_training_and_named(
     assert {j.case.pass_ for j in found if j.case} == {"training"}
     assert all("view's gradient is " in reason for reason in reasons(found))
     (reason,) = reasons(regressions(measured, "detached", "verification"))
+    assert reason.startswith("fails ")
     assert "the denominator's gradient detached" in reason
 
 

@@ -147,12 +147,12 @@ CROSS_CHECKED = [
     *(
         (name, n, dims, pass_)
         for name in ("broadcast", "rowsort")
-        for n in (32, 64, 128)
+        for n in (32, 128)
         for dims in (1, 2)
         for pass_ in PASSES
     ),
-    *(("loopy", 32, dims, "forward") for dims in (1, 2)),
-    *(("loopy", 24, dims, "training") for dims in (1, 2)),
+    ("loopy", 32, 1, "forward"),
+    ("loopy", 24, 2, "training"),
 ]
 BELOW = {"broadcast": 0.002, "rowsort": 0.002, "loopy": 0.018}
 """How far below the allocator's figure, as a fraction: what operations allocate within."""
@@ -182,16 +182,10 @@ def test_two_counters_that_know_nothing_of_each_other_agree(
     seen, allocated = peak(call), peak_cpu_bytes(call)
     above = ABOVE_IN_TRAINING if pass_ == "training" else 0
     assert (1 - BELOW[name]) * allocated <= seen <= (1 + above) * allocated
-
-
-@pytest.mark.parametrize(("name", "n", "dims", "pass_"), CROSS_CHECKED)
-def test_it_is_above_the_allocator_by_no_more_than_its_own_watch_causes(
-    name: str, n: int, dims: int, pass_: Pass
-) -> None:
-    call = note_call(name, n, dims, pass_)
-    seen: list[int] = []
-    allocated = peak_cpu_bytes(lambda: seen.append(peak(call)))
-    assert (1 - BELOW[name]) * allocated <= seen[0] <= allocated
+    # It is above the allocator by no more than its own watch causes.
+    watched: list[int] = []
+    allocated = peak_cpu_bytes(lambda: watched.append(peak(call)))
+    assert (1 - BELOW[name]) * allocated <= watched[0] <= allocated
 
 
 def test_the_watch_costs_rowsort_a_sum_of_gradients_in_training() -> None:

@@ -151,13 +151,14 @@ def beats(run: Run, one: Result, other: Result) -> bool:
     )
     if noise is not None and noise > 1:
         return False
-    bounds = bounds_of(ratios.tolist())
+    bounds = bounds_of(tuple(ratios.tolist()))
     if bounds is None:
         return bool(ratios.min() > math.log(2))
     return bool(bounds[0] > 0 and math.expm1(np.median(ratios)) > (noise or 0.0))
 
 
-def bounds_of(ratios: Sequence[float]) -> tuple[float, float] | None:
+@cache
+def bounds_of(ratios: tuple[float, ...]) -> tuple[float, float] | None:
     """The 95 % interval of their median, of fewer samples where these come in runs."""
     middle, n = float(np.median(ratios)), len(ratios)
     sides = np.array([ratio > middle for ratio in ratios if ratio != middle])
@@ -167,11 +168,16 @@ def bounds_of(ratios: Sequence[float]) -> tuple[float, float] | None:
     if steps >= 7 and (changes - expected) / deviation < -1.645:
         correlation = 1 - 2 * changes / steps
         count = math.floor(n * (1 - correlation) / (1 + correlation) + 1e-9)
-    rank = int(binom.ppf(0.025, count, 0.5)) if count else 0
+    rank = lower_rank(count) if count else 0
     if rank < 1:
         return None
     ordered, rank = sorted(ratios), rank * n // count
     return ordered[rank - 1], ordered[-rank]
+
+
+@cache
+def lower_rank(count: int) -> int:
+    return int(binom.ppf(0.025, count, 0.5))
 
 
 def noise_of(results: Iterable[Result]) -> float | None:
@@ -180,17 +186,27 @@ def noise_of(results: Iterable[Result]) -> float | None:
     for r in results:
         if not r.aa_samples_s or not r.time_samples_s:
             continue
-        pairs = zip(r.aa_samples_s, r.time_samples_s, strict=True)
-        ratios = [math.log(a / b) for a, b in pairs]
-        middle = float(np.median(ratios))
-        deviations.append(math.expm1(abs(middle)))
-        if bounds := bounds_of(ratios):
-            low, high = bounds
-            widths.append(math.expm1(max(high - middle, middle - low)))
+        deviation, width = deviation_of(r.aa_samples_s, r.time_samples_s)
+        deviations.append(deviation)
+        if width is not None:
+            widths.append(width)
     if not deviations:
         return None
     within = sorted(deviations)[math.ceil(0.95 * len(deviations)) - 1]
     return max(within, float(np.median(widths)) if widths else 0.0)
+
+
+@cache
+def deviation_of(
+    again: tuple[float, ...], samples: tuple[float, ...]
+) -> tuple[float, float | None]:
+    """The share that identical code differs by, and half the interval of that."""
+    ratios = tuple(math.log(a / b) for a, b in zip(again, samples, strict=True))
+    middle = float(np.median(ratios))
+    deviation, bounds = math.expm1(abs(middle)), bounds_of(ratios)
+    if bounds is None:
+        return deviation, None
+    return deviation, math.expm1(max(bounds[1] - middle, middle - bounds[0]))
 
 
 def use(
@@ -546,7 +562,7 @@ def may_be_noise(run: Run, *, name: str, other: str, times: float, question: Que
     """Whether nothing tells more: they share no rounds at the place, or too few."""
     met = both(run, question, name, other)
     apart = len(met) < 2 or met[0].session != met[1].session
-    return apart or bounds_of(log_ratios(*met)) is None
+    return apart or bounds_of(tuple(log_ratios(*met))) is None
 
 
 def ties(
@@ -561,7 +577,7 @@ def ties(
     question: Question,
 ) -> bool:
     logs = log_ratios(*both(run, question, name, other))
-    bounds = bounds_of(logs) or (math.nan, math.nan)
+    bounds = bounds_of(tuple(logs)) or (math.nan, math.nan)
     return (
         len(logs) == samples
         and all(math.isclose(math.exp(b), end) for b, end in zip(bounds, (low, high), strict=True))
