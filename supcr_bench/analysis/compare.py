@@ -182,7 +182,7 @@ def session_bound(shifts: Sequence[float], implementations: int) -> float:
 def _bounds(samples: Sequence[float]) -> tuple[float, float]:
     """The interval of the median; for too few samples, the smallest and the largest."""
     ordered = sorted(samples)
-    rank = interval_rank(len(ordered), EACH_MEDIAN) or 1
+    rank = interval_rank(len(ordered), (1 - EACH_MEDIAN) / 2) or 1
     return ordered[rank - 1], ordered[-rank]
 
 

@@ -9,12 +9,15 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result
 
 CONFIDENCE = 0.95
+TAIL = (1 - CONFIDENCE) / 2
+"""Probability that the median lies beyond one end of its interval."""
 ONE_SIDED = 1.645
 """Quantile of the normal distribution that 95 % lie below."""
 FEWEST_STEPS = 7
@@ -57,19 +60,20 @@ class Interval:
         return Interval(math.exp(self.estimate), low, high, self.samples)
 
 
-def interval_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
-    """The largest r for which [x_(r), x_(n+1-r)] covers the median with that confidence.
+@cache
+def interval_rank(n: int, alpha: float = TAIL) -> int:
+    """The largest r for which x_(r) and x_(n+1-r) each fail to bound the median with this alpha.
 
-    The number of samples below the median is binomial(n, 1/2) whatever the distribution, so the
-    interval fails with probability 2 P(B <= r - 1) (David and Nagaraja, "Order Statistics",
-    section 7.1). It is ``None`` where even the range of all samples covers the median less often.
+    The number of samples below the median is binomial(n, 1/2) whatever the distribution, so each
+    fails with probability P(B <= r - 1) (David and Nagaraja, "Order Statistics", section 7.1). It
+    is 0 where even the extremes of all samples fail more often.
     """
-    rank, below = None, 0.0
-    for r in range(1, n // 2 + 1):
-        below += math.comb(n, r - 1) / 2**n
-        if 2 * below > 1 - confidence:
+    rank, below = 0, 0.0
+    while rank < n:
+        below += math.comb(n, rank) / 2**n
+        if below > alpha:
             break
-        rank = r
+        rank += 1
     return rank
 
 
@@ -89,10 +93,13 @@ def samples_that_count(samples: Sequence[float], middle: float) -> int:
     return int(len(samples) * changes / (steps - changes))  # rho = 1 - 2 changes / steps
 
 
-def median_interval(samples: Sequence[float], *, independent: bool = False) -> Interval:
-    """The median and its distribution-free 95 % interval, which takes at least six samples.
+def median_interval(
+    samples: Sequence[float], alpha: float = TAIL, *, independent: bool = False
+) -> Interval:
+    """The median and its distribution-free interval; one of 95 % takes at least six samples.
 
-    Unless they are ``independent``, the samples are in order of time, and may come in runs.
+    Each end fails with probability ``alpha``. Unless they are ``independent``, the samples are in
+    order of time, and may come in runs.
     """
     if not samples:
         raise ValueError("the median of no samples")
@@ -100,7 +107,7 @@ def median_interval(samples: Sequence[float], *, independent: bool = False) -> I
     middle = median(ordered)
     count = n if independent else samples_that_count(samples, middle)
     low = high = None
-    if rank := interval_rank(count):
+    if rank := interval_rank(count, alpha):
         rank = rank * n // count
         low, high = ordered[rank - 1], ordered[n - rank]
     return Interval(middle, low, high, n)

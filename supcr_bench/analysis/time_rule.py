@@ -28,12 +28,13 @@ union bound in place of the joint distribution, for which the looks would have t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import partial
 from statistics import median
 
 import numpy as np
+from scipy.special import betaincinv
 
-from supcr_bench.analysis.statistics import Interval
+from supcr_bench.analysis.statistics import Interval, interval_rank, median_interval
 from supcr_bench.values.gate import GateVerdict
 from supcr_bench.values.units import format_share
 
@@ -53,30 +54,8 @@ FOUND = 0.95
 """The share of simulated runs in which the slowdown is found that could have been detected."""
 
 
-@cache
-def _bound_rank(n: int, alpha: float) -> int:
-    """The largest k with P(fewer than k of n values lie below their median) <= alpha."""
-    rank, below = 0, 0.0
-    while rank < n:
-        below += math.comb(n, rank) / 2**n
-        if below > alpha:
-            break
-        rank += 1
-    return rank
-
-
-def centre_interval(values: Sequence[float], alpha: float) -> Interval:
-    """The median, with bounds that each fail with probability alpha, for any distribution."""
-    if not values:
-        raise ValueError("the centre of no values")
-    ordered = sorted(values)
-    rank = _bound_rank(len(ordered), alpha)
-    return Interval(
-        estimate=median(ordered),
-        low=ordered[rank - 1] if rank else None,
-        high=ordered[-rank] if rank else None,
-        samples=len(ordered),
-    )
+centre_interval = partial(median_interval, independent=True)
+"""The median of values, with bounds that each fail with a probability alpha."""
 
 
 def spent_at(look: int, alpha: float) -> float:
@@ -103,15 +82,9 @@ class Mode:
 
     def largest_mean(self) -> float:
         """How far these processes can move the mean, by the upper bound of their share."""
-        n, low, high = self.of, self.processes / self.of, 1.0
-        while high - low > 1e-3:  # Clopper and Pearson's upper bound of their share
-            share = (low + high) / 2
-            fewer = sum(
-                math.comb(n, k) * share**k * (1 - share) ** (n - k)
-                for k in range(self.processes + 1)
-            )
-            low, high = (share, high) if fewer > 1 - MODE_CONFIDENCE else (low, share)
-        return high * self.apart
+        # Clopper and Pearson's bound.
+        share = betaincinv(self.processes + 1, self.of - self.processes, MODE_CONFIDENCE)
+        return float(share) * self.apart
 
     def describe(self, word: str) -> str:
         share = format_share(abs(math.expm1(self.apart if word == "slower" else -self.apart)))
@@ -279,7 +252,7 @@ class TimeRule:
         of the same code changes nothing.
         """
         n, alpha = len(again), spent_at(look, self.error / self.cells / RATIOS)
-        rank = _bound_rank(n, alpha)
+        rank = interval_rank(n, alpha)
         if not rank or n < self.first_look:
             return None
         rng = np.random.default_rng(0)

@@ -6,8 +6,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.analysis.time_rule import (
-    _bound_rank,
     centre_interval,
     first_look,
     next_look,
@@ -24,7 +24,7 @@ VALUES = st.lists(
 @pytest.mark.parametrize("n", [3, 8, 15, 40])
 @pytest.mark.parametrize("alpha", [0.2, 0.05, 0.005])
 def test_a_bound_fails_as_often_as_the_binomial_distribution_says(n, alpha):
-    rank, below = _bound_rank(n, alpha), scipy.stats.binom(n, 0.5)
+    rank, below = interval_rank(n, alpha), scipy.stats.binom(n, 0.5)
     assert below.cdf(rank - 1) <= alpha < below.cdf(rank)
 
 
@@ -58,7 +58,7 @@ def test_the_interval_leaves_zero_out_where_the_exact_sign_test_rejects_it(value
 def test_too_few_values_have_no_bound():
     assert centre_interval([0.1] * 4, 0.05).low is None
     assert centre_interval([0.1] * 5, 0.05).low == 0.1
-    with pytest.raises(ValueError, match="no values"):
+    with pytest.raises(ValueError, match="no samples"):
         centre_interval([], 0.05)
 
 

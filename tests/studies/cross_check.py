@@ -127,8 +127,8 @@ def test_one_block(round_: int, timed: Timed, tool: str, request: pytest.Fixture
 def interval(values: list[float], confidence: float = 0.95) -> tuple[float, float, float]:
     """Median, and order statistics that cover it."""
     ordered = sorted(values)
-    rank = interval_rank(len(ordered), confidence)
-    assert rank is not None, "too few rounds for that confidence"
+    rank = interval_rank(len(ordered), (1 - confidence) / 2)
+    assert rank, "too few rounds for that confidence"
     return median(ordered), ordered[rank - 1], ordered[-rank]
 
 

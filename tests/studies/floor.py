@@ -130,7 +130,7 @@ def lines_of(size: Size) -> Iterator[str]:
     times = times_of(size)
     for name, own in times.items():
         yield f"{size} {name:<10} {format_duration_s(median(own))}"
-    rank = interval_rank(size.rounds, 0.95)
+    rank = interval_rank(size.rounds)
     for other in size.beside:
         for name in (*WEIGHED, *(n for n in (LEAST,) if other == FLOOR)):
             ratios = sorted(a / b for a, b in zip(times[other], times[name], strict=True))
