@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch, WeightKind, make_batch, make_problem
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.calls import loss_of
 from supcr_bench.values.case import Workload
 
 Wanted = tuple[Workload, WeightKind]
@@ -44,3 +46,9 @@ def make_leaves(workload: Workload) -> Batch:
 
 def clear_gradients(batch: Batch) -> None:
     batch.first.grad = batch.second.grad = None
+
+
+def loss_dtype(subject: Adapter, batch: Batch) -> torch.dtype:
+    """The dtype of the loss that a subject returns for a batch."""
+    definition = subject.resolution.definition.at(batch.temperature)
+    return loss_of(subject.call(subject.build(definition, batch.weights), *batch.copies())).dtype

@@ -13,11 +13,10 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from scipy.interpolate import KroghInterpolator
-from scipy.stats import t as t_distribution
+from scipy.special import stdtrit
 
 from supcr_bench.analysis.counted_growth import Vector
 from supcr_bench.analysis.growth import series_of
@@ -72,15 +71,9 @@ def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
         spread = _MAD_OF_NORMAL * float(np.median(np.concatenate(deviations[near])))
         freedom = max(_MAD_EFFICIENCY * float((counts[near] - 1).sum()), 1.0)
         variance = (weights**2 / (counts[near] + 1)).sum(axis=1) * _MEDIAN_VARIANCE * spread**2
-        parts.append(
-            np.stack([at, weights @ medians[near], _quantile(freedom) * np.sqrt(variance)])
-        )
+        half = stdtrit(freedom, 0.5 + CONFIDENCE / 2) * np.sqrt(variance)
+        parts.append(np.stack([at, weights @ medians[near], half]))
     return np.concatenate(parts, axis=1)
-
-
-@cache
-def _quantile(freedom: float) -> float:
-    return float(t_distribution.ppf(0.5 + CONFIDENCE / 2, freedom))
 
 
 def crossings(

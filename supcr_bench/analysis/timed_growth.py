@@ -29,8 +29,7 @@ from functools import cache
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.stats import f as f_distribution
-from scipy.stats import t as t_distribution
+from scipy.special import fdtri, stdtrit
 
 from supcr_bench.analysis.counted_growth import FEWEST_SIZES, MOST_DOUBLINGS, Vector
 from supcr_bench.analysis.statistics import CONFIDENCE
@@ -141,7 +140,7 @@ def fit_power(series: TimedSeries) -> PowerFit:
 def _allowed(sizes: int, restrictions: int, alpha: float) -> float:
     """The largest ratio of a sum of squares to the smallest one that noise alone explains."""
     freedom = sizes - _PARAMETERS
-    quantile = float(f_distribution.ppf(1 - alpha, restrictions, freedom))
+    quantile = float(fdtri(restrictions, freedom, 1 - alpha))
     return 1 + restrictions * quantile / freedom
 
 
@@ -223,7 +222,7 @@ class _Model:
         powers, count = np.linspace(power.low, power.high, 25), len(self.series.sizes)
         freedom = count - _PARAMETERS
         noise = math.sqrt(power.squares / freedom * (1 + 1 / count))
-        noise *= t_distribution.ppf(0.5 + CONFIDENCE / 2, freedom)
+        noise *= float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
         _, mixture, log_scale = _fit_powers(self.series, powers)
 
         def at(size: float) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -15,13 +14,11 @@ class Answer:
         loss: scalar.
         parts: [D] losses of the D label dimensions; ``None`` where only the total was returned.
         gradients: [N, d], N rows by embedding size d, for each view; empty after a forward alone.
-        loss_dtype: the dtype of the returned loss.
     """
 
     loss: Tensor
     parts: Tensor | None
     gradients: tuple[Tensor, ...] = ()
-    loss_dtype: torch.dtype = torch.float64
 
 
 def answer_of(loss: Tensor, parts: Tensor | None, gradients: Sequence[Tensor]) -> Answer:
@@ -30,7 +27,6 @@ def answer_of(loss: Tensor, parts: Tensor | None, gradients: Sequence[Tensor]) -
         loss=loss.detach().double().cpu().clone(),
         parts=None if parts is None else parts.detach().double().cpu().clone(),
         gradients=tuple(view.double().cpu().clone() for view in gradients),
-        loss_dtype=loss.dtype,
     )
 
 

@@ -17,7 +17,7 @@ from supcr_bench.verification.bugs.right import (
     RightRankNContrast,
     RightSupCR,
 )
-from tests.batches import Wanted, wanted
+from tests.batches import Wanted, loss_dtype, wanted
 from tests.batches import problem as made
 from tests.examples import NAN, NOTE_OUTPUT, note_views, prints_as
 from tests.verification.bugs.other_right import RightConcatenated, RightSingleView
@@ -82,7 +82,7 @@ def test_value_parts_and_gradients_are_the_definition_s(
         problem,
         upstream=upstream if definition.label_distance == "per_dimension" else upstream[:2],
     )
-    assert answer.loss_dtype == torch.float64
+    assert loss_dtype(candidate(definition, factory), problem) == torch.float64
     torch.testing.assert_close(answer.loss, right.loss, rtol=1e-12, atol=1e-12)
     if answer.parts is not None:
         torch.testing.assert_close(answer.parts, right.per_dimension, rtol=1e-12, atol=1e-12)
@@ -231,7 +231,7 @@ def test_low_precision_inputs_are_computed_in_float32_and_answered_in_their_own(
     )
     asked = candidate(definition, factory)
     answer, right = asked.answer(problem), asked.answer(exact)
-    assert answer.loss_dtype == dtype
+    assert loss_dtype(asked, problem) == dtype
     assert abs(float(answer.loss / right.loss) - 1) < 2 * torch.finfo(dtype).eps
 
 

@@ -14,6 +14,7 @@ from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
+from tests.batches import loss_dtype
 from tests.batches import problem as made
 from tests.examples import NAN
 from tests.verification.bugs.test_catalogue import candidate, deviations
@@ -79,7 +80,7 @@ def overflows(bug: SeededBug) -> bool:
 
 def accurate_to_float32_only(bug: SeededBug) -> bool:
     problem = made(n=9, dtype="float64")
-    return ask(bug, problem).loss_dtype == torch.float64 and wrong(bug, problem, by=1e-10)
+    return loss_dtype(candidate(bug), problem) == torch.float64 and wrong(bug, problem, by=1e-10)
 
 
 def wrong_on_close_float64_labels(bug: SeededBug) -> bool:
