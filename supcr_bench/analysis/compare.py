@@ -2,14 +2,11 @@
 
 Counts and bytes have no noise and are compared directly. Time has two sources of noise. The first
 is the spread of a case's samples: order statistics bound each median, whatever the distribution,
-and so give an interval of the ratio of medians. The second is the machine's drift between sessions,
-which is larger on a shared machine and does not show in the samples. It is estimated, for each
-implementation, from the results of all *other* implementations whose counts did not change: their
-|log ratio| has a prediction bound, the k-th smallest with k = ceil(0.95 (n + 1)), which one more
-result with the same drift exceeds in at most 5 % of draws (Vovk, Gammerman and Shafer,
-"Algorithmic Learning in a Random World", chapter 2). That bound holds the spread of samples too:
-what is left of it without them (by squares) widens the interval on both sides. An implementation's
-own results are left out, because a change that slows all its cases would look like drift.
+and so give an interval of the ratio of medians. The second is the draw of a process and the drift
+of the machine, which do not show in the samples (`run_noise`). Where each run has one process, the
+drift of unchanged results holds the spread of samples too: what is left of it without them (by
+squares) widens the interval on both sides. Where both have several, the spread between them, which
+holds that of samples, makes the interval.
 
 A session also moves all cases of one implementation together, by where its code and memory lie. So
 an implementation is found slower only in cases that exceed what the other implementations' shifts,
@@ -23,7 +20,14 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from supcr_bench.analysis.statistics import interval_rank
+from supcr_bench.analysis.run_noise import (
+    FEWEST_UNCHANGED,
+    Noise,
+    drift_bound,
+    process_noise,
+    session_bound,
+)
+from supcr_bench.analysis.statistics import call_spread, interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES
@@ -45,24 +49,18 @@ MARGIN = 0.05
 """Default share by which two times may differ and count as the same."""
 EACH_MEDIAN = 0.975
 """Confidence of each median's interval; two such intervals hold together with 95 %."""
-FEWEST_UNCHANGED = 19
-"""The fewest unchanged results that give a 95 % bound on the drift."""
+BUSY = 0.2
+"""Where the middle half of calls spreads by more, the machine was busy. Measured on 2 cores: 0.05
+to 0.11 if idle, 0.45 at a load of 9."""
 CHANCE = 0.05
 """Share of cases that may look faster or slower by drift alone."""
 BEYOND_CHANCE = 0.01
 """An implementation is slower if chance gives as many slower cases with a lower probability; all
 implementations of a comparison share it."""
-SESSION_SD, SESSION_WEIGHT = 0.08, 4
-"""The log-ratio by which a session moves an implementation, before others were seen, and the number
-of implementations that this is worth. Measured: 3 to 10 %."""
-SESSION_ERROR = 0.05
-"""Probability that a session moves any implementation by more than its bound."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Facts of the environment; if two runs differ in one, their times are not compared."""
 SOFTWARE = ("python", "torch")
 """Facts of the environment whose differences are reported, as they may explain a change."""
-BROKEN = (Status.WRONG, Status.FAILED)
-"""The statuses of a case without a correct result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +112,7 @@ class Comparison:
     drift: Mapping[str, tuple[float | None, int]]
     margin: float
     session: Mapping[str, float] = field(default_factory=dict)
+    processes: int = 1
 
     @property
     def other_machine(self) -> bool:
@@ -162,23 +161,6 @@ def _beyond_chance(cases: int, error: float) -> int:
     return count
 
 
-def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
-    n = len(log_ratios)
-    rank = -(-19 * (n + 1) // 20)  # ceil(0.95 (n + 1)), without rounding
-    bound = sorted(map(abs, log_ratios))[rank - 1] if n >= FEWEST_UNCHANGED else None
-    return bound, n
-
-
-def session_bound(shifts: Sequence[float], implementations: int) -> float:
-    """The log ratio that a session seldom exceeds in an implementation, by those of the others."""
-    from scipy.special import stdtrit  # slow to import
-
-    freedom = SESSION_WEIGHT + len(shifts)
-    squares = SESSION_WEIGHT * SESSION_SD**2 + sum(shift**2 for shift in shifts)
-    quantile = float(stdtrit(freedom, 1 - SESSION_ERROR / max(implementations, 1)))
-    return quantile * math.sqrt(squares / freedom)
-
-
 def _bounds(samples: Sequence[float]) -> tuple[float, float]:
     """The interval of the median; for too few samples, the smallest and the largest."""
     ordered = sorted(samples)
@@ -211,7 +193,7 @@ def count_change(
 def outcome_change(before: Result, after: Result) -> tuple[str | None, str | None]:
     """A sentence on a status that got worse, and one on any other change; each may be ``None``."""
     why = after.reason
-    if after.status in BROKEN and before.status not in BROKEN:
+    if after.status.is_broken and not before.status.is_broken:
         return f"became {after.status}: {why}", None
     if after.status is Status.OUT_OF_MEMORY and before.status.has_figures:
         was, now = before.memory_limit_bytes, after.memory_limit_bytes
@@ -222,7 +204,13 @@ def outcome_change(before: Result, after: Result) -> tuple[str | None, str | Non
 
 
 def _time_change(
-    first: Result, second: Result, drift: float | None, margin: float, *, other_machine: bool
+    first: Result,
+    second: Result,
+    drift: float | None,
+    noise: Noise | None,
+    margin: float,
+    *,
+    other_machine: bool,
 ) -> Change | None:
     ratio, before, after = _ratio(first, second), first.time_samples_s, second.time_samples_s
     if ratio is None or not before or not after:
@@ -230,15 +218,18 @@ def _time_change(
     change = Change(metric=TIME.name, before=TIME.get(first), after=TIME.get(second), ratio=ratio)
     if other_machine:
         return replace(change, reason="other machine")
-    if min(len(before), len(after)) < FEWEST_SAMPLES:
+    if noise is None and min(len(before), len(after)) < FEWEST_SAMPLES:
         return replace(change, reason=f"fewer than {FEWEST_SAMPLES} samples")
     if drift is None:
         unknown = "the machine's drift is unknown: other implementations have fewer than "
         return replace(change, reason=f"{unknown}{FEWEST_UNCHANGED} unchanged results")
-    (low_1, high_1), (low_2, high_2) = _bounds(before), _bounds(after)
-    below, above = math.log(ratio * high_1 / low_2), math.log(high_2 / low_1 / ratio)
-    low = ratio * math.exp(-below - math.sqrt(max(drift**2 - below**2, 0.0)))
-    high = ratio * math.exp(above + math.sqrt(max(drift**2 - above**2, 0.0)))
+    if noise is not None:
+        below = above = noise.half_width
+    else:
+        (low_1, high_1), (low_2, high_2) = _bounds(before), _bounds(after)
+        below, above = math.log(ratio * high_1 / low_2), math.log(high_2 / low_1 / ratio)
+        below, above = (x + math.sqrt(max(drift**2 - x**2, 0.0)) for x in (below, above))
+    low, high = ratio * math.exp(-below), ratio * math.exp(above)
     # A ratio within the margin is the same, even where the interval does not contain 1.
     if low >= 1 - margin and high <= 1 + margin:
         direction = Direction.SAME
@@ -246,11 +237,24 @@ def _time_change(
         direction = Direction.SLOWER
     else:
         direction = Direction.FASTER if high < 1 else Direction.UNDECIDED
-    reason = None
-    if direction is Direction.UNDECIDED and math.expm1(drift) > margin:
-        moved = format_share(math.expm1(drift))
-        reason = f"the machine was too busy: unchanged results moved by up to {moved}"
-    return replace(change, low=low, high=high, direction=direction, reason=reason)
+    return replace(change, low=low, high=high, direction=direction)
+
+
+def _why_undecided(
+    change: Change, drift: float, noise: Noise | None, margin: float, spread: float
+) -> str | None:
+    """What hides whether a time is the same; ``None`` where nothing does."""
+    least = math.expm1(drift) if noise is None else 2 * math.expm1(noise.half_width)
+    if change.direction is not Direction.UNDECIDED or least <= margin:
+        return None
+    moved = f"unchanged results moved by up to {format_share(math.expm1(drift))}"
+    if spread > BUSY:
+        return f"the machine was too busy: {moved}"
+    if noise is None:
+        return f"a process is one draw, and {moved}; runs with `--processes 5` would tell"
+    if noise.excess > noise.variance:
+        return f"the machine changed between the runs: {moved}"
+    return "the processes of each run differ; more of them would tell"
 
 
 def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
@@ -290,25 +294,33 @@ def compare_results(
     def apart(one: Result | None, other: Result | None) -> bool:
         return anywhere if unlike is None or not one or not other else unlike(one, other)
 
-    moved = [
-        (key[0], math.log(ratio))
+    pairs = {
+        key: (one, other)
         for key, one in by_key[0].items()
         if (other := by_key[1].get(key)) and not apart(one, other)
+    }
+    moved = {
+        key: math.log(ratio)
+        for key, (one, other) in pairs.items()
         if _work(one) == _work(other) and None not in _work(one)
         if (ratio := _ratio(one, other)) is not None
-    ]
+    }
     drift = {
-        name: drift_bound([log_ratio for other, log_ratio in moved if other != name])
+        name: drift_bound([x for key, x in moved.items() if key[0] != name])
         for name in implementations_of([*first, *second])
     }
+    noises, spread = process_noise(pairs, moved), call_spread([*first, *second])
+    processes = min((len(r.processes) for key in noises for r in pairs[key]), default=1)
 
     software = [{key: pair[n] for key, pair in (differences or {}).items()} for n in (0, 1)]
     shifts = {
-        name: median(log_ratio for _, log_ratio in own)
-        for name, own in grouped(moved, lambda pair: pair[0]).items()
+        name: median(moved[key] for key in own)
+        for name, own in grouped(moved, lambda key: key[0]).items()
     }
     session = {
-        name: session_bound([s for other, s in shifts.items() if other != name], len(drift))
+        name: session_bound(
+            [s for other, s in shifts.items() if other != name], len(drift), processes
+        )
         for name in drift
     }
 
@@ -323,7 +335,11 @@ def compare_results(
         if one is None or other is None:
             return found
         bound, other_machine = drift[key[0]][0], apart(one, other)
-        changes = [_time_change(one, other, bound, margin, other_machine=other_machine)]
+        noise = noises.get(key)
+        time = _time_change(one, other, bound, noise, margin, other_machine=other_machine)
+        if time and time.low is not None and bound is not None:
+            time = replace(time, reason=_why_undecided(time, bound, noise, margin, spread))
+        changes = [time]
         changes += [
             count_change(m.name, m.compared(one), m.compared(other), m.allowance)
             for m in COUNTS
@@ -353,4 +369,5 @@ def compare_results(
         drift=drift,
         margin=margin,
         session=session,
+        processes=processes,
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from supcr_bench.analysis.statistics import APART, Interval, faster_in, paired_ratio
+from supcr_bench.analysis.statistics import APART, Interval, faster_in, ratio_of
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result
 
@@ -121,6 +121,4 @@ def alike(tied: Sequence[Candidate], results: Sequence[Result], question: Questi
 
 def shared_ratio(best: Result | None, other: Result | None) -> Interval | None:
     """The other's time as a multiple of the best's; ``None`` if they share no rounds."""
-    if best is None or other is None or best.session != other.session:
-        return None
-    return paired_ratio(other.time_samples_s or (), best.time_samples_s or ())
+    return ratio_of(other, best) if best and other else None

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pandas as pd
 
-from supcr_bench.analysis.statistics import median_interval
+from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.case import Case
 from supcr_bench.values.result import Result, stored_name
 
@@ -24,9 +24,10 @@ def results_frame(results: Sequence[Result]) -> pd.DataFrame:
     for result in results:
         row = result.to_mapping()
         row["status"] = str(result.status)
+        if result.further_samples_s is not None:
+            row["further_samples_s"] = list(result.further_samples_s.values())
         row |= dict.fromkeys(DERIVED)
-        if result.time_samples_s:
-            interval = median_interval(result.time_samples_s)
+        if interval := time_interval(result):
             row |= zip(DERIVED, (interval.estimate, interval.low, interval.high), strict=True)
         rows.append(row)
     frame = pd.DataFrame(rows, columns=columns())

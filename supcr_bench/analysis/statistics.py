@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import median
+from statistics import fmean, median, quantiles, stdev
 
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result
@@ -113,11 +113,35 @@ def median_interval(
     return Interval(middle, low, high, n)
 
 
+def process_interval(medians_s: Sequence[float]) -> Interval:
+    """The geometric mean of the medians of several processes, with its 95 % interval.
+
+    Where the code and memory of a process lie moves all its calls, so a process is one draw, and
+    more calls in it tell no more. Of few draws the mean is more precise than the median, and its
+    interval is Student's t for their logarithms (Kalibera and Jones, "Rigorous benchmarking in
+    reasonable time", ISMM 2013: the mean over the highest level that is repeated).
+    """
+    from scipy.special import stdtrit  # slow to import
+
+    logs, n = [math.log(x) for x in medians_s], len(medians_s)
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(logs) / math.sqrt(n)
+    return Interval(fmean(logs), fmean(logs) - half, fmean(logs) + half, n).exp()
+
+
 def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
     """The median over common rounds of the first arm's time divided by the second arm's."""
     # The median of logarithms makes the ratio of the swapped pair the inverse of this one.
     pairs = zip(one, other, strict=False)
     return median_interval([math.log(a) - math.log(b) for a, b in pairs]).exp()
+
+
+def ratio_of(one: Result, other: Result) -> Interval | None:
+    """The time of one as a multiple of the other's, by the rounds and processes that both share."""
+    ours, theirs = one.processes, other.processes
+    ratios = [paired_ratio(ours[s], theirs[s]) for s in ours if s in theirs]
+    if len(ratios) > 1:
+        return process_interval([ratio.estimate for ratio in ratios])
+    return next(iter(ratios), None)
 
 
 def ratio_half_width(ratio: Interval) -> float | None:
@@ -132,6 +156,12 @@ def aa_ratio(result: Result) -> Interval | None:
     if not result.time_samples_s or not result.aa_samples_s:
         return None
     return paired_ratio(result.aa_samples_s, result.time_samples_s)
+
+
+def call_spread(results: Iterable[Result]) -> float:
+    """The usual share by which the middle half of calls of one case and process spreads."""
+    middles = [quantiles(s) for r in results if len(s := r.time_samples_s or ()) > 1]
+    return median(high / low - 1 for low, _, high in middles) if middles else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +210,9 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
         wide = floor is not None and floor.spread > DECIDES_NOTHING
         if not own or not others or wide or min(*own, *others) <= 0:
             return False
-        if one.session != other.session:
+        ratio = ratio_of(other, one)
+        if ratio is None:
             return APART * median(own) < median(others)
-        ratio = paired_ratio(others, own)
         if ratio.low is None:
             return all(APART * a < b for a, b in zip(own, others, strict=False))
         return ratio.low > 1 and ratio.estimate - 1 > (floor.spread if floor else 0.0)

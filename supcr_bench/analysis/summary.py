@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from supcr_bench.analysis.statistics import Interval, faster_in, median_interval
+from supcr_bench.analysis.statistics import Interval, faster_in, median_interval, process_interval
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.grouping import grouped
@@ -58,7 +58,9 @@ def pair_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
 
 
 def time_interval(result: Result) -> Interval | None:
-    """The median seconds of a call with its 95 % interval; ``None`` if it was not timed."""
+    """The seconds of a call with their 95 % interval; ``None`` if it was not timed."""
+    if len(medians := result.process_medians_s) > 1:
+        return process_interval(medians)
     return median_interval(result.time_samples_s) if result.time_samples_s else None
 
 

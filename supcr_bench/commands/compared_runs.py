@@ -104,6 +104,7 @@ def to_mapping(comparison: compare.Comparison, first: Run, second: Run) -> dict[
             for key, (one, other) in comparison.differences.items()
         ],
         "margin": comparison.margin,
+        "processes": comparison.processes,
         "log_ratio_drift": {
             name: {"bound": bound, "results": results}
             for name, (bound, results) in comparison.drift.items()

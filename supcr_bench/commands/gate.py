@@ -216,14 +216,13 @@ def gate(
 
 
 def _write_baseline(run: "Run", path: Path, console: "Console") -> None:
-    from supcr_bench.analysis.compare import BROKEN
     from supcr_bench.render.terminal import print_sentence
     from supcr_bench.store.run_file import write_run_file
 
     write_run_file(run, path)
     text = f"Recorded {len(run.results)} results of suite {run.info['suite']['name']} in {path}."
     print_sentence(console, text)
-    wrong = [result.implementation for result in run.results if result.status in BROKEN]
+    wrong = [result.implementation for result in run.results if result.status.is_broken]
     if wrong:
         names = ", ".join(dict.fromkeys(wrong))
         text = f"{len(wrong)} of them are wrong or failed, and were recorded too: {names}."

@@ -41,13 +41,16 @@ class PlainProgress:
         if event.started is not None and event.index is not None:
             left = format_clock(event.left_s)
             where = f"[{event.index + 1}/{self._cells}]"
-            self._say(f"{where} {event.started.workload.describe()} (about {left} left)")
+            process = f", process {event.started.process}" if event.started.process > 1 else ""
+            self._say(f"{where} {event.started.workload.describe()}{process} (about {left} left)")
 
     def busy(self, activity: Activity) -> None:
         """Do nothing: a log does not show what a worker is doing."""
 
     def found(self, result: Result) -> None:
-        self._say(f"  {result_line(result)}")
+        """Show a result, but not the samples of a further process."""
+        if not result.further_samples_s or result.status is not Status.MEASURED:
+            self._say(f"  {result_line(result)}")
 
     def checked(self, name: str, outcome: Outcome) -> None:
         """Do nothing, as for activities."""

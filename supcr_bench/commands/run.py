@@ -45,6 +45,9 @@ def run(
     memory_limit: str | None = opt.option(
         "SIZE", "Largest memory of the measuring process, such as 8GiB."
     ),
+    processes: str | None = opt.option(
+        "K", "Time calls in K fresh processes, of which each is one draw of the machine's noise."
+    ),
     out: Path | None = opt.option("DIR", "Put the run's folder into DIR in place of results/."),
     resume: str | None = opt.option(
         "RUN", "Continue a run: its id, the path of its folder, or latest."
@@ -69,7 +72,7 @@ def run(
     """
     own = {"batch_size": batch_size, "nan_density": nan_density, "dims": dims}
     axes = opt.set_axes({**own, "device": device, "ranks": ranks, "pass": pass_}, set_)
-    limits = {"time_limit": time_limit, "memory_limit": memory_limit}
+    limits = {"time_limit": time_limit, "memory_limit": memory_limit, "processes": processes}
     budgets = {name: text for name, text in limits.items() if text is not None}
     if labels is not None:
         check_labels(labels, axes)

@@ -21,7 +21,7 @@ from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import make_budget, under, with_own_cells
+from supcr_bench.sweep.plan import make_budget, over_processes, under, with_own_cells
 from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.sweep.verified import run_verified
@@ -171,8 +171,9 @@ def sweep(
         and forecast.budget.threads < usable_cpus()
         and all(planned.workload.device == "cpu" for planned in work.plan)
     )
+    plan = over_processes(work.plan, work.suite.budget.processes)
     events = run_verified(
-        work.plan,
+        plan,
         executor,
         work.subjects,
         forecast,
@@ -182,7 +183,7 @@ def sweep(
         verify=verify,
         together=together,
     )
-    progress = make_progress(console, len(work.plan))
+    progress = make_progress(console, len(plan))
     try:
         with closing(events):  # on Ctrl-C or an error, end the sweep first
             for event in events:
@@ -192,7 +193,7 @@ def sweep(
                         progress.found(event)
                     case SweepProgress():
                         progress.moved(event)
-                        if event.ended == len(work.plan) and not wall_s:
+                        if event.ended == len(plan) and not wall_s:
                             executor.close()
                             wall_s = time.monotonic() - began
                             writer.finish({"wall_s": wall_s, **asdict(account)})

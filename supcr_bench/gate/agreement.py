@@ -4,7 +4,7 @@ It judges whether something got worse. A case that was wrong before and is wrong
 unchanged, which is not a pass; a case without evidence is undecided.
 """
 
-from supcr_bench.analysis.compare import BROKEN, outcome_change
+from supcr_bench.analysis.compare import outcome_change
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.default_call import DefaultCall, changes_of_call
@@ -51,7 +51,7 @@ def judge_default_call(
     if not found:
         return []
     verdict, reason = GateVerdict.REGRESSION, "; ".join(found)
-    if any(r.status in BROKEN for r in before.results if r.implementation == name):
+    if any(r.status.is_broken for r in before.results if r.implementation == name):
         verdict, reason = GateVerdict.PASS, f"{reason}; the loss was not right before"
     command = terms.verify_command(name)
     return [GatedChange.of(DEFAULT_CALL, (name, None), (verdict, reason), command)]
@@ -64,7 +64,7 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Ju
     if first is None:
         if second.status is Status.MEASURED:
             return GateVerdict.NEW, None
-        broken = second.status in BROKEN
+        broken = second.status.is_broken
         return (GateVerdict.REGRESSION if broken else GateVerdict.UNDECIDED), f"new, and {now}"
     finding, note = outcome_change(first, second)
     if finding:
@@ -77,7 +77,7 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Ju
         return GateVerdict.REGRESSION, f"was wrong, and is now {now}"
     if first.status is second.status is Status.WRONG and _is_farther_off(first, second):
         return GateVerdict.REGRESSION, f"was wrong, and is farther off now: {second.reason}"
-    if first.status is second.status or second.status in BROKEN:
+    if first.status is second.status or second.status.is_broken:
         return GateVerdict.UNCHANGED, f"as {terms.then}, {now}"
     stopped = second.status in (Status.TIMED_OUT, Status.SKIPPED)
     if stopped and first.status.has_figures and not terms.baseline:

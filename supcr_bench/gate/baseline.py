@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from supcr_bench.analysis.compare import BROKEN
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import load_run
@@ -77,10 +76,10 @@ def deterministic_notes(
         was, now = (run.environment.get("python") for run in (before, after))
         of = f"Python was {was} and is {now}: " if was != now else "For the same reason, "
         notes.append(f"{of}Python instructions are not compared.")
-    broken = {result.key for result in before.results if result.status in BROKEN}
+    broken = {result.key for result in before.results if result.status.is_broken}
     for name in terms.implementations:
         own = [result for result in after.results if result.implementation == name]
-        if still := sum(result.status in BROKEN and result.key in broken for result in own):
+        if still := sum(result.status.is_broken and result.key in broken for result in own):
             notes.append(f"{name} is wrong or fails in {plural(still, 'case')}, as {terms.then}.")
         its = [c for c in changes if c.implementation == name]
         less = {c.case for c in its if c.ratio is not None and c.ratio < 1}

@@ -2,7 +2,8 @@
 
 It takes agreement, memory, work and time one after the other. Agreement comes first: it ends arms
 that cannot run, and warms up the others. Recording memory and counting work slow a call down, so
-time comes last, without instrumentation. In a cell that is not timed, this last step is skipped.
+time comes last, without instrumentation. A cell that is not timed ends before; in a further process
+of a run, agreement is a warm-up, and nothing but time is taken.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -83,15 +84,10 @@ class CellRun:
             now = stage, arm
             announce(stage, arm)
 
-        def start() -> None:
-            announce(COMPILATION, now[1])
-
-        def end() -> None:
-            announce(*now)
-
         self.announce = tell
         needed = any(subject.resolution.compiled for subject in self.subjects.values())
-        with watched(start, end, needed), numba_watched(start, end):
+        ends = (lambda: announce(COMPILATION, now[1]), lambda: announce(*now))
+        with watched(*ends, needed), numba_watched(*ends):
             yield from self._results()
 
     def _results(self) -> Iterator[Result]:
@@ -103,11 +99,12 @@ class CellRun:
                 yield from self._agree(implementation)
         if not self._answers:
             return
-        self.announce("reference", None)
-        for definition in dict.fromkeys(self.cell.definition(arm) for arm in self._live()):
-            yield from self._take_reference(definition)
-        for arm in list(self._live()):
-            yield from self._take_costs(arm)
+        if self.cell.process == 1:
+            self.announce("reference", None)
+            for definition in dict.fromkeys(self.cell.definition(arm) for arm in self._live()):
+                yield from self._take_reference(definition)
+            for arm in list(self._live()):
+                yield from self._take_costs(arm)
         with self.alone():
             timed = self._take_times() if self.cell.timed else {}
         for arm, samples in timed.items():
@@ -279,7 +276,7 @@ class CellRun:
         for arm, own in samples.items():
             self._spend(arm, own.spent_s)
             self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
-        if self.cell.workload.ranks == 1:
+        if self.cell.workload.ranks == 1 and self.cell.process == 1:
             self.announce("floor", None)
             with self._accounted("calls_s"), torch.no_grad():
                 for place in {(self.cell.definition(arm), arm.pass_): None for arm in samples}:
@@ -288,8 +285,7 @@ class CellRun:
 
     def _undo_changes(self, implementation: str) -> None:
         """Undo what the last call changed in the process, and keep what it was."""
-        changed = self._changed.setdefault(implementation, {})
-        changed.update(dict.fromkeys(self.process.undo()))
+        self._changed.setdefault(implementation, {}).update(dict.fromkeys(self.process.undo()))
 
     def _limited(self) -> AbstractContextManager[None]:
         return self.device.memory_limit(self.budget.memory_limit_bytes)
@@ -322,10 +318,14 @@ class CellRun:
         return tuple(found) or None
 
     def _measured(self, arm: Arm, samples: Samples | None) -> Result:
+        figures, odd = samples.as_figures() if samples else {}, self._findings.get(arm)
+        if self.cell.process > 1:
+            status = Status.WRONG if odd else Status.MEASURED
+            return self._result(arm, status=status, reason=odd, **figures)
         definition = self.cell.definition(arm)
         answer, reference = self._answers[arm], self._references[definition]
         errors, finding = errors_of(answer, reference)
-        finding = finding or self._findings.get(arm)
+        finding = finding or odd
         others = {
             other: pair_differences(answer, self._answers[other])
             for other in self._live()
@@ -347,7 +347,7 @@ class CellRun:
             gradient_difference=(
                 {o.implementation: g for o, (_, g) in others.items()} if answer.gradients else None
             ),
-            **(samples.as_figures() if samples else {}),
+            **figures,
             **self._costs[arm],
             floor_s=self._floors_s.get((definition, arm.pass_)),
             no_self_error=self._no_self_errors[definition],

@@ -59,9 +59,8 @@ def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
 
 
 def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[str, Any]:
-    assert result.time_samples_s
     stats: Any = Stats()  # type: ignore[no-untyped-call]
-    for seconds in result.time_samples_s:
+    for seconds in result.samples_s:
         stats.update(seconds)
     name = f"{result.implementation}[{result.case.id}]"
     return {
@@ -81,7 +80,7 @@ def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[st
         },
         "stats": {
             **stats.as_dict(),
-            "data": list(result.time_samples_s),
+            "data": list(result.samples_s),
             "iterations": result.repetitions or 1,
         },
     }

@@ -50,7 +50,12 @@ def _time_sentences(comparison: Comparison) -> list[str]:
         why = "".join(f"; {n} of them: {reason}" for reason, n in reasons)
         sentences.append(f"Time: {text}{why}.")
     known = {n: bound for n, (bound, _) in comparison.drift.items() if bound is not None}
-    if known and not comparison.other_machine:
+    if comparison.processes > 1:
+        sentences.append(
+            f"Each interval holds the spread between the {comparison.processes} processes of each "
+            "run, and by how much more unchanged results of the other implementations moved."
+        )
+    elif known and not comparison.other_machine:
         bounds = ", ".join(f"{name} x{ratio_text(math.exp(b))}" for name, b in known.items())
         sentences.append(
             "Each interval is widened by the drift between the runs, which unchanged results of "
@@ -148,10 +153,13 @@ def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
         text = r.memory.direction if same else f"x{ratio_text(r.memory.ratio)}"
         return Cell(text, "bad" if r.memory.direction is Direction.MORE else "")
 
+    noise = "widened by the drift of unchanged results"
+    if comparison.processes > 1:
+        noise = "by the spread between processes"
     return case_table(
         f"compare-{pass_}",
         f"Second run over first, {pass_}",
-        "interval: 95 % interval of the ratio of times, widened by the drift of unchanged results; "
+        f"interval: 95 % interval of the ratio of times, {noise}; "
         f"same: the whole interval is within {comparison.margin:.3g} of 1",
         _in_order([r for r in comparison.joined if r.case.pass_ == pass_ and r.changes]),
         {"name": lambda r: r.implementation},

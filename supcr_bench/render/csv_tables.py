@@ -68,7 +68,7 @@ def _cost(result: Result) -> Mapping[str, Any]:
         "time_s": time and time.estimate,
         "time_low_s": time and time.low,
         "time_high_s": time and time.high,
-        "samples": time.samples if time else 0,
+        "samples": len(result.samples_s),
         **{key: values[key] for key in (*_BYTES, "launches", "elements")},
     }
 

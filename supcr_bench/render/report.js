@@ -189,14 +189,18 @@
   const open = async (number) => {
     const own = Object.fromEntries(Object.entries(await raw()).map(([key, column]) => [key, column[number]]));
     const samples = own.time_samples_s ?? [];
+    const further = Object.values(own.further_samples_s ?? {}).filter((values) => values.length);
     const parts = samples.length ? [...strip(samples, "Seconds of a call, by round", false), ...strip(samples, "The same by rising time", true)] : [];
     const list = element("dl");
     if (samples.length) {
-      const ordered = [...samples].sort((a, b) => a - b);
-      const middle = (ordered[(ordered.length - 1) >> 1] + ordered[ordered.length >> 1]) / 2;
+      const sorted = (values) => [...values].sort((a, b) => a - b);
+      const median = (values) => (values[(values.length - 1) >> 1] + values[values.length >> 1]) / 2;
+      const ordered = sorted(samples);
       const [low, high] = rank(ordered.length);
-      list.append(element("dt", "median"), element("dd", duration(middle)));
-      list.append(element("dt", "95 % interval"), element("dd", low === null ? "too few samples" : `${duration(ordered[low])} to ${duration(ordered[high])}`));
+      const of = further.length ? ", first process" : "";
+      list.append(element("dt", `median${of}`), element("dd", duration(median(ordered))));
+      if (further.length) list.append(element("dt", "medians, further processes"), element("dd", further.map((values) => duration(median(sorted(values)))).join(", ")));
+      list.append(element("dt", `95 % interval${of}`), element("dd", low === null ? "too few samples" : `${duration(ordered[low])} to ${duration(ordered[high])}`));
     }
     for (const [key, value] of Object.entries(own)) {
       if (value === null || value === undefined || key.endsWith("samples_s")) continue;

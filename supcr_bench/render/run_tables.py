@@ -87,6 +87,8 @@ def _cost_table(
 
 def time_table(results: Sequence[Result], pass_: Pass) -> Table:
     note = "median, its 95 % interval and (samples), with * where the precision was missed"
+    if any(r.further_samples_s for r in results):
+        note = f"geometric mean over processes of the {note}".replace("samples", "processes")
     timed = [r for r in results if not r.untimed]
     return _cost_table(timed, pass_, TIME, "Time per call", note)
 

@@ -23,8 +23,8 @@ def action_benchmark(results: Sequence[Result]) -> list[dict[str, Any]]:
             entry: dict[str, Any] = {"name": name, "unit": unit, "value": value * scale}
             if low is not None and high is not None:
                 entry["range"] = f"{low * scale:.4g} to {high * scale:.4g}"
-            if metric is TIME and result.time_samples_s:
-                entry["extra"] = f"{len(result.time_samples_s)} samples"
+            if metric is TIME:
+                entry["extra"] = f"{len(result.samples_s)} samples"
             entries.append(entry)
     return entries
 

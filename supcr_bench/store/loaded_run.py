@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
@@ -194,6 +195,8 @@ def _require_valid(result: Result) -> None:
             axis.read(value)
     for name, value in {**values.pop("case"), **values}.items():
         listed = value if isinstance(value, tuple) else (value,)
+        if name == "further_samples_s":
+            listed = tuple(chain(*(value or {}).values()))
         least = 0 if not name.endswith(("loss", "difference")) else -_LARGEST
         if name.endswith("samples_s"):
             least = 5e-324  # the smallest number above 0
@@ -213,21 +216,24 @@ def make_run(
     """Make a run from stored values: results as flat mappings, verification by implementation.
 
     ``where`` has the words of a StoreError for a result, to which its number is added, and for the
-    verification. Of results of the same case, the first counts.
+    verification. Of results of one case the first counts, with the samples of further processes.
     """
     with damage(f"{path}", "name another run"):
         require_run_id(info.get("id", "none"))
     found: dict[Key, Result] = {}
-    number = 0
+    number = further = 0
     for number, values in enumerate(rows, start=1):
         problem = f"{where[0]} {number} is not a valid result"
         with damage(problem, "remove it to continue without it"):
             result = Result.from_mapping(values)
             _require_valid(result)
-        found.setdefault(result.key, result)
+        first = found.setdefault(result.key, result)
+        if first is not result and result.further_samples_s and not result.time_samples_s:
+            found[result.key] = first.with_further(result)
+            further += 1
     results = list(found.values())
-    if number > len(results):
-        note = f"{path} holds {number - len(results)} results of cases that it holds already"
+    if doubled := number - further - len(results):
+        note = f"{path} holds {doubled} results of cases that it holds already"
         notes = (*notes, f"{note}; the first of each case counts")
     environments = info.get("environments")
     if isinstance(environments, Mapping) and len(environments) > 1:

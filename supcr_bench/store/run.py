@@ -3,7 +3,7 @@
 - ``run.json``: the suite, the implementations, the environment and the time. Written at the start,
   and again at the end with the wall time and its breakdown.
 - ``measurements.jsonl``: one JSON object per line and result, appended and flushed to the disk as
-  soon as the result is known.
+  soon as the result is known. A further process of a run adds a line with its samples.
 - ``verification.json``: the verification of each implementation, if requested; written again after
   each implementation.
 
@@ -197,7 +197,7 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
         except OSError as error:
             file = self.path / MEASUREMENTS_FILE
             raise StoreError(f"{file} cannot be written: {error.strerror}") from None
-        self.stored += 1
+        self.stored += not result.further_samples_s
 
     def store_verification(self, found: Verification) -> None:
         self.verification[found.implementation] = found

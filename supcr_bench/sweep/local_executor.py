@@ -32,7 +32,10 @@ RESIDENT_SLACK_BYTES = 2**30
 
 
 class LocalExecutor(Executor):
-    """Runs one worker at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``."""
+    """Runs one worker at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``.
+
+    Each process of a run is a new worker.
+    """
 
     location = "on this machine"
     max_parallel_cells = 1  # cells that share a machine would slow each other down
@@ -40,6 +43,7 @@ class LocalExecutor(Executor):
     def __init__(self, threads: int = 1, labels: str | None = None) -> None:
         self._threads, self._labels = threads, labels
         self._worker: WorkerProcess | RankGroupWorker | None = WorkerProcess(threads)
+        self._process = 1
         self.environment = self._worker.environment
         self._machine = machine_of(self.environment)
         self.environments = {self._machine: self.environment}
@@ -54,9 +58,10 @@ class LocalExecutor(Executor):
             self._worker.close()
             self._worker = None
 
-    def _live_worker(self, ranks: int = 1) -> WorkerProcess | RankGroupWorker:
-        if self._worker is not None and self._worker.ranks != ranks:
+    def _live_worker(self, ranks: int = 1, process: int = 1) -> WorkerProcess | RankGroupWorker:
+        if self._worker is not None and (self._worker.ranks, self._process) != (ranks, process):
             self.close()
+        self._process = process
         if self._worker is None:
             alone = ranks == 1
             self._worker = (
@@ -125,7 +130,7 @@ class LocalExecutor(Executor):
         done: set[Arm] = set()
         while len(done) < len(cell.arms):
             attempt = cell.without(done, cell.session if not done else new_session())
-            worker = self._live_worker(cell.workload.ranks)
+            worker = self._live_worker(cell.workload.ranks, cell.process)
             worker.send(MeasureCell(attempt, tuple(subjects), budget, self._labels))
             finished = ran_out = broken = False
             verdict: tuple[Status, str] | None = None

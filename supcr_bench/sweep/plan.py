@@ -32,6 +32,12 @@ def only(plan: Sequence[Cell], implementations: Collection[str]) -> list[Cell]:
     return [planned for planned in cells if planned.arms]
 
 
+def over_processes(plan: Sequence[Cell], processes: int) -> list[Cell]:
+    """The cells of each process of a run; a further one only times calls."""
+    cells = (replace(cell, process=p) for p in range(1, processes + 1) for cell in plan)
+    return [cell for cell in cells if cell.timed or cell.process == 1]
+
+
 def under(plan: Sequence[Cell], definitions: Mapping[str, Definition]) -> list[Cell]:
     """The cells, with each implementation compared with its definition in the mapping, if any."""
 

@@ -6,6 +6,7 @@ size, because each size is predicted from those before it. Whether a case is ski
 its own series, and not on cells that run in parallel.
 """
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -18,6 +19,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.executor import Event, Executor, without_figures
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.cell import Arm, Cell, new_session
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Key, Result, Status
 from supcr_bench.workers.activity import Activity
 from supcr_bench.workers.streams import merge_streams
@@ -53,12 +55,7 @@ def run_sweep(
     sweep = _Sweep(plan, executor, subjects, forecast, session)
     for result in finished:
         sweep.observe(result)
-    waiting: dict[tuple[object, ...], list[int]] = {}
-    for index, planned in enumerate(plan):
-        if sweep.wanted(planned):
-            waiting.setdefault(planned.workload.series(), []).append(index)
-    streams = [partial(sweep.run, indices) for indices in waiting.values()]
-    left = [index for indices in waiting.values() for index in indices]
+    left = [index for index, planned in enumerate(plan) if sweep.wanted(planned)]
     begun: list[int] = []
 
     def progress(started: int | None = None) -> SweepProgress:
@@ -70,7 +67,14 @@ def run_sweep(
             index=started,
         )
 
-    with closing(merge_streams(streams, executor.max_parallel_cells)) as events:
+    def in_turn() -> Generator[tuple[int, Event | str], None, None]:
+        """A process of the run after the other, and in each the series."""
+        for in_process in grouped(left, lambda index: plan[index].process).values():
+            series = grouped(in_process, lambda index: plan[index].workload.series()).values()
+            streams = [partial(sweep.run, indices) for indices in series]
+            yield from merge_streams(streams, executor.max_parallel_cells)
+
+    with closing(in_turn()) as events:
         for index, event in events:
             if event == "started":
                 begun.append(index)
@@ -95,41 +99,47 @@ class _Sweep:
     _forecast: Forecast
     _session: Callable[[], str]
     _lock: Lock = field(default_factory=Lock)
-    _done: set[Key] = field(default_factory=set)
+    _done: dict[Key, float] = field(default_factory=dict)
+    """The number of processes that a case has been through; all of them where it has no time."""
     _machines: dict[tuple[object, ...], str] = field(default_factory=dict)
     _peaks: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
-    _spent_s: float = 0.0
-    _took_s: float = 0.0
-    """Seconds that results of this start took by themselves, and their cells with all besides."""
+    _took_s: dict[bool, list[tuple[float, float]]] = field(default_factory=dict)
+    """Seconds that results of this start took by themselves, and their cells with all besides; of
+    cells in the first process, and in further ones."""
 
     def run(self, series: Sequence[int]) -> Iterator[tuple[int, Event | str]]:
         """Run the cells of a series; each event comes with the cell's place in the plan."""
         for index in series:
             yield index, "started"
+            planned = self._plan[index]
             with self._lock:
-                skipped, cell = self._prepare(self._plan[index])
+                skipped, cell = self._prepare(planned)
             yield from ((index, result) for result in skipped)
             if cell is not None:
-                began = time.monotonic()
+                began, spent_s = time.monotonic(), 0.0
                 for event in self._executor.run(cell, self._subjects, self._forecast.budget):
                     with self._lock:
-                        found = self._with_peak_prediction(event)
-                        if isinstance(found, Result):
-                            self._spent_s += found.spent_s or 0.0
+                        found = self._of_process(planned.process, event)
+                    if isinstance(found, Result):
+                        spent_s += found.spent_s or 0.0
                     yield index, found
+                took = spent_s, time.monotonic() - began
                 with self._lock:
-                    self._took_s += time.monotonic() - began
+                    self._took_s.setdefault(planned.process > 1, []).append(took)
             yield index, "ended"
 
     def observe(self, result: Result) -> None:
         self._forecast.observe(result)
-        self._done.add(result.key)
+        further = len(result.further_samples_s or ())
+        self._done[result.key] = 1 + further if result.time_samples_s else math.inf
         if result.machine is not None:
             self._machines[result.case.series()] = result.machine
 
     def wanted(self, planned: Cell) -> list[Arm]:
         return [
-            arm for arm in planned.arms if (arm.implementation, planned.case(arm)) not in self._done
+            arm
+            for arm in planned.arms
+            if self._done.get((arm.implementation, planned.case(arm)), 0) < planned.process
         ]
 
     def _prepare(self, planned: Cell) -> tuple[list[Result], Cell | None]:
@@ -139,6 +149,9 @@ class _Sweep:
         runnable: list[Arm] = []
         skipped: list[Result] = []
         for arm in self.wanted(planned):
+            if planned.process > 1:
+                runnable.append(arm)  # it had the time to be measured before
+                continue
             name, case = arm.implementation, planned.case(arm)
             prediction = self._forecast.skip(name, case, timed=planned.timed, machine=machine)
             if prediction is None:
@@ -149,13 +162,16 @@ class _Sweep:
             result = without_figures(planned, arm, self._forecast.budget, Status.SKIPPED, reason)
             skipped.append(replace(result, machine=machine, predicted_s=predicted_s))
         cell = replace(planned, arms=tuple(runnable), session=self._session())
-        self._done.update(result.key for result in skipped)
+        self._done |= {result.key: math.inf for result in skipped}
         return skipped, cell if runnable else None
 
-    def _with_peak_prediction(self, event: Event) -> Event:
-        """Return the event; add the peak predicted before measuring if it is a result."""
+    def _of_process(self, process: int, event: Event) -> Event:
+        """Return the event; a result with its predicted peak, or as that of a further process."""
         if not isinstance(event, Result):
             return event
+        if process > 1:
+            self._done[event.key] = math.inf if event.status is Status.FAILED else process
+            return event.as_further()
         found = replace(event, **self._peaks.pop(event.key, {}))
         self.observe(found)
         return found
@@ -169,7 +185,7 @@ class _Sweep:
         with self._lock:
             for planned in (self._plan[index] for index in indices):
                 key = planned.workload.series()
-                series[key] = series.get(key, 0.0) + sum(
+                own = sum(
                     self._forecast.expected_s(
                         arm.implementation,
                         planned.case(arm),
@@ -178,6 +194,12 @@ class _Sweep:
                     )
                     for arm in self.wanted(planned)
                 )
-            beside = self._took_s / self._spent_s if self._took_s and self._spent_s else 1.0
+                series[key] = series.get(key, 0.0) + own * self._beside(planned.process > 1)
         one_by_one = max(series.values(), default=0.0)
-        return beside * max(sum(series.values()) / self._executor.max_parallel_cells, one_by_one)
+        return max(sum(series.values()) / self._executor.max_parallel_cells, one_by_one)
+
+    def _beside(self, further: bool) -> float:
+        """What cells took, as a multiple of what their results did."""
+        took = self._took_s.get(further) or self._took_s.get(False) or []
+        spent_s, whole_s = (sum(seconds) for seconds in zip(*took, strict=True)) if took else (0, 0)
+        return whole_s / spent_s if spent_s else 1.0

@@ -45,6 +45,7 @@ _FIXES = {axis.name: axis.fix for axis in AXES} | {
     "memory_limit": "write it like 4GiB or 500MB; a worker itself needs 64MiB",
     "precision": "use a fraction above 0 and below 1",
     "threads": "use a whole number; 0 takes every core but one",
+    "processes": "use a whole number from 1 to 100",
     "purpose": "say in a sentence what the suite is for",
     **dict.fromkeys(SHARES, "write it like 5%"),
     "grid": "write one or more [[grid]] tables",
@@ -164,13 +165,17 @@ def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
 
 
 class Budgets(_Model):
-    """The time and memory that a suite allows, written like ``10s`` or ``4GiB``."""
+    """The time and memory that a suite allows, written like ``10s`` or ``4GiB``.
+
+    Calls are timed in so many ``processes``, one after the other.
+    """
 
     time_limit: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.time_limit_s
     memory_limit: Annotated[Annotated[int, Field(ge=2**26)] | None, _parsed(parse_bytes)] = None
     sampling: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.sampling_s
     precision: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_BUDGET.precision
     threads: Annotated[Integer, Field(ge=0)] = 0
+    processes: Annotated[Integer, Field(ge=1, le=100)] = 1
 
 
 class Suite(_Model):

@@ -63,12 +63,16 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One workload and the arms to run on it; ``session`` names one execution, to pair samples."""
+    """One workload and the arms to run on it; ``session`` names one execution, to pair samples.
+
+    In a further ``process`` (the first is 1) its calls are timed again, and nothing else is done.
+    """
 
     workload: Workload
     arms: tuple[Arm, ...]
     session: str = ""
     timed: bool = True
+    process: int = 1
 
     def case(self, arm: Arm) -> Case:
         return Case.of(self.workload, arm.pass_, arm.definition)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
-from statistics import median
 from typing import Any
 
 from supcr_bench.values.result import Result, stored_name
@@ -63,7 +62,7 @@ class Metric:
     """A cost of an implementation: it follows a growth law and is compared between runs.
 
     Attributes:
-        field: the field of a result with the value, or with the samples that it is the median of.
+        field: the field of a result with the value, or with the samples of a time.
         format: writes a value with its unit, or a dash for ``None``.
         unit: ``s``, ``B``, or empty for a count.
         exact: whether it has no noise, so that two values are compared directly.
@@ -92,8 +91,8 @@ class Metric:
     def get(self, result: Result) -> float | None:
         """The value in a result; ``None`` where it was not measured."""
         figure: float | None
-        samples = figure = getattr(result, self.field)
-        return median(samples) if isinstance(samples, tuple) and samples else figure
+        figure = getattr(result, self.field if self.exact else "time_s")
+        return figure
 
     def compared(self, result: Result) -> float | None:
         """The value if it may be compared with another run's, else ``None``."""

@@ -5,8 +5,10 @@ never an absent row.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from itertools import chain
+from statistics import geometric_mean, median
 from typing import Any, Self
 
 from supcr_bench.values.case import Case
@@ -24,7 +26,7 @@ _STORED = {
 
 
 SAMPLES = ("time_samples_s", "device_samples_s", "aa_samples_s")
-"""Fields with seconds of single calls."""
+"""Fields with seconds of single calls in the first process."""
 
 
 def stored_name(field: str) -> str:
@@ -52,6 +54,11 @@ class Status(StrEnum):
     def has_figures(self) -> bool:
         """Whether memory and work were measured, and time too if the case is timed."""
         return self in (Status.MEASURED, Status.WRONG)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the case has no correct result."""
+        return self in (Status.WRONG, Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +90,8 @@ class Result:
             change was undone before another implementation was called. ``None`` in older results.
         time_samples_s: seconds per call on the host with flushed caches, one per round. ``None``
             also if the plan did not time the cell.
+        further_samples_s: the same, in each further process of a run with several, by its session;
+            empty for a process that gave none. All other fields are of the first process.
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
             the device has none.
         aa_samples_s: the A/A arm: samples of the same implementation, entered a second time
@@ -158,11 +167,57 @@ class Result:
     first_call_s: float | None = None
     python_instructions: int | None = None
     floor_s: float | None = None
+    further_samples_s: Mapping[str, tuple[float, ...]] | None = None
 
     @property
     def untimed(self) -> bool:
         """Whether it was measured without timing, as planned for its cell."""
         return self.status.has_figures and self.time_samples_s is None
+
+    @property
+    def processes(self) -> dict[str | None, tuple[float, ...]]:
+        """The samples of each process that gave any, by session."""
+        if not self.time_samples_s:
+            return {}
+        found: dict[str | None, tuple[float, ...]] = {self.session: self.time_samples_s}
+        return found | {s: own for s, own in (self.further_samples_s or {}).items() if own}
+
+    @property
+    def samples_s(self) -> tuple[float, ...]:
+        """The samples of all processes."""
+        return tuple(chain(*self.processes.values()))
+
+    @property
+    def process_medians_s(self) -> tuple[float, ...]:
+        return tuple(median(samples) for samples in self.processes.values())
+
+    @property
+    def time_s(self) -> float | None:
+        """Seconds of the median call; of several processes, the geometric mean of their medians."""
+        medians = self.process_medians_s
+        return geometric_mean(medians) if len(medians) > 1 else next(iter(medians), None)
+
+    def as_further(self) -> Self:
+        """This result of a further process, to be stored beside that of the first one."""
+        empty: dict[str, Any] = dict.fromkeys(SAMPLES)
+        samples = {self.session or "": self.time_samples_s or ()}
+        return replace(self, **empty, further_samples_s=samples)
+
+    def with_further(self, other: Self) -> Self:
+        """This result of the first process with that of a further one.
+
+        What is wrong in any process is wrong, and what fails in any has failed and has no time; a
+        process that ended otherwise gives no samples.
+        """
+        further = {**(self.further_samples_s or {}), **(other.further_samples_s or {})}
+        found = replace(self, further_samples_s=further)
+        if other.status.is_broken and not self.status.is_broken:
+            reason = f"in a further process: {other.reason}"
+            samples = self.time_samples_s if other.status is Status.WRONG else None
+            found = replace(
+                found, status=other.status, reason=reason, time_samples_s=samples, stage=other.stage
+            )
+        return found
 
     @property
     def tolerances(self) -> float | None:
@@ -193,5 +248,8 @@ class Result:
         for name in (*SAMPLES, "process_changes"):
             samples = own.get(name)
             own[name] = None if samples is None else tuple(samples)
+        if own.get("further_samples_s") is not None:
+            further = own["further_samples_s"].items()
+            own["further_samples_s"] = {session: tuple(samples) for session, samples in further}
         own["case"], own["status"] = Case.from_mapping(values), Status(values["status"])
         return cls(**own | {"implementation": values["implementation"]})

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from supcr_bench.analysis.compare import (
-    FEWEST_UNCHANGED,
     MACHINE,
     Comparison,
     ComparisonRow,
     compare_results,
-    drift_bound,
     environment_differences,
 )
+from supcr_bench.analysis.run_noise import FEWEST_UNCHANGED, drift_bound
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.metrics import Direction
 from supcr_bench.values.result import Result, Status
@@ -254,12 +253,27 @@ def test_on_a_quiet_machine_most_identical_rows_are_the_same() -> None:
     assert found.times(Direction.SAME) > 0.9 * len(found.rows)
 
 
-def test_a_machine_that_was_too_busy_to_tell_the_same_is_said_to_be() -> None:
+@pytest.mark.parametrize(
+    ("spread", "words"),
+    [(0.0, "a process is one draw, and unchanged"), (0.4, "the machine was too busy: unchanged")],
+)
+def test_a_machine_is_said_to_be_too_busy_where_the_calls_of_a_process_spread(
+    spread: float, words: str
+) -> None:
     random = Random(4)
-    found = compare_results(drifted(random, "cell"), drifted(random, "cell"))
+    first, second = (
+        [replace(r, time_samples_s=spread_out(r, spread)) for r in drifted(random, "cell")]
+        for _ in range(2)
+    )
+    found = compare_results(first, second)
     undecided = [r.time for r in found.rows if r.time and r.time.direction is Direction.UNDECIDED]
     assert undecided
-    assert all("the machine was too busy: unchanged results" in str(c.reason) for c in undecided)
+    assert all(words in str(change.reason) for change in undecided)
+
+
+def spread_out(result: Result, spread: float) -> tuple[float, ...]:
+    """The samples of a result, of which every other one takes longer."""
+    return tuple(x * (1 + spread * (i % 2)) for i, x in enumerate(result.time_samples_s or ()))
 
 
 # --- costs without noise ---

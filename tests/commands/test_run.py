@@ -201,6 +201,28 @@ def wait_for_end(pids: list[int]) -> None:
     assert not alive
 
 
+def test_a_run_over_processes_goes_on_in_the_process_that_it_had_reached(
+    cli: Cli, workplace: Path
+) -> None:
+    options = ("-i", "rowsort", "--batch-size", "4,6", "--processes", "3", "--out", "r")
+    done = cli("run", "tiny.toml", *options)
+    assert done.returncode == 0, done.stderr
+    assert ", process 3 (about " in done.stdout
+    path = only_run(workplace / "r")
+    whole = supcr_bench.load(path)
+    assert {len(result.processes) for result in whole.results} == {3}
+    assert set(whole.frame["time_s"]) == {result.time_s for result in whole.results}
+    assert supcr_bench.load(path / "index.html").results == whole.results
+    file = path / "measurements.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-3]))
+    done = cli("run", "--resume", str(path))
+    assert done.returncode == 0, done.stderr
+    assert ", process 2" not in done.stdout
+    assert len(rows_of(path)) == len(lines) == 3 * len(whole.results)
+    assert {len(result.processes) for result in supcr_bench.load(path).results} == {3}
+
+
 def test_a_run_is_not_continued_under_other_options(cli: Cli, run_here: Path) -> None:
     done = cli("run", "tiny.toml", "--batch-size", "5", "--resume", "latest")
     assert done.returncode == 2

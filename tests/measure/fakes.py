@@ -69,11 +69,12 @@ def run_cell(
     budget: Budget | None = None,
     announced: list[tuple[str, Arm | None]] | None = None,
     timed: bool = True,
+    process: int = 1,
 ) -> dict[Arm, Result]:
     """Run a cell in this process; its results by arm, each exactly once."""
     arms = tuple(Arm(name, pass_) for name in factories for pass_ in passes)
     run = CellRun(
-        cell=Cell(workload, arms, "session", timed),
+        cell=Cell(workload, arms, "session", timed, process),
         subjects={name: Adapter.usual(factory) for name, factory in factories.items()},
         device=Cpu(),
         meter=meter or FakeMeter(),

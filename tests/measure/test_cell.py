@@ -59,6 +59,15 @@ def test_an_untimed_cell_takes_everything_but_the_time(timed: bool) -> None:
         assert result.value_tolerances is not None
 
 
+def test_a_further_process_times_the_calls_and_takes_nothing_else() -> None:
+    announced: list[tuple[str, Arm | None]] = []
+    for result in run_cell(RIGHT, WORKLOAD, announced=announced, process=2).values():
+        assert result.status is Status.MEASURED
+        assert result.time_samples_s
+        assert (result.peak_bytes, result.dispatched_ops, result.value_error) == (None, None, None)
+    assert {stage for stage, _ in announced} == {"inputs", "agreement", "time"}
+
+
 def test_a_wrong_value_is_wrong_with_a_finding_and_still_has_its_figures() -> None:
     for result in run_cell({"double": DOUBLE}, WORKLOAD).values():
         assert result.status is Status.WRONG

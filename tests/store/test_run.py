@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import supcr_bench
-from supcr_bench.store.loaded_run import SCHEMA_VERSION
+from supcr_bench.store.loaded_run import SCHEMA_VERSION, make_run
 from supcr_bench.store.run import (
     MEASUREMENTS_FILE,
     RUN_FILE,
@@ -48,6 +48,25 @@ def test_what_was_appended_is_loaded_in_order(tmp_path: Path) -> None:
     assert run.info["suite"] == "quick"
     assert run.info["schema_version"] == SCHEMA_VERSION
     assert run.environment == {"cpu": "some"}
+
+
+def test_samples_of_further_processes_belong_to_the_first_result(tmp_path: Path) -> None:
+    first = replace(RESULTS[0], session="one")
+    again = replace(first, session="two", time_samples_s=(2.0,) * 6).as_further()
+    with RunWriter.create(tmp_path, "run", {"environment": {}}) as writer:
+        for result in (first, RESULTS[1], again):
+            writer.append(result)
+        assert writer.stored == 2
+    run = load_run("run", tmp_path)
+    assert run.notes == ()
+    assert [r.key for r in run.results] == [first.key, RESULTS[1].key]
+    assert run.results[0].processes == {"one": first.time_samples_s, "two": (2.0,) * 6}
+    rows = [result.to_mapping() for result in run.results]
+    page = make_run(tmp_path, run.info, rows, None, ("result", "verification"))
+    assert page.results == run.results
+    rows[0]["further_samples_s"] = {"two": [0.0]}
+    with pytest.raises(StoreError, match="'further_samples_s' holds a number out of range"):
+        make_run(tmp_path, run.info, rows, None, ("result", "verification"))
 
 
 def test_a_result_is_on_the_disk_as_soon_as_it_is_appended(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """``make compare-study``: what ``compare`` says of pairs of runs of the same code.
 
-The two runs of a pair follow each other, on one version of the code. Every difference between them
-is one of the machine: an implementation that is called slower, or any other finding, is false. A
-line says what was found of each pair, and the load of the machine. The study ends with 1 if more
-than one pair in twenty has a finding.
+Runs of one version of the code follow each other, and each is paired with the one before. Every
+difference between them is one of the machine: an implementation that is called slower, or any other
+finding, is false. A line says what was found of each pair, and the load of the machine. The study
+ends with 1 if more than one pair in twenty has a finding.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.commands.compared_runs import compare_loaded
-from supcr_bench.store.run import load_run
+from supcr_bench.store.run import Run, load_run
 from supcr_bench.values.metrics import Direction
 
 SUITE = Path(__file__).with_suffix(".toml")
@@ -34,19 +34,14 @@ class Pair:
     load: float
 
 
-def make_run(folder: Path) -> Path:
+def make_run(folder: Path) -> Run:
     command = ["run", str(SUITE), "--no-verify", "--out", str(folder)]
     known = set(folder.glob("*"))
     subprocess.run(
         [sys.executable, "-m", "supcr_bench", *command], check=True, stdout=subprocess.DEVNULL
     )
     (made,) = set(folder.glob("*")) - known - {folder / "index.html"}
-    return made
-
-
-def make_pair(folder: Path) -> Pair:
-    first, second = (load_run(make_run(folder)) for _ in range(2))
-    return Pair(compare_loaded(first, second), os.getloadavg()[1])
+    return load_run(made)
 
 
 def described(pair: Pair) -> str:
@@ -61,10 +56,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="compare_pairs", description=__doc__)
     parser.add_argument("--pairs", type=int, default=20)
     options = parser.parse_args()
-    pairs = []
+    pairs: list[Pair] = []
     with tempfile.TemporaryDirectory(prefix="compare-study-") as scratch:
+        before = make_run(Path(scratch))
         for number in range(1, options.pairs + 1):
-            pairs.append(make_pair(Path(scratch)))
+            after = make_run(Path(scratch))
+            pairs.append(Pair(compare_loaded(before, after), os.getloadavg()[1]))
+            before = after
             sys.stdout.write(f"pair {number:>2}  {described(pairs[-1])}\n")
             sys.stdout.flush()
     rows = Counter(row.time.direction for pair in pairs for row in pair.comparison.rows if row.time)

@@ -92,6 +92,18 @@ def test_a_worker_outlives_a_cell_and_tells_its_environment(executor: LocalExecu
     assert executor.environment["devices"][0] == "cpu"
 
 
+def test_each_process_of_a_run_is_a_new_worker(executor: LocalExecutor) -> None:
+    rowsort, pids = locate("rowsort"), []
+    for process in (1, 2, 2, 3):
+        cell = Cell(WORKLOAD, (Arm("rowsort", "forward"),), process=process)
+        (result,) = (e for e in executor.run(cell, [rowsort], BUDGET) if isinstance(e, Result))
+        assert result.time_samples_s
+        assert executor._worker is not None
+        pids.append(getattr(executor._worker, "pid", None))
+    assert pids[1] == pids[2]
+    assert len(set(pids)) == 3
+
+
 def test_what_an_implementation_prints_does_not_reach_the_pipe(
     executor: LocalExecutor, losses: Path
 ) -> None:

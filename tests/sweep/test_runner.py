@@ -12,7 +12,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep import runner
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.plan import make_plan
+from supcr_bench.sweep.plan import make_plan, over_processes
 from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Case, Workload
@@ -109,6 +109,69 @@ def keys(cells: Sequence[Cell]) -> list[tuple[str, Case]]:
 
 
 SIZES = [16, 32, 64, 128]
+
+
+def merged(rows: Sequence[Result]) -> list[Result]:
+    """The results as a run is loaded: those of further processes with the first one's."""
+    found: dict[object, Result] = {}
+    for row in rows:
+        first = found.setdefault(row.key, row)
+        found[row.key] = first if first is row else first.with_further(row)
+    return list(found.values())
+
+
+def test_processes_follow_each_other_and_each_result_has_the_samples_of_all() -> None:
+    executor = FakeExecutor()
+    found = results(sweep(over_processes(plan(batch_size=[16, 32], dims=[1, 2]), 3), executor))
+    assert [c.process for c in executor.cells] == [1] * 4 + [2] * 4 + [3] * 4
+    assert len(found) == 3 * 16
+    for result in merged(found):
+        assert len(result.processes) == 3
+        assert set(result.processes) & {"session 1", "session 2", "session 3", "session 4"}
+        assert result.samples_s == (1e-3,) * 18
+        assert result.peak_bytes is not None
+
+
+def test_an_interrupted_run_over_processes_goes_on_where_it_stopped() -> None:
+    cells = over_processes(plan(batch_size=[16, 32]), 3)
+    whole = results(sweep(cells, FakeExecutor()))
+    for stored in range(len(whole) + 1):
+        before = merged(whole[:stored])
+        rest = results([*run_sweep(cells, FakeExecutor(), (), Forecast(BUDGET), before)])
+        assert len(rest) == len(whole) - stored
+        assert {len(r.samples_s) for r in merged([*before, *rest])} == {18}
+
+
+def test_what_has_no_time_in_the_first_process_is_not_timed_in_a_further_one() -> None:
+    executor = FakeExecutor(ends={("a", 16): Status.FAILED, ("a", 32): Status.OUT_OF_MEMORY})
+    cells = over_processes(plan(batch_size=[16, 32, 64]), 2)
+    found = results(sweep(cells, executor))
+    assert [r.key for r in found if r.implementation == "a"] == [
+        r.key for r in merged(found) if r.implementation == "a"
+    ]
+    untimed = [replace(cell, timed=False) for cell in plan(batch_size=[16])]
+    assert over_processes(untimed, 5) == untimed
+
+
+@pytest.mark.parametrize(
+    ("status", "processes"), [(Status.FAILED, 0), (Status.TIMED_OUT, 3), (Status.WRONG, 3)]
+)
+def test_an_end_in_a_further_process_is_told(status: Status, processes: int) -> None:
+    class EndsInTheSecond(FakeExecutor):
+        def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
+            for event in super().run(cell, subjects, budget):
+                if isinstance(event, Result) and cell.process == 2:
+                    samples = event.time_samples_s if status is Status.WRONG else None
+                    event = replace(event, status=status, reason="so", time_samples_s=samples)
+                yield event
+
+    cells = over_processes(plan(["a"], batch_size=[16], **{"pass": "forward"}), 4)
+    (found,) = merged(results(sweep(cells, EndsInTheSecond())))
+    if status is Status.TIMED_OUT:
+        assert (found.status, found.reason) == (Status.MEASURED, None)
+    else:
+        assert (found.status, found.reason) == (status, "in a further process: so")
+    assert len(found.processes) == processes + (status is Status.WRONG)
 
 
 @pytest.mark.parametrize(

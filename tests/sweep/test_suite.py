@@ -279,6 +279,8 @@ def test_a_mistake_in_an_axis_names_the_option(option: str, text: str, message: 
         ("memory_limit", "much", "--memory-limit: 'much' is not valid; write it like 4GiB"),
         ("precision", "3", "--precision: '3' is not valid; use a fraction"),
         ("threads", "-1", "--threads: '-1' is not valid; use a whole number"),
+        ("processes", "0", "--processes: '0' is not valid; use a whole number from 1 to 100"),
+        ("processes", "many", "--processes: 'many' is not valid; use a whole number from 1"),
     ],
 )
 def test_a_mistake_in_a_budget_names_the_option(option: str, text: str, message: str) -> None:

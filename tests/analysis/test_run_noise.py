@@ -1,0 +1,164 @@
+"""How far times of the same code differ between runs, on simulated processes of known spread."""
+
+import math
+from random import Random
+
+import pytest
+
+from supcr_bench.analysis.compare import Comparison, compare_results
+from supcr_bench.analysis.run_noise import Noise, excess_variance, process_noise
+from supcr_bench.analysis.statistics import process_interval, ratio_of
+from supcr_bench.analysis.summary import time_interval
+from supcr_bench.values.case import PASSES
+from supcr_bench.values.metrics import TIME, Direction
+from supcr_bench.values.result import Key, Result
+from tests.made_results import make_result
+
+NAMES = ("one", "two", "three")
+
+
+def make_run(
+    random: Random, sd: float, *, session: float = 0.0, slower: float = 1.0, processes: int = 5
+) -> list[Result]:
+    """A run of identical code; its true times are 1, but for those of ``one`` if it is ``slower``.
+
+    A process moves each case by ``sd``: half of the variance is shared by an implementation's
+    cases. A session moves all cases of an implementation in all processes.
+    """
+    results = []
+    for name in NAMES:
+        moved = random.gauss(0, session) + math.log(slower if name == "one" else 1.0)
+        shared = [moved + random.gauss(0, sd / math.sqrt(2)) for _ in range(processes)]
+        for n in range(2, 7):
+            for pass_ in PASSES:
+                times = [math.exp(x + random.gauss(0, sd / math.sqrt(2))) for x in shared]
+                results.append(over_processes(times, name, n=n, pass_=pass_))
+    return results
+
+
+def over_processes(times: list[float], name: str = "one", **fields: object) -> Result:
+    """A result that took these times, each of a process."""
+    return make_result(
+        name,
+        times=times[:1] * 6,
+        session="0",
+        further_samples_s={str(p): (x,) * 6 for p, x in enumerate(times[1:], start=1)},
+        dispatched_ops=10,
+        elements_processed=1000,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def pair(random: Random, sd: float, slower: float = 1.0, **options: float) -> Comparison:
+    first = make_run(random, sd, **options)  # type: ignore[arg-type]
+    return compare_results(first, make_run(random, sd, slower=slower, **options))  # type: ignore[arg-type]
+
+
+def test_a_time_is_the_geometric_mean_of_its_processes_medians_with_students_interval() -> None:
+    result = over_processes([1.0, math.exp(0.1), math.exp(0.2)])
+    found = time_interval(result)
+    assert found is not None
+    assert (TIME.get(result), found.estimate) == pytest.approx((math.exp(0.1), math.exp(0.1)))
+    half = 4.302653 * 0.1 / math.sqrt(3)  # of two degrees of freedom
+    assert found.low == pytest.approx(math.exp(0.1 - half))
+    assert found.high == pytest.approx(math.exp(0.1 + half))
+    assert found.samples == 3
+
+
+def test_intervals_of_several_processes_cover_the_truth() -> None:
+    random = Random(1)
+    drawn = [[math.exp(random.gauss(0, 0.03)) for _ in range(5)] for _ in range(1000)]
+    assert 0.93 <= sum(process_interval(own).covers(1.0) is True for own in drawn) / 1000 <= 0.97
+
+
+def test_times_are_paired_within_the_processes_that_both_share() -> None:
+    one, other = over_processes([2.0, 8.0, 6.0]), over_processes([1.0, 4.0, 3.0])
+    found = ratio_of(one, other)
+    assert found is not None
+    assert (found.low, found.high, found.samples) == pytest.approx((2.0, 2.0, 3))
+    alone = make_result(times=[3.0] * 6, session="2")
+    shared = ratio_of(alone, other)
+    assert shared is not None
+    assert (shared.estimate, shared.samples) == (1.0, 6)
+    assert ratio_of(make_result(times=[3.0] * 6, session="other"), other) is None
+
+
+@pytest.mark.parametrize(("sd", "session"), [(0.01, 0.05), (0.025, 0.02), (0.05, 0.0)])
+def test_identical_code_over_several_processes_is_seldom_a_finding(
+    sd: float, session: float
+) -> None:
+    random = Random(f"{sd} {session}")
+    found = [pair(random, sd, session=session) for _ in range(40)]
+    assert sum(comparison.finding for comparison in found) <= 0.05 * len(found)
+    judged = sum(comparison.times(Direction.SLOWER) for comparison in found)
+    assert judged <= 0.08 * sum(len(comparison.rows) for comparison in found)
+
+
+def test_five_processes_tell_that_most_rows_are_the_same_and_one_does_not() -> None:
+    random = Random(2)
+    found = [pair(random, 0.025) for _ in range(10)]
+    rows = sum(len(comparison.rows) for comparison in found)
+    assert sum(comparison.times(Direction.SAME) for comparison in found) > 0.5 * rows
+    assert found[0].processes == 5
+    one = pair(random, 0.025, processes=1)
+    assert (one.times(Direction.SAME), one.processes) == (0, 1)
+
+
+def test_a_slowdown_of_a_fifth_is_found_over_five_processes() -> None:
+    random = Random(3)
+    for _ in range(10):
+        assert pair(random, 0.025, slower=1.2).slower() == ["one"]
+
+
+def test_what_hides_that_a_time_is_the_same_is_said() -> None:
+    def reasons(comparison: Comparison) -> set[str]:
+        undecided = [r.time for r in comparison.rows if r.time and r.time.low is not None]
+        return {str(c.reason) for c in undecided if c.direction is Direction.UNDECIDED}
+
+    for options, words in (
+        ({"sd": 0.03, "processes": 1}, "a process is one draw, and unchanged results moved by"),
+        ({"sd": 0.05}, "the processes of each run differ; more of them would tell"),
+        ({"sd": 0.01, "session": 0.2}, "the machine changed between the runs: unchanged results"),
+    ):
+        found = reasons(pair(Random(4), **options))
+        assert found
+        assert all(words in reason for reason in found)
+
+
+def pairs_of(spreads: list[float]) -> dict[Key, tuple[Result, Result]]:
+    """Pairs of results whose processes have these standard deviations."""
+    random = Random(5)
+
+    def drawn(i: int, sd: float) -> Result:
+        times = [math.exp(random.gauss(0, sd)) for _ in range(5)]
+        return over_processes(times, NAMES[i % 3], n=i + 2)
+
+    made = [(drawn(i, sd), drawn(i, sd)) for i, sd in enumerate(spreads)]
+    return {one.key: (one, other) for one, other in made}
+
+
+def test_cases_alike_share_one_spread_and_others_keep_their_own() -> None:
+    alike = pairs_of([0.02] * 60)
+    for own in process_noise(alike, dict.fromkeys(alike, 0.0)).values():
+        assert own.freedom > 40  # 8 are its own
+        assert own.variance == pytest.approx(0.02**2 * 2 / 5, rel=0.4)
+    unlike = pairs_of([0.001] * 30 + [0.1] * 30)
+    for (_, case), own in process_noise(unlike, dict.fromkeys(unlike, 0.0)).items():
+        sd = 0.001 if case.batch_size < 32 else 0.1
+        assert own.freedom < 10
+        assert 0.1 * sd**2 * 2 / 5 <= own.variance <= 4 * sd**2 * 2 / 5
+
+
+def test_without_enough_unchanged_results_of_others_there_is_no_noise() -> None:
+    few = pairs_of([0.02] * 27)  # 18 of the others
+    assert process_noise(few, dict.fromkeys(few, 0.0)) == {}
+
+
+def test_the_excess_is_what_unchanged_results_differ_beyond_their_noise() -> None:
+    noise = Noise(1e-4, 1e9)
+    assert excess_variance([(0.01, noise), (-0.01, noise)]) == pytest.approx(0.0, abs=1e-9)
+    assert excess_variance([(0.02, noise), (-0.02, noise)]) == pytest.approx(3e-4)
+    wide, wider = Noise(1e-4, 10.0), Noise(1e-4, 10.0, excess=3e-4, excess_freedom=2)
+    assert wide.half_width == pytest.approx(2.228139 * 0.01)
+    # Satterthwaite's degrees of freedom: 16 / (1 / 10 + 9 / 2) = 3.48.
+    assert wider.half_width == pytest.approx(2.948 * 0.02, rel=0.01)
