@@ -197,7 +197,9 @@ def compute_reference(
         itself = definition.self_candidate != "never"
         value, row = undecided(stacked, distances, with_itself=itself)
         near_ties.append((value * scale, row * scale))
-        torch.autograd.backward(logits, [g * (scale * factor) for g in gradients])
+        # Unlike a backward with gradients of its own, that of a number does not import sympy.
+        pairs = zip(logits, gradients, strict=True)
+        torch.stack([(s * g).sum() for s, g in pairs]).sum().mul(scale * factor).backward()
     per_dimension = torch.stack(losses)
     return Reference(
         definition=definition,

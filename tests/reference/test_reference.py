@@ -219,28 +219,30 @@ def test_two_tied_rows_differ_between_the_rules() -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 0.1, 0.005])
 @BOTH_METHODS
-@BOTH_RULES
+@pytest.mark.parametrize(
+    "definition", [TORCHCELL, NO_SELF, RANK_N_CONTRAST], ids=lambda definition: definition.name
+)
 def test_identical_embeddings_count_the_candidates(
     definition: Definition, method: Method, temperature: float
 ) -> None:
-    """All exponentials are equal, so each term is log |S(i,j)|, in either view."""
-    labels = [0.0, 1.0, 1.0, 3.0, 4.0, 4.0]
-    sizes = []
-    for i in range(6):
-        for j in range(6):
-            if i != j:
-                sizes.append(
-                    sum(
-                        abs(labels[i] - labels[k]) >= abs(labels[i] - labels[j])
-                        for k in range(6)
-                        if definition is TORCHCELL or k != i
-                    )
-                )
+    """All exponentials are equal, so each term is log |S(i,j)|, in either view or in their 2N."""
+    joined = definition is RANK_N_CONTRAST
+    given = [0.0, 1.0, 1.0, 3.0, 4.0, 4.0]
+    labels = given * 2 if joined else given
+    sizes = [
+        sum(
+            abs(own - other) >= abs(own - partner)
+            for k, other in enumerate(labels)
+            if definition is TORCHCELL or k != i
+        )
+        for i, own in enumerate(labels)
+        for j, partner in enumerate(labels)
+        if i != j
+    ]
     same = torch.ones(6, 3, dtype=torch.float64)
-    found = reference(
-        definition, (same, same * 2), torch.tensor(labels), temperature=temperature, method=method
-    )
-    expected = 2 * sum(map(math.log, sizes)) / len(sizes)
+    rows = (same, same if joined else same * 2)
+    found = reference(definition, rows, torch.tensor(given), temperature=temperature, method=method)
+    expected = (1 if joined else 2) * sum(map(math.log, sizes)) / len(sizes)
     assert float(found.loss) == pytest.approx(expected, rel=1e-12)
 
 
