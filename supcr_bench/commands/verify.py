@@ -155,21 +155,24 @@ def verify_each(
     device: str = "cpu",
     question: ImpactQuestion | None = None,
 ) -> Iterator["Verification"]:
-    """Verify each implementation in a worker of its own, and show which check runs.
+    """Verify each implementation in a worker, and show which check runs.
 
-    With ``ranks``, each runs in that many workers, which share a batch.
+    Those that are not registered have a worker of their own. With ``ranks``, each runs in that many
+    workers, which share a batch.
     """
+    from contextlib import closing
+
     from rich.text import Text
 
     from supcr_bench.verification.session import Session
-    from supcr_bench.workers.verification import WorkerVerification
+    from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 
-    with console.status(Text("Verification")) as status:
+    with console.status(Text("Verification")) as status, closing(IdleWorkers()) as idle:
         for subject in subjects:
             session: Session
             if ranks is None:
                 session = WorkerVerification(
-                    subject, definition, strict=strict, seed=seed, device=device
+                    subject, definition, strict=strict, seed=seed, device=device, idle=idle
                 )
             else:
                 from supcr_bench.workers.rank_verification import RankVerification  # imports torch

@@ -199,7 +199,7 @@ def compute_reference(
         near_ties.append((value * scale, row * scale))
         # Unlike a backward with gradients of its own, that of a number does not import sympy.
         pairs = zip(logits, gradients, strict=True)
-        torch.stack([(s * g).sum() for s, g in pairs]).sum().mul(scale * factor).backward()
+        torch.stack([(s * g).sum() for s, g in pairs]).sum().mul(scale * factor).backward()  # type: ignore[no-untyped-call]
     per_dimension = torch.stack(losses)
     return Reference(
         definition=definition,

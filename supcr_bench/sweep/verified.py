@@ -14,7 +14,7 @@ from supcr_bench.values.result import Result
 from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.streams import merge_streams
-from supcr_bench.workers.verification import WorkerVerification
+from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 from supcr_bench.workers.worker_process import BYSTANDERS
 
 VerifiedEvent = SweepEvent | tuple[str, Outcome] | Verification
@@ -52,15 +52,19 @@ def run_verified(
 
     def verify_one(subject: Subject) -> Iterator[VerifiedEvent]:
         only = verify[subject.name]
-        session = WorkerVerification(subject, definition, strict=False, seed=seed, only=only)
+        session = WorkerVerification(
+            subject, definition, strict=False, seed=seed, only=only, idle=idle
+        )
         for outcome in session.run():
             yield subject.name, outcome
         yield session.result()
 
+    idle = IdleWorkers()
     streams: list[Callable[[], Iterator[VerifiedEvent]]] = [swept]
     streams += [partial(verify_one, subject) for subject in subjects if subject.name in verify]
     try:
         for group in [streams] if together else [streams[:1], streams[1:]]:
             yield from merge_streams(group, usable_cpus(), wait=False)
     finally:
+        idle.close()
         BYSTANDERS.kill()

@@ -1,6 +1,8 @@
 """Verifies one implementation in a worker, so that a hang or a crash becomes a finding."""
 
+from collections import deque
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from supcr_bench.subjects.compiler import COMPILATION
@@ -8,7 +10,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification.impact import Impact, ImpactQuestion
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Verdict
 from supcr_bench.verification.session import (
     CHECK_LIMIT_S,
     OPEN_LIMIT_S,
@@ -29,8 +31,30 @@ CALLED = {"make": "the check", "diagnose": "the diagnosis", "measure_impact": "t
 """What a finding calls a method of the session."""
 
 
+class IdleWorkers:
+    """Workers that verify a further implementation, so that fewer start, which takes 2 s of CPU."""
+
+    def __init__(self) -> None:
+        self._workers: deque[WorkerProcess] = deque()
+
+    def take(self) -> WorkerProcess:
+        with suppress(IndexError):  # several threads may take one
+            return self._workers.pop()
+        return WorkerProcess(threads=1, bystander=True)  # small problems need one thread
+
+    def keep(self, worker: WorkerProcess) -> None:
+        self._workers.append(worker)
+
+    def close(self) -> None:
+        while self._workers:
+            self._workers.pop().close()
+
+
 class WorkerVerification(Session):
-    """The verification of one implementation in a worker, which is replaced when it ends."""
+    """The verification of one implementation in a worker, which is replaced when it ends.
+
+    A registered implementation that leaves the process as it was leaves its worker to ``idle``.
+    """
 
     def __init__(
         self,
@@ -41,6 +65,7 @@ class WorkerVerification(Session):
         seed: int,
         only: Collection[str] | None = None,
         device: str = "cpu",
+        idle: IdleWorkers | None = None,
     ) -> None:
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
         names = tuple(sorted(only)) if only is not None else None
@@ -48,11 +73,13 @@ class WorkerVerification(Session):
         self._limit_factor = 1.0 if device == "cpu" else LAUNCHING_FACTOR
         self.total_limit_s *= self._limit_factor
         self._worker: WorkerProcess | None = None
+        self._idle = idle or IdleWorkers()
+        self._may_share = idle is not None and subject.kind == "folder" and subject.root is None
         self._spent_s = 0.0
 
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Start a worker that loads the subject and keeps the session."""
-        self._worker = WorkerProcess(threads=1, bystander=True)  # small problems need one thread
+        """Have a worker load the subject and keep the session."""
+        self._worker = self._idle.take()
         started = self._ask(self._request, "loading and recognition", OPEN_LIMIT_S)
         if isinstance(started, messages.Failed):
             raise started.uncallable or SubjectError(started.reason)
@@ -122,6 +149,9 @@ class WorkerVerification(Session):
         return self._spent_s
 
     def close(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
+        worker, self._worker = self._worker, None
+        checked = {outcome.check: outcome.verdict for outcome in self._outcomes}
+        if worker and self._may_share and checked.get("process settings") is Verdict.PASS:
+            self._idle.keep(worker)
+        elif worker:
+            worker.close()

@@ -20,7 +20,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Outcome, Verdict
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import PreflightResult
-from supcr_bench.workers.verification import WorkerVerification
+from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 from tests.made_verifications import make_verification
 from tests.one_machine import OneMachine
 
@@ -70,6 +70,7 @@ class FakeVerification:
         strict: bool,
         seed: int,
         only: Collection[str] | None,
+        idle: IdleWorkers,
     ) -> None:
         assert not strict
         self.name = subject.name

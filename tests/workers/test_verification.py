@@ -10,7 +10,7 @@ from supcr_bench.verification import session as sessions
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers import verification
-from supcr_bench.workers.verification import WorkerVerification
+from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +26,8 @@ class HangsWhenLarge(RightNoSelf):
 class Hangs(RightNoSelf):
     def forward(self, perturbed, intact, labels):
         time.sleep(600)
+
+class Right(RightNoSelf): pass
 
 class Crashes(RightNoSelf):
     def forward(self, perturbed, intact, labels):
@@ -58,6 +60,24 @@ def test_an_implementation_that_is_right_passes(losses: Path) -> None:
     assert found.definition == "torchcell"
     assert tuple(outcomes) == found.outcomes
     assert {outcome.check for outcome in outcomes} == set(only)
+
+
+def test_a_registered_implementation_leaves_its_worker_to_the_next_and_a_file_does_not(
+    losses: Path,
+) -> None:
+    idle, workers = IdleWorkers(), set()
+    for one in (locate("broadcast"), locate("batched"), subject(losses, "Right")):
+        session = WorkerVerification(
+            one, None, strict=False, seed=0, only=("process settings",), idle=idle
+        )
+        for outcome in session.run():
+            assert outcome.verdict is Verdict.PASS
+            workers.add(session._worker)
+    assert len(workers) == 1
+    assert not idle._workers
+    (worker,) = workers
+    assert worker is not None
+    assert worker.resident_bytes() is None
 
 
 def test_a_hang_fails_its_check_and_the_others_are_made(
