@@ -13,6 +13,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from operator import is_
 from pathlib import Path
 from pkgutil import resolve_name
 from time import perf_counter, process_time, sleep
@@ -157,8 +158,10 @@ def _owners() -> dict[str, Any]:
     return found
 
 
-def _identities(owner: Any) -> list[int]:
-    return list(map(id, vars(owner).values()))
+def _holds(owner: Any, values: Sequence[object]) -> bool:
+    """Whether the attributes of an owner are these objects; fast, as each timed call asks it."""
+    now = vars(owner).values()
+    return len(now) == len(values) and all(map(is_, now, values))
 
 
 @contextmanager
@@ -182,7 +185,7 @@ class ProcessState:
             name: {n: f for n, f in vars(owner).items() if callable(f)}
             for name, owner in self._owners.items()
         }
-        self._identities = {name: _identities(owner) for name, owner in self._owners.items()}
+        self._values = {name: [*vars(owner).values()] for name, owner in self._owners.items()}
         self._began_s = clock_s() - 1.0  # the system tells roughly when a process began
         self._threads = set(threading.enumerate())
         self._overridden = _overridden_operators()
@@ -194,16 +197,15 @@ class ProcessState:
             if read() != self._settings[name]:
                 yield f"changes the {name}", partial(write, self._settings[name])
         for name, owner in self._owners.items():
-            identities = _identities(owner)
-            if identities != self._identities[name]:
-                self._identities[name] = identities
+            if not _holds(owner, self._values[name]):
+                self._values[name] = [*vars(owner).values()]
                 yield from self._replaced(name, owner)
 
     def _replaced(self, name: str, owner: Any) -> Iterator[tuple[str, Callable[[], object]]]:
         now = dict(vars(owner))
         for attribute, function in self._functions[name].items():
             if now.get(attribute) is not function and not _is_torchs(now.get(attribute)):
-                self._identities[name] = []  # until it is undone
+                self._values[name] = []  # until it is undone
                 yield f"replaces {name}.{attribute}", partial(setattr, owner, attribute, function)
 
     def undo(self) -> list[str]:
