@@ -177,15 +177,14 @@ def _scaled(line: Line, over: _Scale) -> Line:
 
 def _axis_charts(axis: Axis, results: Sequence[Result]) -> Iterator[Chart]:
     """Time along a numeric axis, and memory along ranks, as ratios to the first value."""
-    numeric = not any(isinstance(axis.of(r.case), str) for r in results)
-    groups = axis_effects(results, axis) if numeric else []
     for metric in (TIME, MEMORY) if axis.name == "ranks" else (TIME,):
         settings: dict[tuple[object, ...], dict[Pass, dict[str, Line]]] = {}
-        for members in groups:
+        for members in axis_effects(results, axis):
             marks = [
-                Mark(float(axis.of(effect.result.case)), ratio, None, effect.result)
+                Mark(float(at), ratio, None, effect.result)
                 for effect in members
-                if (ratio := effect.ratio(metric))
+                if isinstance(at := axis.of(effect.result.case), int | float)
+                and (ratio := effect.ratio(metric))
             ]
             if len(marks) < 2:
                 continue

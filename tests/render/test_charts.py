@@ -306,6 +306,16 @@ def test_an_axis_is_drawn_as_ratios_to_its_first_value() -> None:
     assert "nan-density" not in chart.filters
 
 
+def test_a_value_that_is_no_number_has_no_place_on_an_axis() -> None:
+    results = [
+        make_result(n=n, times=[1e-3 * n] * 6, case={"embedding_norm": norm})
+        for norm in (None, 2.0, 4.0)
+        for n in (32, 64)
+    ]
+    (axes,) = drawn(results)["embedding-norm-time"].figure.axes
+    assert [list(marks[:, 0]) for _, marks in marks_in(axes)] == [[2.0, 4.0]]
+
+
 def test_one_size_and_no_figures_have_no_chart() -> None:
     assert not drawn(make_series("a", [16], lambda n: 1.0))
     assert not drawn([make_result("a", n=n, status=Status.FAILED) for n in (8, 16, 32)])
