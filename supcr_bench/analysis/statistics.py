@@ -197,9 +197,9 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
     """A function that says whether one result is faster than another of the same cell.
 
     One is faster if the interval of their ratio, over the rounds that both share, excludes 1 and
-    the ratio is further from 1 than the noise floor of that cell and pass. With too few rounds for
-    an interval, it must be ``APART`` times as fast in every round; in different sessions, its
-    median must be.
+    the ratio is further from 1 than the noise floor of that cell and pass, or, as a few rounds or
+    processes have no interval or a wide one, if it is ``APART`` times as fast in every round; in
+    different sessions, its median must be.
     """
     cells = grouped(results, lambda r: r.case.shared)
     noise = {case: noise_floor(own) for case, own in cells.items()}
@@ -213,8 +213,10 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
         ratio = ratio_of(other, one)
         if ratio is None:
             return APART * median(own) < median(others)
-        if ratio.low is None:
-            return all(APART * a < b for a, b in zip(own, others, strict=False))
-        return ratio.low > 1 and ratio.estimate - 1 > (floor.spread if floor else 0.0)
+        if ratio.low is not None and ratio.low > 1:
+            return ratio.estimate - 1 > (floor.spread if floor else 0.0)
+        theirs = other.processes
+        shared = (zip(x, theirs.get(s, ()), strict=False) for s, x in one.processes.items())
+        return all(APART * a < b for a, b in itertools.chain(*shared))
 
     return faster

@@ -7,7 +7,7 @@ import pytest
 
 from supcr_bench.analysis.compare import Comparison, compare_results
 from supcr_bench.analysis.run_noise import Noise, excess_variance, process_noise
-from supcr_bench.analysis.statistics import process_interval, ratio_of
+from supcr_bench.analysis.statistics import faster_in, process_interval, ratio_of
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.metrics import TIME, Direction
@@ -81,6 +81,18 @@ def test_times_are_paired_within_the_processes_that_both_share() -> None:
     assert shared is not None
     assert (shared.estimate, shared.samples) == (1.0, 6)
     assert ratio_of(make_result(times=[3.0] * 6, session="other"), other) is None
+
+
+def test_what_is_far_faster_in_each_of_two_processes_is_faster() -> None:
+    fast, slow = over_processes([1.0, 1.0]), over_processes([50.0, 10.0], "two")
+    ratio = ratio_of(slow, fast)
+    assert ratio is not None
+    assert ratio.low is not None
+    assert ratio.low < 1  # two draws tell no spread
+    faster = faster_in([fast, slow])
+    assert (faster(fast, slow), faster(slow, fast)) == (True, False)
+    close = over_processes([1.5, 50.0], "two")
+    assert not faster_in([fast, close])(fast, close)
 
 
 @pytest.mark.parametrize(("sd", "session"), [(0.01, 0.05), (0.025, 0.02), (0.05, 0.0)])

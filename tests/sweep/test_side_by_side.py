@@ -13,7 +13,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.cluster_executor import ATTEMPTS, ClusterExecutor, Slot, SlotLostError
 from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.sweep.plan import make_plan
+from supcr_bench.sweep.plan import make_plan, over_processes
 from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
@@ -73,6 +73,15 @@ def test_every_arm_has_one_result_and_no_machine_two_cells() -> None:
     assert machines.most_busy == 1
     assert 1 < machines.most_open <= 3
     assert sum(event.calls_s for event in events if isinstance(event, Account)) == len(cells)
+
+
+def test_a_process_begins_when_the_one_before_has_ended_on_every_machine() -> None:
+    cells, machines = over_processes(plan(dims=[1, 2]), 2), MadeBackend(meeting())
+    found = results(sweep(cells, machines, made_slots("x", "x")))
+    assert_each_arm_once(cells, found)
+    further = [bool(result.further_samples_s) for result in found]
+    assert further == sorted(further)
+    assert 2 * sum(further) == len(found)
 
 
 def test_sizes_of_a_series_run_one_after_the_other() -> None:
