@@ -1,7 +1,6 @@
 """Seeded bugs in the logits: views, temperature, similarity and the floor of the denominator."""
 
-from supcr_bench.verification.bugs.right import RightNoSelf
-from supcr_bench.verification.bugs.seeded_bug import wrong
+from supcr_bench.verification.bugs.seeded_bug import no_self, wrong
 
 VIEWS = "views, labels = [perturbed, intact], self.read_labels(labels)"
 TEMPERATURE = " / self.temperature"
@@ -18,16 +17,16 @@ def views(used: str) -> dict[str, str]:
 
 
 BUGS = (
-    wrong("mean-of-views", {"(m * (m - 1))": "(2 * m * (m - 1))"}, ("views", "mean")),
+    wrong("mean-of-views", {"(m * (m - 1))": "(2 * m * (m - 1))"}, "views: mean"),
     wrong(
         "views-concatenated",  # as SimCLR does
         {VIEWS: f"{VIEWS}\nviews, labels = [torch.cat(views)], labels.repeat(2, 1)"},
-        ("views", "concatenate"),
+        "views: concatenate",
     ),
-    wrong("first-view-twice", views("perturbed, perturbed"), ("views", "first twice")),
-    wrong("second-view-twice", views("intact, intact"), ("views", "second twice")),
-    wrong("first-view-only", views("perturbed"), ("views", "first only")),
-    wrong("second-view-only", views("intact"), ("views", "second only"), RightNoSelf),
+    wrong("first-view-twice", views("perturbed, perturbed"), "views: first twice"),
+    wrong("second-view-twice", views("intact, intact"), "views: second twice"),
+    wrong("first-view-only", views("perturbed"), "views: first only"),
+    no_self("second-view-only", views("intact"), "views: second only"),
     wrong(
         "across-views: Compares each row of one view with the rows of the other, as CLIP does.",
         {
@@ -36,15 +35,10 @@ BUGS = (
             "@ nn.functional.normalize(rows.chunk(2, dim=1)[1], dim=1).mT",
         },
     ),
-    wrong("temperature-missing", {TEMPERATURE: ""}, ("temperature", "missing")),
-    wrong(
-        "temperature-squared", {TEMPERATURE: " / self.temperature**2"}, ("temperature", "squared")
-    ),
-    wrong(
-        "temperature-multiplied",
-        {TEMPERATURE: " * self.temperature"},
-        ("temperature", "multiplies"),
-        RightNoSelf,
+    wrong("temperature-missing", {TEMPERATURE: ""}, "temperature: missing"),
+    wrong("temperature-squared", {TEMPERATURE: " / self.temperature**2"}, "temperature: squared"),
+    no_self(
+        "temperature-multiplied", {TEMPERATURE: " * self.temperature"}, "temperature: multiplies"
     ),
     wrong("temperature-hard-coded: Always uses the default temperature.", {TEMPERATURE: " / 0.1"}),
     wrong(
@@ -52,17 +46,16 @@ BUGS = (
         "in the denominator.",
         {CONTRAST: CONTRAST.replace("own", "(own * self.temperature)")},
     ),
-    wrong("dot-product", {COSINE: "rows @ rows.mT"}, ("similarity", "dot")),
+    wrong("dot-product", {COSINE: "rows @ rows.mT"}, "similarity: dot"),
     wrong(
         "negative-euclidean",
         {COSINE: '-torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")'},
-        ("similarity", "negative_euclidean"),
+        "similarity: negative_euclidean",
     ),
-    wrong(
+    no_self(
         "negative-squared-euclidean",
         {COSINE: "-(rows.unsqueeze(1) - rows).square().sum(dim=2)"},
-        ("similarity", "negative_squared_euclidean"),
-        RightNoSelf,
+        "similarity: negative_squared_euclidean",
     ),
     wrong(
         "columns-normalised: Normalises each column of the batch instead of each row.",
@@ -76,16 +69,15 @@ BUGS = (
         "scaled-by-columns: Divides similarities by the square root of d, as attention does.",
         {TEMPERATURE: f"{TEMPERATURE} / math.sqrt(rows.shape[1])"},
     ),
-    wrong("eps-added", EPS_ADDED, ("eps", "added"), caught_by="robustness"),
-    wrong("no-floor", {FLOOR: "contrast"}, ("eps", "none"), caught_by="robustness"),
+    wrong("eps-added", EPS_ADDED, "eps: added", caught_by="robustness"),
+    wrong("no-floor", {FLOOR: "contrast"}, "eps: none", caught_by="robustness"),
     # The definition no-self has no eps.
-    wrong("no-self-eps-added", EPS_ADDED, ("eps", "added"), RightNoSelf, "robustness"),
-    wrong(
+    no_self("no-self-eps-added", EPS_ADDED, "eps: added", caught_by="robustness"),
+    no_self(
         "no-self-floor",
         {FLOOR: "contrast.clamp(min=math.log(1e-7))"},
-        ("eps", "floor"),
-        RightNoSelf,
-        "robustness",
+        "eps: floor",
+        caught_by="robustness",
     ),
     wrong(
         "floor-after-shift: Applies eps to denominators that are divided by their largest term.",

@@ -1,8 +1,7 @@
 """Seeded bugs in precision, in gradients, and at certain batch sizes."""
 
 from supcr_bench.verification.bugs.logits import FLOOR, NORMS, views
-from supcr_bench.verification.bugs.right import RightNoSelf
-from supcr_bench.verification.bugs.seeded_bug import wrong
+from supcr_bench.verification.bugs.seeded_bug import no_self, wrong
 from supcr_bench.verification.bugs.sums import CHOSEN, DISTANCE, LABELS, PLACE, RESULT
 
 SIMILARITY = "self.similarity(rows)"
@@ -13,18 +12,17 @@ BUGS = (
     wrong(
         "bfloat16-inside",
         {SIMILARITY: "self.similarity(rows.bfloat16()).to(rows)"},
-        ("precision", "bfloat16"),
+        "precision: bfloat16",
     ),
-    wrong(
+    no_self(
         "float16-inside",
         {SIMILARITY: "self.similarity(rows.half()).to(rows)"},
-        ("precision", "float16"),
-        RightNoSelf,
+        "precision: float16",
     ),
     wrong(
         "float32-inside",
         {"torch.promote_types(view.dtype, torch.float32)": "torch.float32"},
-        ("precision", "float32"),
+        "precision: float32",
         caught_by="robustness",
     ),
     wrong(
@@ -50,17 +48,9 @@ BUGS = (
         {DISTANCE: "y[rows, None] ** 2 + y[rows] ** 2 - 2 * torch.outer(y[rows], y[rows])"},
         caught_by="robustness",
     ),
-    wrong(
-        "first-view-detached",
-        views("perturbed.detach(), intact"),
-        ("gradient", "first_detached"),
-    ),
-    wrong(
-        "second-view-detached",
-        views("perturbed, intact.detach()"),
-        ("gradient", "second_detached"),
-    ),
-    wrong("denominator-detached", {FLOOR: f"{FLOOR}.detach()"}, ("gradient", "contrast_detached")),
+    wrong("first-view-detached", views("perturbed.detach(), intact"), "gradient: first_detached"),
+    wrong("second-view-detached", views("perturbed, intact.detach()"), "gradient: second_detached"),
+    wrong("denominator-detached", {FLOOR: f"{FLOOR}.detach()"}, "gradient: contrast_detached"),
     wrong(
         "norm-detached: Treats the norm as a constant in the backward.",
         {NORMS: f"({NORMS}).detach()"},

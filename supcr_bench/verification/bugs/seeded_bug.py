@@ -4,10 +4,11 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from supcr_bench.verification.bugs import right as right_ones
-from supcr_bench.verification.bugs.right import RankedContrast, RightSupCR
+from supcr_bench.verification.bugs.right import RankedContrast, RightNoSelf, RightSupCR
 from supcr_bench.verification.outcome import Group
 from supcr_bench.verification.phrases import PHRASES
 
@@ -34,7 +35,7 @@ class SeededBug:
 def wrong(
     text: str,
     edits: Mapping[str, str],
-    cause: tuple[str, str] | None = None,
+    cause: str = "",
     right: type[RankedContrast] = RightSupCR,
     caught_by: Group = "definition",
 ) -> SeededBug:
@@ -44,12 +45,13 @@ def wrong(
         text: ``name: what it does wrong.``; the name alone where the cause says that.
         edits: passages of ``right.py``, each of which is there once, and what replaces them;
             further lines are indented like the first.
-        cause: the keys in ``PHRASES`` of the cause to name, if any.
+        cause: ``field: choice``, the keys in ``PHRASES`` of the cause to name, if any.
         right: the correct implementation.
         caught_by: the group of checks that must catch it.
     """
     name, _, doc = text.partition(": ")
-    named = PHRASES[cause[0]][cause[1]] if cause else None
+    field, _, choice = cause.partition(": ")
+    named = PHRASES[field][choice] if cause else None
     wrong_text = TEXT
     for old, new in edits.items():
         start, *rest = wrong_text.split(old)
@@ -63,3 +65,6 @@ def wrong(
     factory.__name__ = factory.__qualname__ = name.title().replace("-", "")
     factory.__doc__ = doc or f"{named}."
     return SeededBug(factory, caught_by, named)
+
+
+no_self = partial(wrong, right=RightNoSelf)

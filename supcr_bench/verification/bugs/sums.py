@@ -6,8 +6,8 @@ in its denominator. M of the N rows have a label.
 
 from functools import partial
 
-from supcr_bench.verification.bugs.right import RightNoSelf, RightRankNContrast
-from supcr_bench.verification.bugs.seeded_bug import wrong
+from supcr_bench.verification.bugs.right import RightRankNContrast
+from supcr_bench.verification.bugs.seeded_bug import no_self, wrong
 
 rnc = partial(wrong, right=RightRankNContrast)
 FARTHER = ">= place"
@@ -28,20 +28,19 @@ RNC_DISTANCE = '-torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_d
 RNC_ROWS = "torch.cat(features.unbind(dim=1))"
 RNC_LABELS = "y = y.repeat(2, 1)"
 BUGS = (
-    wrong("strict-inequality", {FARTHER: "> place"}, ("comparison", ">")),
-    wrong("reversed-inequality", {FARTHER: "<= place"}, ("comparison", "<=")),
-    wrong("reversed-strict-inequality", {FARTHER: "< place"}, ("comparison", "<")),
-    wrong("self-always", ALWAYS, ("self_candidate", "always")),
-    wrong("self-never", {CHOSEN: "chosen & ~mine.unsqueeze(1)"}, ("self_candidate", "never")),
-    wrong("no-self-but-when-tied", WHEN_TIED, ("self_candidate", "when_tied"), RightNoSelf),
-    wrong("no-self-but-always", ALWAYS, ("self_candidate", "always"), RightNoSelf),
+    wrong("strict-inequality", {FARTHER: "> place"}, "comparison: >"),
+    wrong("reversed-inequality", {FARTHER: "<= place"}, "comparison: <="),
+    wrong("reversed-strict-inequality", {FARTHER: "< place"}, "comparison: <"),
+    wrong("self-always", ALWAYS, "self_candidate: always"),
+    wrong("self-never", {CHOSEN: "chosen & ~mine.unsqueeze(1)"}, "self_candidate: never"),
+    no_self("no-self-but-when-tied", WHEN_TIED, "self_candidate: when_tied"),
+    no_self("no-self-but-always", ALWAYS, "self_candidate: always"),
     # Sums over sorted rows from the middle of a tie, so that the order of the rows matters.
-    wrong("ties-by-position", POSITIONS, ("ties", "by_position")),
-    wrong("no-self-ties-by-position", POSITIONS, ("ties", "by_position"), RightNoSelf),
-    wrong(
+    wrong("ties-by-position", POSITIONS, "ties: by_position"),
+    no_self("no-self-ties-by-position", POSITIONS, "ties: by_position"),
+    no_self(
         "labels-ignored: Takes every other row as a candidate, as InfoNCE does.",
         {PLACE: "place = torch.zeros_like(delta)"},
-        right=RightNoSelf,
     ),
     wrong(
         "signed-label-distance: Omits the absolute value of label differences.",
@@ -56,28 +55,15 @@ BUGS = (
         {".masked_fill(mine, 0.0)": ""},
     ),
     # The next one counts the pairs of a row with itself.
-    wrong("divided-by-rows-squared", {PAIRS: "m**2"}, ("normaliser", "rows_squared")),
-    wrong(
-        "divided-by-batch-pairs",
-        {PAIRS: "(len(y) * (len(y) - 1))"},
-        ("normaliser", "batch_pairs"),
-    ),
+    wrong("divided-by-rows-squared", {PAIRS: "m**2"}, "normaliser: rows_squared"),
+    wrong("divided-by-batch-pairs", {PAIRS: "(len(y) * (len(y) - 1))"}, "normaliser: batch_pairs"),
     # The next one counts rows without a label too.
-    wrong(
-        "divided-by-batch-squared",
-        {PAIRS: "len(y) ** 2"},
-        ("normaliser", "batch_squared"),
-        RightNoSelf,
-    ),
-    wrong("divided-by-rows", {PAIRS: "m"}, ("normaliser", "rows")),
-    wrong("divided-by-batch", {PAIRS: "len(y)"}, ("normaliser", "batch"), RightNoSelf),
-    wrong("not-divided", {f" / {PAIRS}": ""}, ("normaliser", "nothing")),
-    wrong("nan-filled-with-zero", {LABELS: f"{LABELS}.nan_to_num(0.0)"}, ("nan_labels", "zero")),
-    wrong(
-        "rows-dropped-anywhere",
-        {MISSING: "labels.isnan().any(dim=1))"},
-        ("nan_labels", "drop_row"),
-    ),
+    no_self("divided-by-batch-squared", {PAIRS: "len(y) ** 2"}, "normaliser: batch_squared"),
+    wrong("divided-by-rows", {PAIRS: "m"}, "normaliser: rows"),
+    no_self("divided-by-batch", {PAIRS: "len(y)"}, "normaliser: batch"),
+    wrong("not-divided", {f" / {PAIRS}": ""}, "normaliser: nothing"),
+    wrong("nan-filled-with-zero", {LABELS: f"{LABELS}.nan_to_num(0.0)"}, "nan_labels: zero"),
+    wrong("rows-dropped-anywhere", {MISSING: "labels.isnan().any(dim=1))"}, "nan_labels: drop_row"),
     wrong(
         "count-of-the-first-dimension: Divides each dimension's sum by the pairs in the first.",
         {PAIRS: "max((k := int((~labels[:, 0].isnan()).sum())) * (k - 1), 1)"},
@@ -101,12 +87,12 @@ BUGS = (
         {OWN_LOGITS: "self.logits(torch.eye(len(view)).to(view)[rows] @ view)"},
         caught_by="robustness",
     ),
-    wrong("weights-ignored", {WEIGHTS: "else torch.ones_like(parts)"}, ("weights", "ignored")),
-    wrong("weights-not-normalised", {NORMALISED: ""}, ("weights", "summed")),
+    wrong("weights-ignored", {WEIGHTS: "else torch.ones_like(parts)"}, "weights: ignored"),
+    wrong("weights-not-normalised", {NORMALISED: ""}, "weights: summed"),
     wrong(
         "weights-renormalised",
         {NORMALISED: " / (weights * ((~labels.isnan()).sum(dim=0) > 1)).sum().clamp(min=1e-30)"},
-        ("empty_dimension", "renormalise"),
+        "empty_dimension: renormalise",
     ),
     wrong(
         "weights-through-softmax: Normalises weights with a softmax: 0.7, 0.3 become 0.6, 0.4.",
@@ -131,23 +117,19 @@ BUGS = (
     ),
     # Of losses that follow rank-n-contrast and are called with [N, 2, d] features.
     rnc(
-        "rnc-cosine",
-        {RNC_DISTANCE: "super().similarity(rows)"},
-        ("similarity", "cosine"),
+        "rnc-cosine", {RNC_DISTANCE: "super().similarity(rows)"}, "similarity: cosine"
     ),  # temperatures suit distances
     rnc(
         "rnc-squared-distance",
         {RNC_DISTANCE: f"{RNC_DISTANCE}.square()"},
-        ("similarity", "negative_squared_euclidean"),
+        "similarity: negative_squared_euclidean",
     ),
-    rnc("rnc-euclidean-labels", {"abs().sum(dim=2)": "norm(dim=2)"}, ("label_distance", "l2")),
-    rnc("rnc-self-always", ALWAYS, ("self_candidate", "always")),
-    rnc("rnc-self-when-tied", WHEN_TIED, ("self_candidate", "when_tied")),
-    rnc("rnc-divided-by-rows", {" * (len(view) - 1)": ""}, ("normaliser", "rows")),
+    rnc("rnc-euclidean-labels", {"abs().sum(dim=2)": "norm(dim=2)"}, "label_distance: l2"),
+    rnc("rnc-self-always", ALWAYS, "self_candidate: always"),
+    rnc("rnc-self-when-tied", WHEN_TIED, "self_candidate: when_tied"),
+    rnc("rnc-divided-by-rows", {" * (len(view) - 1)": ""}, "normaliser: rows"),
     rnc(
-        "rnc-first-view-only",
-        {RNC_ROWS: "features[:, 0]", RNC_LABELS: "pass"},
-        ("views", "first only"),
+        "rnc-first-view-only", {RNC_ROWS: "features[:, 0]", RNC_LABELS: "pass"}, "views: first only"
     ),
     rnc(
         "rnc-labels-interleaved: Repeats the labels in another order than the rows of both views.",
@@ -163,7 +145,7 @@ BUGS = (
         {LABELS: f"{LABELS}.nan_to_num(0.0)"},
         caught_by="robustness",
     ),
-    rnc("rnc-temperature-missing", {" / self.temperature": ""}, ("temperature", "missing")),
+    rnc("rnc-temperature-missing", {" / self.temperature": ""}, "temperature: missing"),
     rnc(
         "rnc-gradient-of-one-side: Detaches the candidates: a row gets a gradient as anchor only.",
         {"cdist(rows, rows,": "cdist(rows, rows.detach(),"},

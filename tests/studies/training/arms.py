@@ -108,11 +108,11 @@ rnc_wrong = partial(wrong, right=RightRankNContrast)
 FAULTS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "ties by sort position": (
         SEEDED["ties-by-position"],
-        rnc_wrong("rnc-ties-by-position", POSITIONS, ("ties", "by_position")).factory,
+        rnc_wrong("rnc-ties-by-position", POSITIONS, "ties: by_position").factory,
     ),
     "strict inequality": (SEEDED["strict-inequality"], MyLoss),
     "interleaved views": (
-        wrong("views-interleaved", {VIEWS: INTERLEAVED}, ("views", "interleaved rows")).factory,
+        wrong("views-interleaved", {VIEWS: INTERLEAVED}, "views: interleaved rows").factory,
         SEEDED["rnc-labels-interleaved"],
     ),
     "anchor always counted": (SEEDED["self-always"], SEEDED["rnc-self-always"]),
@@ -120,12 +120,12 @@ FAULTS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         wrong(
             "second-view-detached",
             views("perturbed, intact.detach()"),
-            ("gradient", "second_detached"),
+            "gradient: second_detached",
         ).factory,
         rnc_wrong(
             "rnc-second-view-detached",
             {RNC_ROWS: "torch.cat((features[:, 0], features[:, 1].detach()))"},
-            ("gradient", "second_detached"),
+            "gradient: second_detached",
         ).factory,
     ),
 }
