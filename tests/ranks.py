@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from supcr_bench.workers.messages import AskRank, Response, Returned
 from supcr_bench.workers.rank_group import RankGroupWorker
 
 
-def question_of(definition: Definition, rows: tuple[int, ...], **spec: object) -> RankQuestion:
+def question_of(definition: Definition, rows: tuple[int, ...], **spec: Any) -> RankQuestion:
     """A batch for an implementation that takes every parameter."""
     own = Adapter(unanswered, Resolution(definition=definition))
     problem = RankContext(own, ranks=len(rows)).problem(n=sum(rows), **spec)

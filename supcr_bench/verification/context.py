@@ -48,34 +48,6 @@ def tested_as(resolution: Resolution) -> Recognition:
     )
 
 
-def take_weights(own: Resolution) -> bool:
-    """Whether a subject takes weights to which its definition gives a meaning."""
-    return own.weights and own.definition.label_distance == "per_dimension"
-
-
-def fitting(
-    own: Resolution,
-    base: int,
-    *,
-    n: int,
-    d: int = 8,
-    seed: int = 0,
-    weights: WeightKind = "equal",
-    **axes: Any,
-) -> tuple[Workload, WeightKind]:
-    """The workload that the subject can take and that is nearest to the given one, and weights.
-
-    If the subject takes no temperature or weights, the definition's temperature or equal weights
-    are used. The workload's seed is 1000 ``base`` + ``seed``.
-    """
-    if "temperature" not in axes or not own.temperature:
-        axes["temperature"] = own.definition.temperature
-    if own.one_dimension:
-        axes["dims"] = 1
-    workload = Workload(batch_size=n, embedding_size=d, seed=1000 * base + seed, **axes)
-    return workload, weights if take_weights(own) else "equal"
-
-
 @dataclass(slots=True)
 class CheckContext:
     """One subject, which is verified against its definition.
@@ -98,14 +70,40 @@ class CheckContext:
     _timed: dict[int, float] = field(default_factory=dict)
 
     @property
+    def own(self) -> Resolution:
+        """How the subject is called."""
+        return self.subject.resolution
+
+    @property
     def definition(self) -> Definition:
         """Gives the right answers."""
-        return self.subject.resolution.definition
+        return self.own.definition
 
-    def problem(self, **given: Any) -> Batch:
-        """Generate inputs that the subject takes, of ``n`` rows; see :func:`fitting`."""
-        own = self.subject.resolution
-        problem = self._shortened(make_problem(*fitting(own, self.seed, **given)))
+    def problem(
+        self,
+        *,
+        n: int,
+        d: int = 8,
+        seed: int = 0,
+        weights: WeightKind = "equal",
+        **axes: Any,
+    ) -> Batch:
+        """Generate the inputs of ``n`` rows that the subject takes and that are nearest to these.
+
+        If it takes no temperature or weights, the definition's temperature or equal weights are
+        used; where missing labels are not supported, none is missing. The seed of the inputs is
+        1000 times that of the context, plus ``seed``.
+        """
+        own = self.own
+        if "temperature" not in axes or not own.temperature:
+            axes["temperature"] = self.definition.temperature
+        if own.one_dimension:
+            axes["dims"] = 1
+        if not self.takes_missing_labels:
+            axes.pop("nan_density", None)
+        workload = Workload(batch_size=n, embedding_size=d, seed=1000 * self.seed + seed, **axes)
+        kind = weights if self.takes_weights else "equal"
+        problem = self._shortened(make_problem(workload, kind))
         if self.definition.label_distance == "per_dimension" and not own.integer_labels:
             return problem
         # Sums of multiples of 1/64 are exact, so that no order of the dimensions can make or break
@@ -124,12 +122,8 @@ class CheckContext:
         return problem.moved(f"rows times {shorter:g}", lambda view: view * shorter)
 
     def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Batch]:
-        """Yield problems of rising size, without those that do not apply or take too long.
-
-        Where missing labels are not supported, none is missing.
-        """
-        for wanted in specs:
-            spec = wanted if self.takes_missing_labels else {**wanted, "nan_density": 0.0}
+        """Yield problems of rising size, without those that do not apply or take too long."""
+        for spec in specs:
             if self.affordable(spec["n"]) and self.has_pairs(problem := self.problem(**spec)):
                 yield problem
 
@@ -139,21 +133,13 @@ class CheckContext:
         return self.definition.nan_labels != "drop_row" or complete > 1
 
     @property
-    def one_dimension(self) -> bool:
-        return self.subject.resolution.one_dimension
-
-    @property
     def takes_weights(self) -> bool:
-        return take_weights(self.subject.resolution)
+        """Whether it takes weights to which its definition gives a meaning."""
+        return self.own.weights and self.definition.label_distance == "per_dimension"
 
     @property
     def takes_missing_labels(self) -> bool:
         return self.definition.nan_labels != "unsupported"
-
-    @property
-    def density(self) -> float:
-        """The share of labels to leave out in a check of something else."""
-        return 0.2 if self.takes_missing_labels else 0.0
 
     def require(self, condition: bool, reason: str) -> None:
         if not condition:
@@ -215,7 +201,7 @@ class CheckContext:
 
     def build(self, problem: Batch, *, weights: bool = True) -> Callable[..., Any]:
         """Build the module with a problem's temperature and weights."""
-        definition = self.subject.resolution.definition.at(problem.temperature)
+        definition = self.definition.at(problem.temperature)
         return self.subject.build(definition, problem.weights if weights else None, self.device)
 
     def call(self, problem: Batch, module: Any = None) -> Any:

@@ -37,7 +37,7 @@ WIDTH = 79
 
 def find_causes(context: CheckContext) -> tuple[str, ...]:
     """Where the loss departs from its definition, by its losses and gradients."""
-    recognised = context.subject.resolution.recognised
+    recognised = context.own.recognised
     if recognised is not None:
         return recognised.faults
     with suppress(Exception):  # a check has reported what it raises
@@ -181,7 +181,7 @@ def _imported(context: CheckContext) -> tuple[list[str], str]:
 
 def _called(context: CheckContext, subject: str, problem: Batch) -> str:
     """The call of a subject as Python code."""
-    target, own = context.subject.target, context.subject.resolution
+    target, own = context.subject.target, context.own
     fixed = {}
     if subject.endswith(".factory") and isinstance(target, functools.partial):
         fixed = target.keywords  # the definition that the implementation is set to

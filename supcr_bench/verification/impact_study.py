@@ -80,7 +80,7 @@ class ImpactStudy:
         self._context, self._question = context, question
         self._factor = reading.factors[0] if reading and reading.factors else 1.0
         self._scaled = bool(reading and reading.factor_words)
-        own, takes = context.definition.temperature, context.subject.resolution.temperature
+        own, takes = context.definition.temperature, context.own.temperature
         self._tau = (question.temperature or own) if takes else own
         others = (d for d in DEFINITIONS.values() if d.name != nearest.name)
         self._definitions = [self._at_study(d) for d in (nearest, *others)]
@@ -204,7 +204,7 @@ class ImpactStudy:
         context, stands = self._context, False
         try:
             case = Workload(batch_size=n, dims=batches(0).labels.shape[1])
-            if reason := context.subject.resolution.why_not(self._near.at(self._tau), case):
+            if reason := context.own.why_not(self._near.at(self._tau), case):
                 return None, reason
             sizes = [2**e for e in range(4, 20) if 2**e < n] or [n]
             for size in sizes:

@@ -104,8 +104,8 @@ def evaluation_mode(context: CheckContext) -> Iterator[Trial]:
 @check("inputs unmodified", "conduct")
 def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
     """The call changes no input: labels filled in place are wrong for the next reader."""
-    problem = context.problem(n=9, dims=2, nan_density=context.density, weights="unnormalised")
-    own = context.subject.resolution
+    problem = context.problem(n=9, dims=2, nan_density=0.2, weights="unnormalised")
+    own = context.own
     given = lay_out(own, *problem.copies(context.device))
     kept = {name: tensor.clone() for name, tensor in given.items()}
     for name, tensor in given.items():
@@ -173,7 +173,7 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
 @check("process settings", "conduct")
 def process_settings(context: CheckContext) -> Iterator[Trial]:
     """It changes no setting and no function of the process, which would hold for all training."""
-    problem, own = context.problem(n=9, dims=1), context.subject.resolution
+    problem, own = context.problem(n=9, dims=1), context.own
     module, given = context.build(problem), lay_out(own, *problem.copies(context.device))
     for when, changes in (
         ("its import", own.process_changes),
@@ -225,7 +225,7 @@ def _same(
 def repeatability(context: CheckContext) -> Iterator[Trial]:
     """State kept from one batch would make the loss wrong from the second step on."""
     problem, other, longer = (
-        context.problem(n=n, dims=2, nan_density=context.density, seed=seed)
+        context.problem(n=n, dims=2, nan_density=0.2, seed=seed)
         for n, seed in ((9, 0), (9, 5), (14, 6))
     )
     module = context.build(problem)

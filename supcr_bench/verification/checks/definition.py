@@ -134,7 +134,7 @@ def _with_valid(problem: Batch, counts: tuple[int, ...]) -> Batch:
 def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     """Rows without a label are left out and not counted; a wrong count rescales the gradient."""
     context.require_missing_labels()
-    whole = context.definition.nan_labels == "drop_row" or context.one_dimension
+    whole = context.definition.nan_labels == "drop_row" or context.own.one_dimension
     specs = [
         {"n": 24, "dims": 3, "nan_density": density, "labels": labels, "weights": "unequal"}
         for density in (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -161,8 +161,8 @@ def published(context: CheckContext) -> Iterator[Trial]:
     context.require(
         replace(context.definition, **free) == replace(TORCHCELL, **free)
         and (context.definition.eps or 0.0) <= 1e-7
-        and not context.one_dimension
-        and bool(context.subject.resolution.temperature)
+        and not context.own.one_dimension
+        and bool(context.own.temperature)
         and context.takes_weights,
         "the note's figures are of another definition",
     )
@@ -201,7 +201,7 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
         )
     ]
     tau = context.definition.temperature
-    if context.subject.resolution.temperature:
+    if context.own.temperature:
         factors = (0.8, 3, 5)  # authors clamp what is farther from their default
         specs += [{"n": 9, "d": 8, "dims": 1, "temperature": f * tau} for f in factors]
     for problem in context.problems(specs):
@@ -229,7 +229,7 @@ def ties(context: CheckContext) -> Iterator[Trial]:
 @check("label dimensions", "definition")
 def label_dimensions(context: CheckContext) -> Iterator[Trial]:
     """A loss that takes several label dimensions and reads one of them learns that one alone."""
-    context.require(not context.one_dimension, "takes one label dimension")
+    context.require(not context.own.one_dimension, "takes one label dimension")
     for dims, labels in ((2, "continuous"), (3, "continuous"), (3, "tied")):
         problem = context.problem(n=9, dims=dims, labels=labels, seed=dims)
         trial = context.compare(problem)
@@ -245,8 +245,8 @@ def label_dimensions(context: CheckContext) -> Iterator[Trial]:
 @check("weights", "definition")
 def weights(context: CheckContext) -> Iterator[Trial]:
     """Weights that are ignored or not normalised change which label is learnt."""
-    context.require(context.subject.resolution.weights, "takes no dimension weights")
-    context.require(not context.one_dimension, "takes one label dimension")
+    context.require(context.own.weights, "takes no dimension weights")
+    context.require(not context.own.one_dimension, "takes one label dimension")
     problem = context.problem(n=9, dims=2)
     other = problem.changed("weights 1, 7", weights=torch.tensor([1.0, 7.0]).to(problem.weights))
     ignored = not context.relation(problem, other).failed

@@ -94,7 +94,7 @@ def low_precision(context: CheckContext) -> Iterator[Trial]:
 @check("low temperature", "robustness")
 def low_temperature(context: CheckContext) -> Iterator[Trial]:
     """exp(1/tau) overflows float32 below tau = 1/88.7, and losses are trained at 0.05."""
-    context.require(bool(context.subject.resolution.temperature), "takes no temperature")
+    context.require(bool(context.own.temperature), "takes no temperature")
     for tau in TEMPERATURES:
         yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
 
@@ -125,7 +125,7 @@ def _plausible(context: CheckContext, problem: Batch) -> Trial:
 def missing_labels(context: CheckContext) -> Iterator[Trial]:
     """Missing labels that give a finite loss are trained on unseen; an error or NaN shows them."""
     context.require(not context.takes_missing_labels, "drops rows: see the check 'missing labels'")
-    for dims in (1,) if context.one_dimension else (1, 3):
+    for dims in (1,) if context.own.one_dimension else (1, 3):
         problem = context.problem(n=9, dims=dims, seed=dims)
         labels = problem.labels.clone()
         labels[[2, 5], [0, dims - 1]] = torch.nan
@@ -150,7 +150,7 @@ def _refuses(context: CheckContext, problem: Batch) -> Trial:
 def non_finite(context: CheckContext) -> Iterator[Trial]:
     """A diverged network or a broken label must be seen, not averaged away."""
     base = context.problem(n=7, dims=1)
-    for value in () if context.subject.resolution.integer_labels else (torch.inf, -torch.inf):
+    for value in () if context.own.integer_labels else (torch.inf, -torch.inf):
         labels = base.labels.clone()
         labels[2, 0] = value
         yield _refuses(context, base.changed(f"a label of {value:g}", labels=labels))
