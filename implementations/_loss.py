@@ -107,7 +107,7 @@ def _tiled_or_scan() -> type[ScanSupCR]:
 def _operator(
     views: Tensor, labels: Tensor, weights: Tensor | None, tau: Tensor, choices: str, wanted: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The loss, the [C] losses, and the derivatives by views and temperature."""
+    """The loss, the [C] losses, and the derivatives w.r.t. views and temperature."""
     chosen = Choices(*json.loads(choices))
     arguments = (views.unbind(), labels, weights, value_of(tau), chosen)
     loss, losses, gradient, slope = SupCRLoss.evaluate(*arguments, wanted=wanted)

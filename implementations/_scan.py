@@ -47,7 +47,7 @@ ELEMENTS = 2**23
 
 
 class Choices(NamedTuple):
-    """What tells one loss of the family from another.
+    """The choices in which losses of the family differ.
 
     Attributes:
         similarity: ``cosine``, ``dot``, ``negative_euclidean``, ``negative_squared_euclidean``, or
@@ -90,7 +90,7 @@ class Choices(NamedTuple):
 
     @property
     def power(self) -> int:
-        """Of a row's distance in the similarity; 0 for a product."""
+        """The power of the distance that the similarity takes; 0 for a product."""
         if self.similarity in ("cosine", "dot"):
             return 0
         return 2 if "squared" in self.similarity else 1
@@ -296,7 +296,7 @@ class ScanSupCR(nn.Module):
 
 
 class DirectGradient(torch.autograd.Function):
-    """Computes the loss and, in its forward, the derivatives by embeddings and temperature."""
+    """Computes the loss and, in its forward, the derivatives w.r.t. embeddings and temperature."""
 
     @staticmethod
     def forward(
@@ -403,8 +403,8 @@ def evaluate(
         weights: [D], or None for equal ones.
         tau: the temperature.
         choices: which loss.
-        wanted: whether derivatives are.
-        learned: whether that by the temperature is one of them.
+        wanted: whether to compute derivatives.
+        learned: whether to include the derivative w.r.t. the temperature.
         grad_output: [1 + C] gradient at the weighted sum and at each loss; by default 1 at the sum.
         anchors: the rows (first, one after the last) whose terms are summed; all by default.
     """
@@ -586,7 +586,7 @@ class Terms(NamedTuple):
     points: Tensor
 
     def sum_of_group(self, group: Group, wanted: bool) -> tuple[Tensor, Tensor | None]:
-        """The [C] sums over pairs, and tau times their derivative by the points, [C, V, M, d]."""
+        """The [C] sums over pairs, and tau times their derivative w.r.t. points, [C, V, M, d]."""
         points, total, grad = self.points, None, None
         (c, v, m, d), power = points.shape, self.choices.power
         # Views that are joined make one matrix of rows, others one each.
@@ -632,7 +632,7 @@ class Terms(NamedTuple):
     def scan_block(
         self, logits: Tensor, order: Tensor, ending: Tensor, start: int, with_gradient: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Sum of -log(exp s(i,j) / Z(i,j)) over j != i, and its derivative by s.
+        """Sum of -log(exp s(i,j) / Z(i,j)) over j != i, and its derivative w.r.t. s.
 
         Args:
             logits: [C, V, B, K, M] s of the block's anchors in V views with all rows in K views,
@@ -709,8 +709,8 @@ def order_by_distance(
     """The rows by their label distance from each anchor of a block, farthest first.
 
     Returns:
-        [C, B, M] the row at each place, and the number of partners in the tie that ends there, 0
-        if none does; where there are no ties, as [M]. In K views each row is K partners, less the
+        [C, B, M] the row at each place, and the number of partners in the tie that ends there, or
+        0; the numbers are [M] if there are no ties. In K views each row is K partners, less the
         anchor itself.
     """
     labels, each, m = group.labels, logits.shape[3], logits.shape[4]

@@ -170,13 +170,13 @@ def compile_for(embeddings: str, labels: str) -> Any:
                 1 at the total.
             loss: where the total is written.
             losses: where the losses are.
-            gradient0: where the gradient by the first view is, 0 if none is wanted.
+            gradient0: where the gradient w.r.t. the first view is, 0 if none is wanted.
             gradient1: where that by the second is.
             gradient_row: numbers from one row of it to the next.
 
         Returns:
             The number of tiles, the number of infinite labels, whether the logits stay in range,
-            and the derivative by the temperature. Nothing is summed if a label is infinite or a
+            and the derivative w.r.t. the temperature. Nothing is summed if a label is infinite or a
             logit out of range. To ``MEASURE``, the most bytes of what all threads share and of what
             each has of its own; only ``numbers`` and whether a gradient is wanted matter then.
         """

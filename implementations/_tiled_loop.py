@@ -359,7 +359,7 @@ def derive(
     room: Any,
     sums: Any,
 ) -> None:
-    """Turn a tile's terms into the derivative by its products; arguments of :func:`sweep_tile`."""
+    """Turn terms into the derivative w.r.t. products; arguments of :func:`sweep_tile`."""
     _, half, columns, stride, _ = layout
     terms = room.terms
     zero, two = splat(terms, 0.0), splat(terms, 2.0)

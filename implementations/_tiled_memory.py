@@ -130,7 +130,7 @@ class Room(NamedTuple):
         work: [M, 16] the sums of eight rows by place.
         spread: [8, 2 half] the sums of eight rows by column.
         at: [M, 8] the column at each place.
-        same: [M] bits 2r and 2r + 1 tell whether row r's distance is that of the place before.
+        same: [M] bits 2r and 2r + 1 say whether row r's distance is that of the place before.
         order, spare, counters: whole numbers, to sort with.
         distance, keys: [M] label distances and their bits.
     """

@@ -49,7 +49,7 @@ def kept_on_disk(function: Callable[..., Any]) -> Any:
 
 
 sums_reordered = partial(compiled, fastmath={"reassoc", "contract"})
-"""The same, where the order of sums does not matter."""
+"""Compiles like ``compiled``, but may reorder sums."""
 
 
 class Vector(types.Type):
@@ -156,7 +156,7 @@ def copy_pair(typingctx: Any, array: Any, place: Any, target: Any, at: Any) -> A
 
 @intrinsic
 def splat(typingctx: Any, array: Any, number: Any) -> Any:
-    """A number in all lanes, in the dtype of an array."""
+    """A vector that repeats a number, in the dtype of an array."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return spread(builder, context.cast(builder, args[1], number, array.dtype))

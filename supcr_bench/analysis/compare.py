@@ -243,7 +243,7 @@ def _time_change(
 def _why_undecided(
     change: Change, drift: float, noise: Noise | None, margin: float, spread: float
 ) -> str | None:
-    """What hides whether a time is the same; ``None`` where nothing does."""
+    """Why a time is undecided; ``None`` if it is decided, or if noise is not the reason."""
     least = math.expm1(drift) if noise is None else 2 * math.expm1(noise.half_width)
     if change.direction is not Direction.UNDECIDED or least <= margin:
         return None
@@ -286,7 +286,7 @@ def compare_results(
 
     ``differences`` are those of the environments, and ``margin`` is the share by which times may
     differ and count as the same. ``unlike`` says whether two results come from different machines;
-    by default, ``differences`` tell that.
+    by default, ``differences`` decide.
     """
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
     anywhere = of_the_machine(differences or {})

@@ -41,14 +41,14 @@ REFUTED = 10
 NEGLIGIBLE_SHARE = 0.05
 """Faster laws with at most this share of the count at the largest size are ignored."""
 LEAST_SHARE = 0.4
-"""A peak whose fastest law has a smaller share is taken for the peaks of two points in turn."""
+"""If its fastest law has a smaller share, a peak is read as the peaks of two points of a call."""
 SPARE_SIZES = 2
-"""A sum of some terms is fitted to at least so many sizes more; it could go through any fewer."""
+"""A sum of k laws is fitted to at least k + this many sizes; it could fit fewer by accident."""
 NO_SHARE = 3e-5
 FALL = 0.5
-"""Rounding does not make the power of N between neighbouring sizes fall by as much."""
+"""A fall of the power of N by this much between neighbouring sizes is not due to rounding."""
 FALLS_FOR_GOOD = 0.35
-"""Nor does it make the power from there on smaller than that before by as much."""
+"""Nor is a fall by this much from the sizes before to all sizes after."""
 FEWEST_SIZES = 5
 """The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
@@ -109,7 +109,7 @@ class CountedFit:
 
     @property
     def is_determined(self) -> bool:
-        """Whether a sum of so many terms could not fit so many sizes by accident.
+        """Whether the sizes are too many for this number of terms to fit them by accident.
 
         If it could, its fastest law has to lead, above all where there are only five sizes.
         """
@@ -320,7 +320,7 @@ def _without_law(sizes: Sequence[Size], figures: Sequence[float], *, peak: bool)
             f"{before} exactly from N={path.sizes[0].rows:.0f} to {path.sizes[-1].rows:.0f}, and "
             f"{_share(abs(off))} {'less' if off < 0 else 'more'} at N={sizes[first].rows:.0f}"
         )
-        # A peak may be higher because of another point of the same path, and lower only on another.
+        # Another point of the same path can only raise a peak; a lower peak means another path.
         path_begins = off < 0 or not peak
     # The power of the largest of several sums does not fall, so where it does is another path.
     falls = [i for i in range(3, last) if slopes[i] < slopes[i - 1] - FALL] if peak else []

@@ -80,7 +80,7 @@ def places(results: Sequence[Result], question: Question) -> dict[str, dict[Plac
 def faster_at(
     results: Sequence[Result], question: Question
 ) -> Callable[[Candidate, Candidate], bool]:
-    """Whether one candidate is faster at the question: at every place measured next to it.
+    """Whether one candidate is faster, judged at every measured size next to the question's.
 
     Beyond the measured batch sizes the bands of their growth laws must lie apart too. Without laws,
     and beyond the measured dimensions, the times must differ by a factor of ``APART``, and of as

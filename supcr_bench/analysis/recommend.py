@@ -228,7 +228,7 @@ def _estimate(
 
 
 def _by_power(known: Mapping[float, float], at: float, least: float = -math.inf) -> Estimate | None:
-    """Extrapolate by the local power, at the ``least``, between the two nearest values."""
+    """Extrapolate to ``at`` with the power of the two nearest values, but at least ``least``."""
     if len(known) < 2:
         return None
     ordered = sorted(known)

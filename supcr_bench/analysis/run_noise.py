@@ -9,7 +9,7 @@ with k = ceil(0.95 (n + 1)), which one more result with the same drift exceeds i
 draws (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2). An
 implementation's own results are left out: a change that slows all its cases would look like drift.
 
-**Several processes.** A time is the geometric mean of their medians. A few tell their spread badly,
+**Several processes.** A time is the geometric mean of their medians. Few show their spread badly,
 so each case's variance is moderated by those of all (Smyth, "Linear models and empirical
 Bayes methods", Statistical Applications in Genetics and Molecular Biology 3(1), 2004): variances s2
 of d degrees of freedom are taken as drawn from a scaled inverse chi-squared distribution, whose d0

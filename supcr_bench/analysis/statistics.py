@@ -78,7 +78,7 @@ def interval_rank(n: int, alpha: float = TAIL) -> int:
 
 
 def samples_that_count(samples: Sequence[float], middle: float) -> int:
-    """How many independent samples tell as much about the median as these, in order of time.
+    """How many independent samples determine the median as well as these, in order of time.
 
     A machine that changes its speed every now and then gives samples in runs above and below the
     median. Where there are fewer runs than chance gives in 95 % of cases (Wald and Wolfowitz,

@@ -75,7 +75,7 @@ def gate(
     undecided: Any = opt.choice(
         "--undecided",
         ("pass", "fail"),
-        "Let an undecided gate pass, if noise is the reason, or fail, instead of status 3.",
+        "How to end if noise leaves the gate undecided: pass or fail, instead of status 3.",
     ),
     accepted: Path | None = opt.option(
         "FILE",

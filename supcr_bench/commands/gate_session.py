@@ -219,7 +219,7 @@ class GateSession:
         return [cell for own in kept for cell in own]
 
     def _applicable(self, before: Run, after: Run) -> tuple[Run, Run, list[str]]:
-        """The runs without cases that an implementation does not take, nor did; and notes."""
+        """The runs without cases that an implementation rejects and no run measured; and notes."""
         reasons = {}
         for cell in self._cells():
             for arm in cell.arms:

@@ -72,7 +72,7 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Ju
     if second.status is Status.MEASURED:
         if first.status is Status.MEASURED:
             return GateVerdict.PASS, None
-        return GateVerdict.PASS, f"right now; it was {first.status.words}{terms.record_again}"
+        return GateVerdict.PASS, f"now right; it was {first.status.words}{terms.record_again}"
     if first.status is Status.WRONG and second.status is Status.FAILED:
         return GateVerdict.REGRESSION, f"was wrong, and is now {now}"
     if first.status is second.status is Status.WRONG and _is_farther_off(first, second):

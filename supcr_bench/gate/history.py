@@ -1,9 +1,9 @@
 """Follows each figure over the revisions of a repository, and compares it with a fixed anchor.
 
-A gate compares a change with the revision before it, so that ten changes of 4 % each may pass.
-Here the anchor stays. Counts have no noise: any step is a change point, and the last count is
-compared with the anchor's. Times are compared only between sessions of one kind of machine and of
-one way of timing, by rank tests (``analysis.change_points``) whose error all series share.
+A gate compares a change with the revision before it, so that ten changes of 4 % each may pass; a
+fixed anchor shows their sum. Counts have no noise: any step is a change point, and the last count
+is compared with the anchor's. Times are compared only between sessions of one kind of machine and
+of one way of timing, by rank tests (``analysis.change_points``) whose error all series share.
 
 What a session does to all implementations is removed: the median shift of at least three others
 whose counts never changed.
@@ -39,7 +39,7 @@ from supcr_bench.values.units import listed, plural
 ERROR = 0.01
 """The largest probability that the times of a history show any false change."""
 FEWEST_OTHERS = 3
-"""The fewest other implementations that tell what a session did to all."""
+"""The fewest other implementations that show a shift of all times in a session."""
 
 
 class Snapshot(NamedTuple):

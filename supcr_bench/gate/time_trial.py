@@ -278,7 +278,7 @@ class TimeTrial:
             self._set_aside(trial, self._start_s + costs)
 
     def _set_aside(self, trial: CellTrial, process_s: float) -> None:
-        """Leave out a cell for which each process would take so long."""
+        """Leave out a cell whose every process would take ``process_s``."""
         trial.left_out_s = self.spent_s + (self.rule.first_look - self.processes) * process_s
         where = f"{trial.cell.implementation} {trial.cell.case.pass_}"
         self.tell(

@@ -182,7 +182,7 @@ class Accelerator:
                 torch.mps.driver_allocated_memory(),
                 "MPS allocated bytes after the call (lower bound)",
             )
-        self._module.empty_cache()  # of blocks that earlier calls left
+        self._module.empty_cache()  # frees blocks that earlier calls left
         self._module.reset_peak_memory_stats(self._device)
         before = self._module.memory_allocated(self._device)
         reserved = self._module.memory_reserved(self._device)

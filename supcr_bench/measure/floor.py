@@ -18,7 +18,7 @@ from supcr_bench.values.definition import Definition
 TILE = 256
 """Rows of a tile."""
 MOST_TRIALS, FEWEST_TRIALS, ENOUGH_S = 9, 3, 0.05
-"""How often the floor is timed: until this many times, or so many seconds of at least a few."""
+"""Limits of the samples of the floor: their number; seconds, once there are a few."""
 
 
 def floor_call(definition: Definition, pass_: Pass, batch: Batch) -> Callable[[], object]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from supcr_bench.measure.device import Elapsed
 
 MOST_SAMPLES = 120
-"""What so many samples leave open is the machine's noise, which more do not make smaller."""
+"""Beyond this many samples, the interval is as wide as the machine's noise makes it."""
 ENOUGH_SAMPLES = 24
 """After so many, an arm that is clearly slower than the fastest has its place."""
 CLEARLY_SLOWER = 1.1
@@ -39,11 +39,11 @@ CLEARLY_SLOWER = 1.1
 It is looked at once: looking until a difference shows would find one between equal arms."""
 FAR = 2.0
 """A slower arm that in each of its first rounds takes this many times the time of every other arm,
-or leaves it this far behind, has its place after these rounds."""
+or leaves it this far behind, has a clear rank after these rounds."""
 COMPANY_S = 0.03
-"""An arm that has left is called before those that go on if its first call took no longer."""
+"""An arm that needs no more samples is still called, untimed, if its first call took no longer."""
 LOOKS = (FEWEST_SAMPLES, ENOUGH_SAMPLES)
-"""The rounds after which arms leave whose place is plain."""
+"""The rounds after which arms are no longer timed if their rank is clear."""
 
 
 @dataclass(slots=True)

@@ -88,7 +88,7 @@ def deviation(
     *,
     gives: str = "it should be",
 ) -> Trial:
-    """Measure the error of one output: a number, or a vector, or by norms the rows of a matrix.
+    """Measure the error of one output: of a number, of each entry of a vector, or of each row.
 
     Args:
         batch: the inputs.

@@ -1,7 +1,7 @@
 """The contrast sums of a batch: straight from the definition, and by sorting each anchor's row.
 
 Both functions return, for V views of M labelled rows: the sum over all i != j and all views, a
-scalar; its gradient by the logits s, [V, M, M]; and the logarithm of what has a floor, before that:
+scalar; its gradient w.r.t. the logits s, [V, M, M]; and the logarithm of what gets a floor:
 each candidate sum, or each ratio, [V, M, M], +inf where i = j.
 """
 
@@ -25,7 +25,7 @@ def direct_sums(
     """Sum over i != j of -log(exp s(i,j) / max(eps, sum over S(i,j) of exp s(i,k))).
 
     A definition that adds eps has the sum of both in place of their maximum. Log contrasts are
-    returned less what scales eps.
+    returned minus the logarithm of the factor of eps.
 
     It sums every candidate set S(i,j) on its own, in N^3 work, and is the standard for all other
     code in this package. Autograd computes the gradient, so that none is derived by hand.

@@ -44,8 +44,8 @@ class Reference:
         shares: the weight of each per-dimension loss in the total, as a share.
         spread: largest |s| before the division by the temperature; at most 1 for a cosine.
         closest: smallest distance of two different rows, for a similarity that is a distance.
-        steepest: bound on |ds/dv|, the similarity's derivative by a row, which is divided by its
-            norm first where the similarity normalises rows.
+        steepest: bound on |ds/dv|, the similarity's derivative w.r.t. a row, divided by its norm
+            first where the similarity normalises rows.
         valid_rows: M, the number of labelled rows, of each dimension.
         near_floor: pairs whose contrast is so near the floor that rounding decides whether a
             gradient passes; one count for each dimension.
@@ -197,7 +197,7 @@ def compute_reference(
         itself = definition.self_candidate != "never"
         value, row = undecided(stacked, distances, with_itself=itself)
         near_ties.append((value * scale, row * scale))
-        # Unlike a backward with gradients of its own, that of a number does not import sympy.
+        # backward() of a scalar does not import sympy; with gradients as arguments it does.
         pairs = zip(logits, gradients, strict=True)
         torch.stack([(s * g).sum() for s, g in pairs]).sum().mul(scale * factor).backward()  # type: ignore[no-untyped-call]
     per_dimension = torch.stack(losses)

@@ -20,7 +20,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.verification import Verification
 
 BASELINES = ("rowsort", "broadcast", "loopy")
-"""What speed-ups are told over: the first of these, else what takes the longest."""
+"""Speed-ups are relative to the first of these, else to the slowest."""
 FRONTIER_BYTES = 24 * 2**30
 MOST_FINDINGS = 4
 """Most sentences of one kind below the answer; tables have the rest."""
@@ -114,7 +114,7 @@ def distrusted(results: Sequence[Result], checked: Verifications) -> summary.Wro
 
 
 def baseline_of(results: Sequence[Result]) -> str | None:
-    """The implementation that speed-ups are told over, of those with times."""
+    """The implementation that speed-ups are relative to, of those with times."""
     timed = {r.implementation: TIME.get(r) or 0.0 for r in results if r.time_samples_s}
     named = [name for name in BASELINES if name in timed]
     return next(iter([*named, *sorted(timed, key=lambda name: -timed[name])]), None)

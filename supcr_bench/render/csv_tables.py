@@ -127,7 +127,7 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
 
 
 _NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
-"""Types that keep whole numbers whole beside a missing one, and type a column without figures."""
+"""Types of columns that may lack values: whole numbers stay whole, empty columns stay numeric."""
 
 
 def results_table(run: Run, json_cells: type | UnionType) -> pd.DataFrame:

@@ -32,7 +32,7 @@ HEIGHT = 400.0
 _ABOVE, _BELOW = 50.0, 72.0
 _LEFT, _PANEL, _LEGEND = 66.0, 340.0, 164.0
 _MARKS = 3.0, 5.0
-"""Width of a mark: the least, where there are many, and the usual one."""
+"""Width of a mark: the least, for crowded panels, and the usual one."""
 _NAME_LETTERS = 20
 _SUPERSCRIPT = str.maketrans("234", "\u00b2\u00b3\u2074", "^")
 
@@ -357,7 +357,7 @@ class Drawing:
                     artist.set_gid(self._gid(line.name, f"{part}{number}"))
 
     def _key(self) -> None:
-        """Below the panels: what the marks mean that are no plain measurements."""
+        """Draw, below the panels, the legend of the marks other than measured values."""
         lines = [line for own in self.panels.values() for line in own]
         statuses = {mark.result.status for mark in self.marks}
         look: dict[str, Any] = {"ls": "", "mec": QUIET, "ms": _MARKS[1] + 1}

@@ -23,7 +23,7 @@ from supcr_bench.values.units import (
 NOTABLE = 0.95
 """A ratio up to this is an improvement; for time, the whole interval must lie below."""
 MEAN_APART = 1.1
-"""The mean call is told beside the median call if their ratios differ by this factor."""
+"""The mean call is shown beside the median call if their ratios differ by this factor."""
 LONG_COUNT = 10**7
 """Counts of at least this are written with four digits."""
 

@@ -90,7 +90,7 @@ def history_sentences(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) ->
 def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> Iterator[Chart]:
     """A chart for each figure and workload, with dotted lines at the change points.
 
-    Counts that never changed have none.
+    Counts that never changed get no chart.
     """
     names = list(dict.fromkeys(trend.series.implementation for trend in trends))
     places = grouped(trends, lambda t: (t.series.metric, t.series.kind, _workload(t.series)))

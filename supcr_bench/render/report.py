@@ -288,7 +288,7 @@ def render_comparison(
 def main_figures(findings: Findings) -> dict[str, float]:
     """Seconds of training (or else forward) of each implementation at its largest N, by what it is.
 
-    The series is the one with the most results, so that runs of one suite tell the same figures.
+    The series is the one with the most results, so that runs of one suite show the same figures.
     """
     timed = [r for r in findings.results if r.time_samples_s]
     series = grouped(timed, lambda r: (r.case.pass_, r.case.series()))
@@ -343,5 +343,5 @@ def _trend(suite: str, machine: str, reports: Sequence[Mapping[str, Any]]) -> Ta
             )
             for name in figures
         ),
-        "runs are sessions of their own, between which a shared machine drifts",
+        "the runs are separate sessions, between which a shared machine drifts",
     )

@@ -94,7 +94,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
     if broken or not answering:
         calls = broken or [*told.documented, *told.calls]
         pointed = [pair for pair in failed if pair[0].definition.call in calls] or failed
-        # The call that went farthest shows what is wrong; the others may not be meant at all.
+        # The call that went farthest is likely the intended one, so its error is reported.
         worst = max(pointed, key=lambda pair: _farthest_line(pair[1], signature.function_of(loss)))
         tried = [own for own, _ in failed]
         error = not_called(implementation, worst, tried, answering[0][0] if answering else None)

@@ -186,7 +186,7 @@ class ProcessState:
             for name, owner in self._owners.items()
         }
         self._values = {name: [*vars(owner).values()] for name, owner in self._owners.items()}
-        self._began_s = clock_s() - 1.0  # the system tells roughly when a process began
+        self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
         self._overridden = _overridden_operators()
         self.operators = registered_operators()
@@ -227,7 +227,7 @@ class ProcessState:
 
 
 def registered_operators() -> frozenset[str]:
-    """The names of the operators that torch lists, if it tells."""
+    """The names of the operators, if this torch lists them."""
     return frozenset(getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())())
 
 

@@ -162,7 +162,7 @@ def line_of(subject: Subject) -> tuple[Path, int]:
 def load(subject: Subject) -> Implementation:
     """Import a subject, and undo what its import changes in the whole process.
 
-    A version stays entered until another is loaded: what it imports later is its own, too.
+    Until another version is loaded, later imports come from this version's folder too.
 
     Raises:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.

@@ -150,8 +150,8 @@ class Forecast:
         """The seconds that a case will take: its samples, and the calls and work beside them.
 
         The number of samples, and what is spent beside them, are those of the nearest size of the
-        same implementation and pass, in any series; a call that is longer has fewer samples. If the
-        case's own series has no time yet, the total is that size's.
+        same implementation and pass, in any series; a call that is longer has fewer samples. If no
+        size of the case's series is timed yet, the total is that of the nearest size.
         """
         if self.skip(implementation, case, timed=timed, machine=machine):
             return 0.0
@@ -170,11 +170,11 @@ class Forecast:
     def _usual_call_s(
         self, implementation: str, case: Case, machine: str | None = None
     ) -> float | None:
-        """The likely seconds of a call; unlike :meth:`call_s`, no bound for what fits a budget.
+        """The likely seconds of a call; :meth:`call_s` gives an upper bound, to fit a budget.
 
         At small sizes a call is mostly overhead, and grows less than later; the law that is claimed
         overstates this. So the growth lies between both: of N^a as measured and N^b as claimed, it
-        is N^(0.6 a + 0.4 b). In a run of the suite `default`, a half of each told up to 1.6 times
+        is N^(0.6 a + 0.4 b). In a run of suite `default`, half of each predicted up to 1.6 times
         the time that was left, and no share of the law as little as 0.4 times.
         """
         points = self._points.get(self._series(implementation, case, machine))

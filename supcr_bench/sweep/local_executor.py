@@ -213,8 +213,8 @@ class LocalExecutor(Executor):
     ) -> Iterator[Result]:
         """Results of the arms that ended together with the worker.
 
-        If an arm was running, it is that one, and after its forward its training too; if none was
-        running, it is all arms.
+        These are the running arm and, if it was in forward, the same implementation's training; or
+        all arms, if none was running.
         """
         status, reason = verdict
         culprit = activity.arm if activity and activity.arm not in done else None

@@ -104,8 +104,8 @@ class _Sweep:
     _machines: dict[tuple[object, ...], str] = field(default_factory=dict)
     _peaks: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
     _took_s: dict[bool, list[tuple[float, float]]] = field(default_factory=dict)
-    """Seconds that results of this start took by themselves, and their cells with all besides; of
-    cells in the first process, and in further ones."""
+    """For each finished cell, the seconds of its results alone and of the whole cell; by whether it
+    ran in a further process."""
 
     def run(self, series: Sequence[int]) -> Iterator[tuple[int, Event | str]]:
         """Run the cells of a series; each event comes with the cell's place in the plan."""
@@ -150,7 +150,7 @@ class _Sweep:
         skipped: list[Result] = []
         for arm in self.wanted(planned):
             if planned.process > 1:
-                runnable.append(arm)  # it had the time to be measured before
+                runnable.append(arm)  # the first process had time for it
                 continue
             name, case = arm.implementation, planned.case(arm)
             prediction = self._forecast.skip(name, case, timed=planned.timed, machine=machine)

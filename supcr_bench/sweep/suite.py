@@ -167,7 +167,7 @@ def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
 class Budgets(_Model):
     """The time and memory that a suite allows, written like ``10s`` or ``4GiB``.
 
-    Calls are timed in so many ``processes``, one after the other.
+    ``processes`` is the number of processes that time calls, one after the other.
     """
 
     time_limit: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.time_limit_s

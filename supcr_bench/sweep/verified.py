@@ -66,5 +66,5 @@ def run_verified(
         for group in [streams] if together else [streams[:1], streams[1:]]:
             yield from merge_streams(group, usable_cpus(), wait=False)
     finally:
-        BYSTANDERS.kill()  # what stands still would not end by itself
+        BYSTANDERS.kill()  # suspended processes do not end by themselves
         idle.close()

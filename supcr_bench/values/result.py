@@ -171,7 +171,7 @@ class Result:
 
     @property
     def untimed(self) -> bool:
-        """Whether it was measured without timing, as planned for its cell."""
+        """Whether the case was measured, and its plan left out the timing."""
         return self.status.has_figures and self.time_samples_s is None
 
     @property

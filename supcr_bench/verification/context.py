@@ -40,7 +40,7 @@ exponentials of 88 overflow in float32, or vanish."""
 
 
 def tested_as(resolution: Resolution) -> Recognition:
-    """How an implementation was called, if no recognition says what it computes."""
+    """The call that was used, for an implementation that was not recognised."""
     return Recognition(
         nearest=resolution.definition.name,
         call=call_words(resolution),
@@ -255,7 +255,7 @@ class CheckContext:
         *,
         swapped: bool = False,
     ) -> Trial:
-        """Compare two inputs' losses; ``gradient`` maps a gradient of the first to the second's.
+        """Compare losses of two batches; ``gradient`` maps the gradient of the first to the second.
 
         If the views are ``swapped``, so are their gradients.
         """

@@ -76,7 +76,7 @@ _kept, _last = (functools.lru_cache(maxsize=most)(_evaluate) for most in (256, 1
 
 
 class Rules:
-    """The different candidates [n, n, n] and weights [n, n] of members, for label differences."""
+    """The distinct candidates [n, n, n] and weights [n, n] of members, for given labels."""
 
     def __init__(self, difference: Tensor) -> None:
         self._difference = difference
@@ -114,7 +114,7 @@ class Part(NamedTuple):
 
     Attributes:
         similarities: [n, n], before the division by the temperature.
-        jacobian: [n n, V N d], their derivatives by the views.
+        jacobian: [n n, V N d], their derivatives w.r.t. the views.
         rules: the candidates and weights of pairs.
         share: the weight of the loss.
     """

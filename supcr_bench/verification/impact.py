@@ -64,7 +64,7 @@ def find_question(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impact:
-    """How far one departure, or a whole loss, turns the gradient by the embeddings.
+    """How far one departure, or a whole loss, turns the gradient w.r.t. the embeddings.
 
     Attributes:
         departure: in words; ``None`` for the whole loss.

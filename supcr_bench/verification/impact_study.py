@@ -199,7 +199,7 @@ class ImpactStudy:
     def _way_to_ask(
         self, batches: Callable[..., Batch], most_s: float
     ) -> tuple[Ask | None, str | None]:
-        """How to get the loss's own gradient, if there is a way, and what to say about it."""
+        """A function that gives the loss's gradient, or ``None``; and a note for the user."""
         n, asked = self._question.batch_size, self._question.temperature
         context, stands = self._context, False
         try:
@@ -224,7 +224,7 @@ class ImpactStudy:
         slow = f"a call of {n} rows takes too long"
         if stands:
             but = ", but for its length" if self._scaled else ""
-            return self._by_member, f"{slow}, so its recognised formula stands for it{but}"
+            return self._by_member, f"{slow}, so its recognised formula is used instead{but}"
         return None, f"{slow}; set a smaller --batch-size"
 
     def _by_call(self, batch: Batch) -> Tensor:

@@ -100,7 +100,7 @@ def shortest(number: float, tolerance: float) -> float:
 
 
 class Prober:
-    """Asks one loss for its numbers, where ``device`` says.
+    """Calls one loss on probes, on a device.
 
     Attributes:
         dtype: that of the inputs: float32 once the loss has raised in float64, as one does that
@@ -112,8 +112,8 @@ class Prober:
         detached: whether no gradient goes through its denominators.
         sign: -1 where its gradient has the wrong sign.
         limit: largest relative residual of a right gradient: more in a low precision.
-        powers: of a given temperature, which divide the similarities in denominators, and the
-            partner's.
+        powers: powers of a given temperature that divide the similarities: in denominators, and
+            of the partner.
     """
 
     def __init__(self, subject: Adapter, device: str) -> None:
@@ -153,7 +153,7 @@ class Prober:
         weights: Tensor | None = None,
         arriving: float = 1.0,
     ) -> Probe:
-        """Ask a batch, with weights [D] and the gradient that arrives at the loss.
+        """Call the loss on a batch; ``arriving`` is the gradient w.r.t. the loss.
 
         Without a temperature or weights, it has its defaults. Raises NotFiniteError, or what the
         loss raises.

@@ -276,7 +276,7 @@ def _at_nearest(prober: Prober, members: list[Member], core: Probe) -> list[Memb
 
 
 def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe) -> list[Member]:
-    """The members that give the gradient with the wrong sign, or nearly; what is wrong is told."""
+    """The members that fit with the wrong sign, or nearly; ``reading`` gets the fault."""
     members = _plain(members)
     turned = [replace(m, temperature=abs(m.temperature)) for m in members]
     wrong_sign = [f.member for f in prober.fits(turned, core) if f.residual <= FITS]

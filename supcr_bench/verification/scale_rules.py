@@ -122,7 +122,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     sizes: Sequence[float] = EPS if prober.limit == FITS else [10.0**-x for x in range(15, 1, -1)]
     sizes = [member.eps] if member.eps else sizes
     rules = [rule for rule in PHRASES["eps"] if rule != "none"]
-    # A partner with nothing farther adds 0 without eps, and more with it.
+    # If no row is farther than the partner, its term is 0 without eps, and larger with eps.
     strict = member.comparison == ">" and member.keeps_partner and member.pairs != "by anchor"
     skips = ["with candidates"] * strict
     best = plain
@@ -271,7 +271,7 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
         fit = prober.fits([member], prober.plain(n, 0, WARMER))[0]
         warmer = fit.factor * ratio if fit.residual <= 10 * prober.limit else one
     words = words_of()
-    # A partner with nothing farther adds 0 to the sum: only the mean tells whether it counts.
+    # A partner with no farther row adds 0 to the sum: only the mean shows whether it counts.
     farther = replace(member, comparison=">", pairs="with candidates")
     skipped = f"{PHRASES['pairs']['with candidates']}, {MEAN_OF_USED}"
     if member.ties != "by_value":  # by position, strict shows only in what is left out

@@ -23,7 +23,7 @@ EXIT_STATUSES: dict[NamedVerdict, int] = {
     "undecided": 3,
 }
 NO_DEFINITION = "none"
-"""Stands for the definition of a subject that could not be loaded or called."""
+"""The definition's name, for a subject that could not be loaded or called."""
 NAMED = 3
 """Most failed checks that a headline names."""
 RAISES = "raises "
@@ -123,7 +123,7 @@ class Verification:
         if self.definition == NO_DEFINITION or not (made or late):
             return f"{start}{self.outcomes[0].finding if made or late else 'no check applies'}."
         own = self.reading
-        # What is wrong comes first; a line below tells the choices, which are no fault.
+        # Faults come first; a line below lists the choices, which are not faults.
         text = start + (own.nearest if self.verdict == "not right" else self.computes)
         if self.verdict == "undecided":
             text += f" so far, with {len(late)} of {len(made + late)} checks not made"
@@ -231,7 +231,7 @@ def finding_text(outcome: Outcome) -> str:
 def details(
     found: Verification, *, every: bool = False, brief: bool = False
 ) -> list[tuple[str, Tone]]:
-    """The sentences below the headline, the most important first; an exception is told once.
+    """The sentences below the headline, the most important first; an exception appears once.
 
     Unless ``every`` finding is asked for, those are left out that the causes in the headline
     explain. If the verification is not right, or has to be ``brief``, one line names all

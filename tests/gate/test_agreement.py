@@ -104,8 +104,8 @@ def test_a_call_that_is_stopped_now_is_a_regression_where_both_ran_on_one_machin
 @pytest.mark.parametrize("first", [WRONG, FAILED, SKIPPED, TIMED_OUT, FULL])
 def test_what_is_right_now_and_was_not_passes_and_asks_to_be_recorded(first: Result) -> None:
     before = first.status.replace("_", " ")
-    assert judged(first, RIGHT) == (GateVerdict.PASS, f"right now; it was {before}; record again")
-    assert judged(first, RIGHT, SESSION) == (GateVerdict.PASS, f"right now; it was {before}")
+    assert judged(first, RIGHT) == (GateVerdict.PASS, f"now right; it was {before}; record again")
+    assert judged(first, RIGHT, SESSION) == (GateVerdict.PASS, f"now right; it was {before}")
 
 
 @pytest.mark.parametrize(

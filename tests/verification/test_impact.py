@@ -337,7 +337,7 @@ def test_on_integer_ages_the_notes_differ_from_no_self_and_from_rank_n_contrast(
     assert 60 < rnc < 90
     assert of(rows, None, "no-self").batches == 1
     if name == "loopy":  # a call takes minutes
-        assert "its recognised formula stands for it" in " ".join(impact_lines(rows))
+        assert "its recognised formula is used instead" in " ".join(impact_lines(rows))
 
 
 # --- in words ------------------------------------------------------------------------------------
