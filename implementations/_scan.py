@@ -39,7 +39,7 @@ RANGE = {torch.float32: 60.0, torch.float64: 590.0}
 NEAR = 0.01
 """Squared distances below this share of the rows' squared norms are computed from differences."""
 WHOLE_NUMBERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""By their bytes. Numbers that are not negative are sorted faster by their bits."""
+"""Integer dtypes by size in bytes: non-negative floats sort faster as integers."""
 ANCHORS = (32, 128)
 """The fewest and the most rows of a block on a CPU, where a smaller one fits in cache."""
 ELEMENTS = 2**23
@@ -352,7 +352,7 @@ class DirectGradient(torch.autograd.Function):
 
 
 class OnceDifferentiable(torch.autograd.Function):
-    """A gradient that depends on some tensors and refuses to be differentiated by them."""
+    """A gradient that depends on tensors; backward through it raises an error."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, *sources: Tensor) -> Tensor:
@@ -523,7 +523,7 @@ def bounds(longest: float, choices: Choices) -> tuple[float, float]:
 
 
 def places_in(rows: Tensor, anchors: tuple[int, int]) -> tuple[int, int]:
-    """Where a range of rows lies among some rows, which rise."""
+    """The start and stop of a range of values within ascending ``rows``."""
     first, stop = torch.searchsorted(rows, torch.tensor(anchors).to(rows)).tolist()
     return first, stop
 

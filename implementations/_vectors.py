@@ -41,7 +41,7 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def kept_on_disk(function: Callable[..., Any]) -> Any:
-    """The same, with all that it calls kept on disk if a folder is writable."""
+    """Compile like ``compiled``, and cache on disk if a folder is writable."""
     try:
         return compiled(function, cache=True)
     except RuntimeError:  # no folder is writable
@@ -96,7 +96,7 @@ def store_to(builder: Any, value: Any, address: Any) -> None:
 
 
 def spread(builder: Any, scalar: Any) -> Any:
-    """One number in all lanes."""
+    """A vector that repeats one number."""
     one = ir.VectorType(scalar.type, LANES)
     zero = ir.Constant(ir.IntType(32), 0)
     first = builder.insert_element(ir.Constant(one, ir.Undefined), scalar, zero)
@@ -279,9 +279,9 @@ def _mantissa(builder: Any, kind: Any, x: Any) -> Any:
 
 root = _of_vector(lambda builder, kind, x: call(builder, "sqrt", x))
 exponential = _of_vector(_exponential)
-"""Of numbers from the logarithm of the smallest normal number to 0."""
+"""exp(x), for x from the logarithm of the smallest normal number to 0."""
 widen = _of_vector(_widen, Vector(types.float64))
-"""As float64."""
+"""Convert float32 lanes to float64."""
 exponent = _of_vector(_exponent)
 """The exponents of positive float64, as numbers."""
 mantissa = _of_vector(_mantissa)
@@ -314,7 +314,7 @@ def where_bits(typingctx: Any, bits: Any, place: Any, then: Any, otherwise: Any)
 
 @intrinsic
 def array_at(typingctx: Any, address: Any, n: Any, like: Any) -> Any:
-    """``n`` numbers of a scalar's type at an address, in memory that somebody else keeps."""
+    """``n`` numbers of a scalar's type at an address, in memory that the array does not own."""
     kind = types.Array(like, 1, "C")
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -4,7 +4,7 @@ Each of W ranks holds some rows, and gathers those of all others. It sums over i
 anchors, with the running sums of ``scan``, and an all_reduce adds up these sums. So each rank
 returns the loss of the whole batch for a W-th of the work.
 
-*The gradient.* With theta the parameters, J_r the derivative by them of the embeddings that rank r
+*The gradient.* With theta the parameters, J_r the Jacobian by them of the embeddings that rank r
 holds, and L the loss of the whole batch,
 
     dL/dtheta = sum over r of J_r^T (dL / d rows of r).

@@ -9,9 +9,9 @@ squares) widens the interval on both sides. Where both have several, the spread 
 holds that of samples, makes the interval.
 
 A session also moves all cases of one implementation together, by where its code and memory lie. So
-an implementation is found slower only in cases that exceed what the other implementations' shifts,
-with a prior of ``SESSION_SD``, let expect of a session; and as it is one of several, each gets its
-share of the error. A smaller slowdown needs `gate --against`, which times both in one session.
+an implementation is found slower only in cases that exceed the shift expected of a session, from
+the shifts of the other implementations and a prior of ``SESSION_SD``; several implementations share
+the error probability. A smaller slowdown needs `gate --against`, which times both in one session.
 """
 
 import math

@@ -173,7 +173,7 @@ def _why_not(
 
 
 def _peak(result: Result) -> float | None:
-    # A measured peak may be 0 bytes, which has no logarithm, so 1 byte stands for it.
+    # A measured peak may be 0 bytes, which has no logarithm, so 1 byte is used instead.
     return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
 
 
@@ -195,7 +195,7 @@ def _why_unknown(own: Sequence[Result], question: Question) -> str:
                 "those"
             )
     places = ", ".join(dict.fromkeys(r.case.describe() for r in timed))
-    return f"timed only at {places}, which are too few to tell"
+    return f"timed only at {places}: too few cases to predict its time"
 
 
 # --- estimates ---

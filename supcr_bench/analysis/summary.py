@@ -123,7 +123,7 @@ class Effect(NamedTuple):
     base: Result
 
     def ratio(self, metric: Metric) -> float | None:
-        """Its value of a metric, divided by the base's."""
+        """The result's value of a metric, divided by that of the base."""
         own, base = metric.get(self.result), metric.get(self.base)
         return own / base if own is not None and base else None
 

@@ -98,7 +98,7 @@ def _end(number: int, _: object) -> NoReturn:
 
 
 def _interrupted(by: KeyboardInterrupt) -> int:
-    """The exit status after a signal, as shells have it: 128 + its number."""
+    """The exit status after a signal, by the convention of shells: 128 + its number."""
     number: int = by.args[0] if by.args else signal.SIGINT
     if number == signal.SIGINT:
         print("supcr-bench: interrupted", file=sys.stderr)

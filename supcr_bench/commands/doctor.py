@@ -18,7 +18,7 @@ PACKAGES = {
     "pyarrow": ("pyarrow", "Parquet files cannot be read or written"),
     "openpyxl": ("openpyxl", "Excel files of labels cannot be read"),
 }
-"""By name: the distribution, and what its absence means."""
+"""By module: its distribution, and what is missing without it."""
 
 
 def doctor() -> None:

@@ -18,7 +18,7 @@ from supcr_bench.values.files import write_file
 from supcr_bench.values.gate import GateOutcome
 
 GITHUB = "github"
-"""What stands in place of a file for the comment on the pull request itself."""
+"""The value, in place of a file, that asks for a comment on the pull request."""
 LIMIT_S = 30
 PAGE = 100
 

@@ -12,7 +12,7 @@ def report(
         "FILE", "Write the page to FILE in place of reports/<run id>/index.html."
     ),
     against: str | None = option(
-        "RUN", "Compare with this earlier run and write that page instead."
+        "RUN", "Write a page that compares the run with this earlier one instead."
     ),
     markdown: Path | None = output_file(
         "--markdown", "Write a short Markdown summary to FILE, such as for a CI job."

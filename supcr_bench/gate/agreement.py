@@ -46,7 +46,7 @@ def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
 def judge_default_call(
     name: str, first: DefaultCall, second: DefaultCall, before: Run, terms: Terms
 ) -> list[GatedChange]:
-    """The change of a call without options, unless it gives what it gave before."""
+    """The change of a call without options; empty if its results are unchanged."""
     found = changes_of_call(first, second)
     if not found:
         return []

@@ -156,7 +156,7 @@ class CellTrial:
 
     @property
     def again(self) -> list[float]:
-        """The same of the A/A arm."""
+        """The log-ratio of the A/A arm to the median call before, in each process."""
         return [log_ratio(s.seconds[AGAIN], s.seconds[BEFORE]) for s in self.samples]
 
     def add(self, sample: VersionTimes) -> None:

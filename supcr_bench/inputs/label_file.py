@@ -93,7 +93,7 @@ def _read_text(path: Path) -> tuple["pd.DataFrame", list[str]]:
     lines = [line for line in text.splitlines()[:50] if line.strip()]
     if not lines or "\0" in text:
         raise InputError(f"{path} cannot be read: it is not text in columns")
-    # What stands between columns is most often in the first line; a single column has none.
+    # The separator is most often in the first line; a single column has none.
     sep = max(",;\t|", key=lines[0].count)
     if sep not in lines[0]:
         words = {len(line.split()) for line in lines[:3]}
@@ -302,7 +302,7 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     columns = [column.strip() for column in columns if column.strip()]
     for column in columns:
         if column not in frame.columns:
-            hint = f"in {path}; a name with a comma stands in quotes, as in FILE:'\"a, b\"'"
+            hint = f"in {path}; put a name with a comma in quotes, as in FILE:'\"a, b\"'"
             raise UnknownNameError("column", column, frame.columns, hint)
     if not columns:
         _require_labels(path, frame)

@@ -135,7 +135,7 @@ class Accelerator:
         self._synchronize(self._device)
 
     def error(self) -> str | None:
-        """As after an index out of range in a kernel: each later call raises the same error."""
+        """The error that every call raises after a kernel failed, as by an index out of range."""
         try:
             torch.ones(1, device=self._device).item()
         except RuntimeError as error:

@@ -19,7 +19,7 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.metrics import MOST_INSTRUCTIONS
 
 MOST_OPERATIONS, MOST_ELEMENTS = 50_000, 200_000_000
-"""In a call with more, no instructions are counted: it takes long as it is."""
+"""A longer call is already slow, so its instructions are not counted."""
 
 _OWN = str(Path(__file__).parents[1])
 _IMPLEMENTATIONS = f"{_OWN}/implementations"

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 MOST_SAMPLES = 120
 """Beyond this many samples, the interval is as wide as the machine's noise makes it."""
 ENOUGH_SAMPLES = 24
-"""After so many, an arm that is clearly slower than the fastest has its place."""
+"""After this many samples, an arm clearly slower than the fastest needs no more."""
 CLEARLY_SLOWER = 1.1
 """The interval of the ratio to the fastest arm lies above this, where more samples decide nothing.
-It is looked at once: looking until a difference shows would find one between equal arms."""
+It is tested once: repeated tests would in the end find a difference between equal arms."""
 FAR = 2.0
 """A slower arm that in each of its first rounds takes this many times the time of every other arm,
 or leaves it this far behind, has a clear rank after these rounds."""

@@ -45,7 +45,7 @@ def worst_of(trials: Sequence[Trial]) -> Trial:
 
 
 def measured(problem: "Batch", error: float, bound: float, finding: str) -> Trial:
-    """A trial of one number; the finding holds where its error exceeds the bound."""
+    """A trial of one number, which gets the finding only if the error exceeds the bound."""
     tolerances = error / bound if math.isfinite(error) else math.inf
     text = None if tolerances <= 1 else finding
     return Trial(problem.name, tolerances, error, bound, text, problem)

@@ -38,7 +38,7 @@ def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
 def changes_table(
     changes: Sequence[GatedChange], study: TimeStudy | None, *, names: bool, reasons: bool
 ) -> Table:
-    """One row for each change of one verdict; its name stands in each row or in the title."""
+    """One row for each change of one verdict, named in each row or in the title."""
     verdict = changes[0].verdict
     worse = verdict is GateVerdict.REGRESSION
     several = len({c.case for c in changes}) < len(changes)
@@ -75,7 +75,7 @@ def changes_table(
 def shown(outcome: GateOutcome, verdict: GateVerdict) -> list[GatedChange]:
     """The changes with a verdict, in order; what follows from a wrong result is left out."""
     if verdict is GateVerdict.REGRESSION:
-        # What is wrong with the whole comes before its cases.
+        # A change of several cases comes before those of single cases.
         folded = bool(outcome.following)
         return sorted(in_order(outcome.leading), key=lambda c: folded and c.case is not None)
     return in_order(outcome.with_verdict(verdict))

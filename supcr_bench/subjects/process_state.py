@@ -73,7 +73,7 @@ def _write_handlers(kept: Mapping[signal.Signals, Any]) -> None:
 
 
 KEEP = object()
-"""In place of a value that no loss sets: while a call is watched, the setting stays as it is."""
+"""Marks a setting that is not changed before a watched call."""
 _SIGNALS = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGALRM")]
 _HOOKS = [n for n, found in vars(nn_module).items() if n.startswith("_global_") and found == {}]
 
@@ -147,7 +147,7 @@ _SUBJECTS = "supcr_bench.implementations"
 
 
 def _owners() -> dict[str, Any]:
-    """Those, and the modules and classes of the harness itself."""
+    """The ``_OWNERS``, and the modules and classes of supcr-bench itself."""
     found = dict(_OWNERS)
     for name, module in list(sys.modules.items()):
         if name.startswith(_HARNESS) and not name.startswith(_SUBJECTS):
@@ -209,7 +209,7 @@ class ProcessState:
                 yield f"replaces {name}.{attribute}", partial(setattr, owner, attribute, function)
 
     def undo(self) -> list[str]:
-        """Undo what has changed since, and say what it was."""
+        """Undo all changes since this object was made, and describe them."""
         found = list(self.changes())
         for _, write in found:
             write()
@@ -272,7 +272,7 @@ def _is_busy(children: Sequence[psutil.Process], *, thoroughly: bool) -> bool:
 
 
 def _is_torchs(found: object) -> bool:
-    """Whether a function or class is torch's own, which it puts in the place of another."""
+    """Whether a function or class is one that torch itself uses as a replacement."""
     if isinstance(found, type):
         return found.__module__.partition(".")[0] == "torch"
     code = getattr(found, "__code__", None)
@@ -280,10 +280,10 @@ def _is_torchs(found: object) -> bool:
 
 
 def changes_by(call: Callable[[], object]) -> list[str]:
-    """What a call changes in the process, in words; all is as before afterwards.
+    """What a call changes in the process, in words; the changes are undone.
 
-    The call meets values that no loss sets, so that one that another call has changed before is
-    found as well.
+    Before the call, settings get values that no loss sets, so that a change shows even if an
+    earlier call made the same one.
     """
     before = ProcessState()
     try:

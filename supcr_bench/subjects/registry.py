@@ -168,7 +168,7 @@ def load(subject: Subject) -> Implementation:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
         SubjectError: another version was imported, or what it declares is not valid.
     """
-    from supcr_bench.subjects import uncallable  # needs torch, as what is loaded
+    from supcr_bench.subjects import uncallable  # imports torch, which subjects import too
     from supcr_bench.subjects.process_state import ProcessState
 
     process = ProcessState()
@@ -240,7 +240,7 @@ def _attribute(module: Any, path: str) -> Any:
 
 
 def is_described(subject: Subject) -> bool:
-    """Whether its attribute is an Implementation, and not the loss itself."""
+    """Whether the subject is an ``Implementation``, and not the loss itself."""
     with _imported(subject) as module:
         return isinstance(_attribute(module, subject.attribute), Implementation)
 

@@ -46,7 +46,7 @@ def labels_to_send(labels: LabelFile) -> Labels:
 
 
 _KEPT: dict[object, LocalExecutor] = {}
-"""The executor of this process, by what it was started with, for later tasks in it."""
+"""The executor that later tasks in this process reuse, by its options."""
 
 
 def kept_executor(threads: int, labels: Labels | None) -> LocalExecutor:

@@ -37,7 +37,7 @@ class Forecast:
         self._ends: dict[_Series, Result] = {}
         self._measured: dict[_Series, list[Result]] = {}
         self._spent: dict[tuple[str, str], dict[int, tuple[float, float, int]]] = {}
-        """By implementation and pass, and by size: seconds spent and of a call, and samples."""
+        """By implementation and pass, then by size: total seconds, seconds per call, samples."""
 
     @staticmethod
     def _series(implementation: str, case: Case, machine: str | None) -> _Series:

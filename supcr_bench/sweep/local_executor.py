@@ -24,7 +24,7 @@ RECORDING = {
     "memory": "with its allocations recorded ",
     "work": "with its operations counted ",
 }
-"""For each stage that records the call, the words for what it records."""
+"""By stage, what it records of the call, in words."""
 HARNESS_LIMIT_S = 600.0
 """Time limit in seconds for making the inputs, and for the reference."""
 CHECK_LIMIT_S = 60.0

@@ -112,7 +112,7 @@ def make_plan(
 
 
 def allowances(suite: Suite) -> dict[Workload, dict[str, float]]:
-    """The shares that the suite's grids allow the gate, by workload; a later grid's count."""
+    """The limits that the suite's grids set for the gate, by workload; the last grid decides."""
     found: dict[Workload, dict[str, float]] = {}
     for axes in suite.grids():
         for workload in _workloads(axes, suite, None) if axes.allowed else ():

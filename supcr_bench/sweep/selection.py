@@ -16,14 +16,14 @@ TAG = "tag:"
 
 
 def is_selection(text: object) -> bool:
-    """Whether a text stands for several implementations: ``all`` or ``tag:TAG``."""
+    """Whether a text selects several implementations: ``all`` or ``tag:TAG``."""
     return isinstance(text, str) and (text in (ALL, ALL + COMPILED) or text.startswith(TAG))
 
 
 def select(names: Iterable[str]) -> tuple[str, ...]:
     """The names, with ``all`` and every ``tag:TAG`` replaced by registered names.
 
-    ``tag:TAG@compile`` stands for each of them under ``torch.compile``.
+    ``tag:TAG@compile`` selects each of them under ``torch.compile``.
     """
     found: dict[str, None] = {}
     tags: dict[str, tuple[str, ...]] = {}

@@ -45,7 +45,7 @@ def failure(result: Result, next_step: str) -> str | None:
 
 
 def excess(result: Result, limits: Mapping[str, int]) -> str | None:
-    """Say which limits a result exceeds; ``None`` if it keeps them all."""
+    """Say which limits a result exceeds; ``None`` if it exceeds none."""
     found = []
     costs = {
         "peak_bytes": result.peak_bytes,

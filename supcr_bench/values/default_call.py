@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 ROWS = 4
-"""As few as in the trial calls, so that a loss that hangs for more can still be measured."""
+"""Rows of the batch: as few as in trial calls, so that a loss that hangs for more passes."""
 SAME = 1e-4
 """Two values of one loss in float32, computed in two ways, differ by less than this share."""
 

@@ -51,7 +51,7 @@ class Evidence(StrEnum):
 
 
 DEFAULT_CALL = "default call"
-"""What is judged of a call without options: whether it still computes the same loss."""
+"""Names the judgement of a call without options: whether it still computes the same loss."""
 EVIDENCE: Mapping[str, Evidence] = {
     "agreement": Evidence.AGREEMENT,
     "verification": Evidence.AGREEMENT,

@@ -25,7 +25,7 @@ class Direction(StrEnum):
     MORE = "more"
     LESS = "less"
     MIXED = "mixed"
-    """Of two counts taken together, one increased and the other decreased."""
+    """One of two counts increased, and the other decreased."""
     FASTER = "faster"
     SLOWER = "slower"
     UNDECIDED = "undecided"

@@ -76,7 +76,7 @@ class CheckContext:
 
     @property
     def definition(self) -> Definition:
-        """Gives the right answers."""
+        """The definition that gives the right answers."""
         return self.own.definition
 
     def problem(
@@ -134,7 +134,7 @@ class CheckContext:
 
     @property
     def takes_weights(self) -> bool:
-        """Whether it takes weights to which its definition gives a meaning."""
+        """Whether the subject takes weights that its definition uses."""
         return self.own.weights and self.definition.label_distance == "per_dimension"
 
     @property

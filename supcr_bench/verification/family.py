@@ -131,7 +131,7 @@ def structures(
 ) -> tuple[Member, ...]:
     """Members that differ in the views, the similarity and the candidates of one dimension.
 
-    Without ties, members that differ in them alone are left out where views are not joined.
+    If labels are not ``tied`` and views not joined, members that differ only on ties are left out.
     """
     return tuple(
         Member(*similarity, how, *chosen)

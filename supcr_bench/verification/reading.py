@@ -364,7 +364,7 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
         ]
         alive = _left(prober, reading, several, probe, "several label dimensions")
     member = min(alive, key=_plainness)
-    if member.ties != "by_value" and not member.keeps_partner:  # nothing ties: it is strict
+    if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = replace(member, comparison=member.comparison[0])
     reading.member = member
     reading.float32 = _is_quantised(prober, core, IN_FLOAT64)

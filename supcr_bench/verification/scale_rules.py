@@ -139,7 +139,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
         sizes = [best.member.eps * (1 + x * (sizes[-1] / sizes[-2] - 1) / 5) for x in range(-5, 6)]
     if best.residual > min(10 * prober.limit, plain.residual / 4):
         return member
-    # Where eps is much larger than every sum, added and the floor are alike.
+    # If eps is much larger than every sum, adding it equals taking it as floor.
     own = best.member
     if "ratio" in own.eps_rule:
         return own

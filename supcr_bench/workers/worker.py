@@ -292,7 +292,7 @@ class Worker:
 
 
 _load_once = lru_cache(maxsize=1)(load)
-"""For a rank, which gets many questions to one subject."""
+"""A rank gets many requests for one subject, and loads it only once."""
 
 
 def _adapter(subject: Subject, definition: Definition) -> Adapter:

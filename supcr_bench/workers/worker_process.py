@@ -50,7 +50,7 @@ class WorkerProcess:
     """One worker, whose torch uses ``threads`` threads.
 
     A thread calls ``deliver`` with each response, and with ``None`` once the worker has ended; by
-    default :meth:`responses` yields the responses. A ``bystander`` stands still while another
+    default :meth:`responses` yields the responses. A ``bystander`` is suspended while another
     worker computes alone. ``scratch`` is a folder that it removes if this process is killed.
     """
 

@@ -183,7 +183,7 @@ LABEL_ROWS: list[tuple[str, str]] = [
     ("row-names-tab.tsv", "name every column in the first line"),
     ("quote.csv", "cannot be read"),
     ("nul.csv", "is not text in columns"),
-    ("comma-name.csv:age", "a name with a comma stands in quotes"),
+    ("comma-name.csv:age", "put a name with a comma in quotes"),
     ("space-name.csv:birth", "did you mean 'birth year'?"),
     ("json.csv", "rows; a batch has at least 2"),
     ("html.csv", "rows; a batch has at least 2"),

@@ -71,7 +71,7 @@ def answer_on_rank(
         question: what to call it on.
         rank: the number of this rank.
         modules: the modules that are kept, by their numbers.
-        announce: told each stage of the call.
+        announce: called at each stage of the call.
     """
     announce("construction")
     problem, own = question.problem, question.slice_of(rank)
