@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.answer import Answer
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import Member
@@ -125,26 +124,6 @@ class Prober:
         self.rows = 5 if self.count == 1 else 4
         self.detached, self.sign, self.limit, self.powers = False, 1, FITS, (1.0, 1.0)
 
-    def _answer(
-        self,
-        dtype: torch.dtype,
-        views: tuple[Tensor, ...],
-        labels: Tensor,
-        temperature: float | None,
-        weights: Tensor | None,
-        arriving: float,
-    ) -> Answer:
-        own = self._subject.resolution
-        called = replace(own, temperature=own.temperature if temperature else None)
-        given = torch.ones(labels.shape[1]) if weights is None else weights
-        labels = labels * LABEL_STEPS if own.integer_labels else labels
-        first, second, y, w = (x.to(dtype) for x in (views[0], views[-1], labels, given))
-        upstream = torch.tensor([arriving, *[0.0] * labels.shape[1]], dtype=torch.float64)
-        subject = replace(self._subject, resolution=called)
-        return subject.answer(
-            Batch(first, second, y, w, temperature), upstream, device=self._device
-        )
-
     def probe(
         self,
         views: tuple[Tensor, ...],
@@ -158,14 +137,23 @@ class Prober:
         Without a temperature or weights, it has its defaults. Raises NotFiniteError, or what the
         loss raises.
         """
-        asked = (views, labels, temperature, weights, arriving)
-        try:
-            answer = self._answer(self.dtype, *asked)
-        except Exception:
-            if self.dtype == torch.float32:
-                raise
-            answer = self._answer(torch.float32, *asked)
-            self.dtype = torch.float32
+        own, dims = self._subject.resolution, labels.shape[1]
+        called = replace(own, temperature=own.temperature if temperature else None)
+        subject = replace(self._subject, resolution=called)
+        upstream = torch.tensor([arriving, *[0.0] * dims], dtype=torch.float64)
+        taken = labels * LABEL_STEPS if own.integer_labels else labels
+        tensors = views[0], views[-1], taken, torch.ones(dims) if weights is None else weights
+        for dtype in dict.fromkeys((self.dtype, torch.float32)):
+            first, second, y, w = (x.to(dtype) for x in tensors)
+            batch = Batch(first, second, y, w, temperature)
+            try:
+                answer = subject.answer(batch, upstream, device=self._device)
+            except Exception:
+                if dtype == torch.float32:
+                    raise
+            else:
+                self.dtype = dtype
+                break
         gradients = answer.gradients[: len(views)]
         gradient = self.sign * torch.cat([g.detach().double().flatten() for g in gradients])
         if not math.isfinite(float(answer.loss)) or not bool(torch.isfinite(gradient).all()):
