@@ -32,12 +32,11 @@ def evaluate_large(
     """
     leaves = [v.detach().to(dtype).requires_grad_() for v in views]
     log_eps = torch.tensor(member.eps, dtype=torch.float64).log()
-    logits: list[Tensor] = []
-    slopes: list[Tensor | None] = []
+    pulled: list[Tensor] = []
     terms: list[Tensor] = []
     for similarity, difference, share in losses(member, leaves, labels):
-        logits.append(similarity / member.temperature)
-        s = logits[-1].detach().requires_grad_()
+        logits = similarity / member.temperature
+        s = logits.detach().requires_grad_()
         found = []
         for contrast, weight, anchors in _contrasts(member, s, difference):
             partner = member.partner * s[anchors]
@@ -46,8 +45,9 @@ def evaluate_large(
             term.sum().backward()  # type: ignore[no-untyped-call]
             found.append(term.detach())
         terms.append(torch.cat(found))
-        slopes.append(s.grad)
-    torch.autograd.backward(logits, slopes)
+        assert s.grad is not None
+        pulled.append((logits * s.grad).sum())
+    torch.stack(pulled).sum().backward()  # type: ignore[no-untyped-call]
     gradient = [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves]
     return torch.cat([g.flatten() for g in gradient]), terms
 
