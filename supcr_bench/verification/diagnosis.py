@@ -147,7 +147,7 @@ def snippet(context: CheckContext, problem: Batch) -> str:
         expected = torch.stack(reference.gradients).double()
         own = torch.stack(answer.gradients[: len(expected)]).double()
         difference = (own - expected).abs().nan_to_num(torch.inf)
-        view, i, j = map(int, torch.unravel_index(difference.argmax(), difference.shape))
+        view, i, j = map(int, np.unravel_index(int(difference.argmax()), difference.shape))
         entry, value = f"{views[view]}.grad[{i}, {j}].item()", f"{float(expected[view, i, j]):.7g}"
         shown.append(f'print(f"{{{entry}=:.7g}}; {right} gives {value}")')
     loss = f"loss = {_called(context, subject, problem)}{part}"
