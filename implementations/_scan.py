@@ -286,7 +286,7 @@ class ScanSupCR(nn.Module):
 
     @staticmethod
     def evaluate(*arguments: Any, **options: Any) -> Evaluated:
-        """As :func:`evaluate`; a faster loss puts its own in place of it."""
+        """Call :func:`evaluate`; faster losses override this."""
         return evaluate(*arguments, **options)
 
     @staticmethod

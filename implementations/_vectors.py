@@ -132,7 +132,7 @@ def store(typingctx: Any, array: Any, place: Any, vector: Any) -> Any:
 
 @intrinsic
 def pair(typingctx: Any, array: Any, place: Any) -> Any:
-    """Two elements from a place on, in turn in all lanes."""
+    """A vector that repeats the two elements from a place on."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return pair_lanes(
@@ -301,7 +301,7 @@ def narrow(typingctx: Any, array: Any, x: Any) -> Any:
 
 @intrinsic
 def where_bits(typingctx: Any, bits: Any, place: Any, then: Any, otherwise: Any) -> Any:
-    """``then`` in the lanes whose bits are set in a whole number of sixteen bits at a place."""
+    """``then`` in the lanes whose bits are set in ``bits[place]``, else ``otherwise``."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = make_array(bits)(context, builder, args[0]).data

@@ -6,7 +6,7 @@ the embeddings. numba compiles it on the first call, which takes a while, and ke
 
 Where the batch is large, further threads help, as many as torch uses. Each owns some of the tiles,
 and a sum of its own, so that the result does not depend on who runs when. Whoever is done takes
-over the tiles of those that wait for a core, so other work on the machine holds up no one for
+over the tiles of those that wait for a core, so other work on the machine delays no one for
 longer than a tile takes.
 
 Where the loop cannot run (a device other than the CPU, labels of 16-bit floats, a temperature so

@@ -3,10 +3,10 @@
 Counts and bytes have no noise and are compared directly. Time has two sources of noise. The first
 is the spread of a case's samples: order statistics bound each median, whatever the distribution,
 and so give an interval of the ratio of medians. The second is the draw of a process and the drift
-of the machine, which do not show in the samples (`run_noise`). Where each run has one process, the
-drift of unchanged results holds the spread of samples too: what is left of it without them (by
-squares) widens the interval on both sides. Where both have several, the spread between them, which
-holds that of samples, makes the interval.
+of the machine, which do not show in the samples (`run_noise`). If each run has one process, the
+drift of unchanged results includes the spread of samples; the rest, as a difference of variances,
+widens the interval on both sides. If both runs have several processes, the interval follows from
+the spread between processes, which includes that of samples.
 
 A session also moves all cases of one implementation together, by where its code and memory lie. So
 an implementation is found slower only in cases that exceed the shift expected of a session, from

@@ -247,7 +247,7 @@ def _longest_path(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit
 def judge_counted(
     sizes: tuple[Size, ...], figures: tuple[float, ...], *, peak: bool = False
 ) -> GrowthVerdict:
-    """The law that counted figures follow, or in turn; cached, as many workloads have equal counts.
+    """The law that counted figures follow; cached, as many workloads have equal counts.
 
     A ``peak`` is the largest of several sums, so it follows a law only if a firm fit does.
     """

@@ -29,7 +29,7 @@ CHANGED = 0.1
 class FrontierRow:
     """The largest batch whose inputs and peak fit a memory, with its interval.
 
-    It holds if the implementation takes no other path above the largest size of ``case``.
+    It is valid if the implementation takes no other path above the largest size of ``case``.
     """
 
     implementation: str
@@ -76,7 +76,7 @@ def largest_batch(case: Case, capacity_bytes: float, peak: Callable[[float], flo
 def frontier(results: Sequence[Result]) -> list[FrontierRow]:
     """The largest batch for each capacity, of every series (all sizes of a workload) with a law.
 
-    A series whose last peak was far from its prediction has none.
+    Series whose last peak was far from its prediction are left out.
     """
     measured = ([r for r in members if r.peak_bytes] for members in series_of(results))
     fits = ((members, byte_fit(members)) for members in measured)

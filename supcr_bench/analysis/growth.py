@@ -135,7 +135,7 @@ def _beside_counts(verdict: GrowthVerdict, points: Sequence[tuple[Result, float]
         return verdict
     said = (
         f"the times fit {verdict.law} and the elements processed {' or '.join(work)}, so the times "
-        f"of these sizes do not tell their law; {verdict.evidence}"
+        f"of these sizes do not decide the law; {verdict.evidence}"
     )
     return replace(verdict, law=None, candidates=(), evidence=said)
 
@@ -144,7 +144,7 @@ def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
     bounds, timed_out = [], False
     for r in members:
         if r.stage in RECORDED:
-            continue  # a call that is recorded takes longer, so its limit is no bound
+            continue  # a recorded call is slower, so its time limit bounds no plain call
         timed_out |= r.status is Status.TIMED_OUT
         if r.time_limit_s is None or r.time_samples_s:
             continue

@@ -11,7 +11,7 @@ WIDTH = 79
 PAIRS = 15
 ROUNDS = 20
 QUIET = 0.05
-"""Noise up to the gate's own bound on slow-downs."""
+"""Noise is low up to this share, the gate's default limit on slow-downs."""
 PACKAGES = {
     "numba": ("numba", "`tiled` is left out; the fast losses run `scan`"),
     "Ray": ("ray", "`run --executor ray` needs it"),

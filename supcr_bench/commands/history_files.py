@@ -25,7 +25,7 @@ LABEL_LETTERS = 8
 def read_snapshots(paths: Sequence[str], revisions: str | None) -> tuple[list[Snapshot], list[str]]:
     """The snapshots in order of time, and notes on files without any.
 
-    ``revisions`` names those of git at which each path is read, where a commit changed it.
+    Each path is read at those git ``revisions`` that changed it, if any are given.
     """
     found: list[Snapshot] = []
     notes: list[str] = []

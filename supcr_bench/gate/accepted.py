@@ -19,7 +19,7 @@ from supcr_bench.values.metrics import METRICS
 
 USUAL_FILE = Path("supcr-accepted.toml")
 VALID = timedelta(days=90)
-"""How long an entry holds that the gate writes itself."""
+"""Time until an entry expires that the gate writes itself."""
 FIGURES = {METRICS[name].title if name in METRICS else name: name for name in EVIDENCE}
 """The figures that an entry may name, as the gate prints them."""
 KEYS = ("implementation", "case", "figure", "from", "to", "reason", "expires")

@@ -328,7 +328,7 @@ class TimeTrial:
                 trial.judge(look)
 
     def changes(self, command: Sequence[str]) -> list[GatedChange]:
-        """One change for each cell; ``command`` is the gate's without implementations."""
+        """One change for each cell; ``command`` calls the gate, without its implementations."""
         return [trial.change(self.error, command, self.spent_s) for trial in self.trials]
 
     @property

@@ -39,7 +39,7 @@ def count_instructions(call: Callable[[], object]) -> int | None:
     It is ``None`` where another tool has the slot of ``sys.monitoring``.
     """
     collected = gc.isenabled()
-    gc.disable()  # what it calls back would count
+    gc.disable()  # its callbacks would be counted
     try:
         return _monitored(call) if sys.version_info >= (3, 12) else _traced(call)
     finally:

@@ -8,8 +8,8 @@
   each implementation.
 
 A run that was killed at any moment can be continued: an incomplete last line is removed, and
-everything before it is kept. Who writes a run holds a lock on ``measurements.jsonl``, which the
-system frees when the process ends, however it ends.
+everything before it is kept. The writer of a run locks ``measurements.jsonl``; the system
+unlocks it when the process ends, however it ends.
 
 A report (``report_file``) and a baseline (``run_file``) contain a run too and can be read as one.
 """
@@ -114,7 +114,7 @@ def _read_json(file: Path) -> Any:
 
 
 def _damage(file: Path) -> AbstractContextManager[None]:
-    """An error of this file of a run names the report that still holds the run's data."""
+    """Within the block, errors of a run's file name a report with the same data, if any."""
     pages = (default_page(file.parent, file.parent.name), file.parent / PAGE)
     page = next((p for p in pages if p.is_file()), None)
     advice = f"its report holds them too: name {page} instead" if page else "name another run"

@@ -288,7 +288,7 @@ def _calling(
 
 
 def _stand_in(name: str, missing: str) -> str | None:
-    """A wrapper that puts classes in the place of a module that is not there, to fill in."""
+    """A wrapper with empty classes, to fill in, that replace a missing module."""
     target, _, attribute = name.rpartition(":")
     if not target.endswith(".py"):
         return None

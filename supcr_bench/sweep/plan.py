@@ -49,7 +49,7 @@ def under(plan: Sequence[Cell], definitions: Mapping[str, Definition]) -> list[C
 
 
 def with_own_cells(plan: Sequence[Cell], implementations: Collection[str]) -> list[Cell]:
-    """The cells, where each of these implementations has cells of its own."""
+    """The cells, split so that each of these implementations is measured alone."""
     groups = [{a.implementation for c in plan for a in c.arms} - set(implementations)]
     groups += [{name} for name in implementations]
     return [cell for planned in plan for group in groups for cell in only([planned], group)]

@@ -33,7 +33,7 @@ def member_of(definition: Definition) -> Member:
 
 
 def views_of(reading: Reading) -> str:
-    """The views in a definition's words, or a member's where no definition has them."""
+    """The use of views, by a definition's word if one has it, else by the member's."""
     assert reading.member is not None
     usual = {"separate": "sum", "concatenated": "concatenate"}
     return reading.views or usual.get(reading.member.views, reading.member.views)

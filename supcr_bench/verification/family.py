@@ -7,7 +7,7 @@ A member is a weighted sum over pairs of an anchor i and a partner j,
 with s the similarity over the temperature, and S(i,j) the candidates; or, with eps in the ratio,
 log(exp s(i,j) + eps contrast(i,j)) for s(i,j). Every choice that
 implementations are known to make is a field, so that a loss can be found among the members by its
-numbers. A constant factor is no field: it changes the step size alone, and is read afterwards.
+numbers. A constant factor only changes the step size; it is read afterwards.
 """
 
 import functools
@@ -116,7 +116,7 @@ class Member:
 
 @functools.cache
 def _rules() -> list[tuple[tuple[Any, ...], str, int]]:
-    """The choices of a member's candidates in one dimension, that on ties, and their faults."""
+    """Each choice of candidates in one dimension, its rule for ties, and its number of faults."""
     values = list(itertools.product(*(PHRASES[name] for name in RULES)))
     return [(v, v[-1], Member("dot", True, "single", *v).faults()) for v in values]
 

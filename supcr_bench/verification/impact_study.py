@@ -49,7 +49,7 @@ _TOGETHER = {
     "comparison": ("comparison", "keeps_partner"),
     "eps": ("eps", "eps_rule"),
 }
-"""Departures that take several fields of a member, with these fields."""
+"""The fields of a member that one departure changes together, by the field that names it."""
 
 
 def alone(departure: str, member: Member, plain: Member) -> Member:

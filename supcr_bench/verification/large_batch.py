@@ -17,7 +17,7 @@ from supcr_bench.verification.family import (
 )
 
 ELEMENTS = 2**19
-"""Most elements [i, j, k] of candidates that are held at once."""
+"""Most elements [i, j, k] of candidates in memory at once."""
 
 
 def evaluate_large(

@@ -134,8 +134,8 @@ class Prober:
     ) -> Probe:
         """Call the loss on a batch; ``arriving`` is the gradient w.r.t. the loss.
 
-        Without a temperature or weights, it has its defaults. Raises NotFiniteError, or what the
-        loss raises.
+        The loss uses its defaults if no temperature or weights are given. Raises NotFiniteError,
+        or what the loss raises.
         """
         own, dims = self._subject.resolution, labels.shape[1]
         called = replace(own, temperature=own.temperature if temperature else None)

@@ -313,7 +313,7 @@ def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member
 
 
 def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
-    """The members with empty denominators, with the eps in them that the loss's value shows."""
+    """The members with empty denominators, each with the eps that fits the loss's value."""
     rest, slope = prober.by_log_eps(members, core).T
     sizes = ((core.loss - rest) / slope).exp().tolist()
     return [

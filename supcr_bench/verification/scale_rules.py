@@ -132,7 +132,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
         found = [f for f in prober.fits(trials, probe) if f.factor > 0]
         if not found:
             return member
-        # Where eps holds every denominator, the gradient is the same for all sizes of eps.
+        # If every denominator is floored at eps, the gradient is the same for all sizes of eps.
         best = min(found, key=lambda f: f.residual + reading.value_error(f, probe))
         if best.residual <= prober.limit or len(sizes) < len(EPS):
             break

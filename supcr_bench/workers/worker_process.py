@@ -217,7 +217,7 @@ class WorkerProcess:
         self._folder.cleanup()
 
     def _end(self, processes: Sequence[psutil.Process]) -> None:
-        """End these, and what is left of the worker's process group, where systems have them."""
+        """Kill these processes, and on POSIX the rest of the worker's process group."""
         for process in processes:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -227,9 +227,9 @@ class WorkerProcess:
 
 
 class Bystanders:
-    """The workers of this process that take no times, and stand still while another one does.
+    """Workers that time nothing: this process suspends them while another worker times calls.
 
-    It would share caches, memory bandwidth and clock rates with them.
+    They would share caches, memory bandwidth and clock rates with it.
     """
 
     def __init__(self) -> None:

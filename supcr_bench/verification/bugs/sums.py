@@ -54,10 +54,10 @@ BUGS = (
         "diagonal-summed: Adds the pairs of a row with itself to the sum, but not to their number.",
         {".masked_fill(mine, 0.0)": ""},
     ),
-    # The next one counts the pairs of a row with itself.
+    # ``divided-by-rows-squared`` also counts each row paired with itself.
     wrong("divided-by-rows-squared", {PAIRS: "m**2"}, "normaliser: rows_squared"),
     wrong("divided-by-batch-pairs", {PAIRS: "(len(y) * (len(y) - 1))"}, "normaliser: batch_pairs"),
-    # The next one counts rows without a label too.
+    # ``divided-by-batch-squared`` counts unlabelled rows too.
     no_self("divided-by-batch-squared", {PAIRS: "len(y) ** 2"}, "normaliser: batch_squared"),
     wrong("divided-by-rows", {PAIRS: "m"}, "normaliser: rows"),
     no_self("divided-by-batch", {PAIRS: "len(y)"}, "normaliser: batch"),
@@ -141,7 +141,7 @@ BUGS = (
     ),
     rnc("rnc-first-label-only: Uses only the first label dimension.", {LABELS: f"{LABELS}[:, :1]"}),
     rnc(
-        "rnc-missing-label-as-zero: Takes a missing label for 0, where it promises no support.",
+        "rnc-missing-label-as-zero: Takes a missing label for 0 instead of raising an error.",
         {LABELS: f"{LABELS}.nan_to_num(0.0)"},
         caught_by="robustness",
     ),

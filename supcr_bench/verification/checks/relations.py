@@ -137,7 +137,7 @@ def swapped_views(context: CheckContext) -> Iterator[Trial]:
 @check("tangent gradient", "relations")
 def tangent_gradient(context: CheckContext) -> Iterator[Trial]:
     """A gradient along a normalised row would grow its norm and slow training down."""
-    context.require(context.definition.similarity in NORMALISED, "holds for normalised rows only")
+    context.require(context.definition.similarity in NORMALISED, "applies to normalised rows only")
     problem = context.problem(n=17, dims=2)
     gradients, bounds = context.ask(problem).gradients, context.bounds(problem).gradients
     trials = []
