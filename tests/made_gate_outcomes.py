@@ -36,9 +36,12 @@ COUNTS: dict[str, dict[str, float]] = {
 }
 STUDY = TimeStudy(
     max_slowdown=0.05,
+    allowed=(0.05,),
     error=0.01,
     processes=24,
     cells=5,
+    timed=5,
+    judged=5,
     spent_s=112.4,
     budget_s=150.0,
     noise_floor=0.018,

@@ -57,6 +57,9 @@ CHANCE = 0.05
 BEYOND_CHANCE = 0.01
 """An implementation is slower if chance gives as many slower cases with a lower probability; all
 implementations of a comparison share it."""
+COSTS_MORE = "costs more "
+OTHER_MACHINE = "other machine"
+"""The reason why times of different machines are undecided."""
 MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
 """Facts of the environment; if two runs differ in one, their times are not compared."""
 SOFTWARE = ("python", "torch")
@@ -92,6 +95,21 @@ class ComparisonRow:
             return Direction.MIXED
         changed = directions - {Direction.SAME}
         return next(iter(changed or directions), None)
+
+    @property
+    def costlier(self) -> list[str]:
+        """Of what it costs more: work, memory, Python instructions."""
+        ways = {"work": self.work}
+        for m in (MEMORY, PYTHON_INSTRUCTIONS):
+            if change := self.changes.get(m.name):
+                ways[m.title.removeprefix("peak ")] = change.direction
+        return [name for name, way in ways.items() if way is Direction.MORE]
+
+    @property
+    def got_worse_in(self) -> list[str]:
+        """What its finding says: of what it costs more, or that its outcome got worse."""
+        is_cost = str(self.finding).startswith(COSTS_MORE)
+        return [*self.costlier, *([] if is_cost else ["outcome"])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,17 +153,25 @@ class Comparison:
             if implementation in (None, row.implementation)
         )
 
+    @property
+    def slower_cases(self) -> dict[str, tuple[int, int, int]]:
+        """By implementation: slower cases, those slower than a session explains, and all judged."""
+        judged = [(r.implementation, r.time) for r in self.rows if r.time and r.time.low]
+        found = {}
+        for name, own in grouped(judged, lambda pair: pair[0]).items():
+            slower = [t.low or 0.0 for _, t in own if t.direction is Direction.SLOWER]
+            beyond = sum(low > math.exp(self.session.get(name, 0.0)) for low in slower)
+            found[name] = len(slower), beyond, len(own)
+        return found
+
     def slower(self) -> list[str]:
         """Implementations that are slower in more cases than chance explains."""
-        judged = [row for row in self.rows if row.time and row.time.low is not None]
-        by_name = grouped(judged, lambda row: row.implementation)
-        found = []
-        for name, own in by_name.items():
-            beyond = math.exp(self.session.get(name, 0.0))
-            slower = sum(row.time is not None and (row.time.low or 0) > beyond for row in own)
-            if slower >= _beyond_chance(len(own), BEYOND_CHANCE / len(by_name)):
-                found.append(name)
-        return found
+        found = self.slower_cases
+        return [
+            name
+            for name, (_, beyond, cases) in found.items()
+            if beyond >= _beyond_chance(cases, BEYOND_CHANCE / len(found))
+        ]
 
     @property
     def finding(self) -> bool:
@@ -217,7 +243,7 @@ def _time_change(
         return None
     change = Change(metric=TIME.name, before=TIME.get(first), after=TIME.get(second), ratio=ratio)
     if other_machine:
-        return replace(change, reason="other machine")
+        return replace(change, reason=OTHER_MACHINE)
     if noise is None and min(len(before), len(after)) < FEWEST_SAMPLES:
         return replace(change, reason=f"fewer than {FEWEST_SAMPLES} samples")
     if drift is None:
@@ -247,7 +273,7 @@ def _why_undecided(
     least = math.expm1(drift) if noise is None else 2 * math.expm1(noise.half_width)
     if change.direction is not Direction.UNDECIDED or least <= margin:
         return None
-    moved = f"unchanged results moved by up to {format_share(math.expm1(drift))}"
+    moved = f"95 % of unchanged results moved by up to {format_share(math.expm1(drift))}"
     if spread > BUSY:
         return f"the machine was too busy: {moved}"
     if noise is None:
@@ -352,15 +378,8 @@ def compare_results(
                 finding = f"timed out: {other.reason}"
             else:
                 finding, note = outcome_change(one, other)
-        directions = {"work": found.work}
-        directions |= {
-            m.title.removeprefix("peak "): found.changes[m.name].direction
-            for m in (MEMORY, PYTHON_INSTRUCTIONS)
-            if m.name in found.changes
-        }
-        costlier = [name for name, way in directions.items() if way is Direction.MORE]
-        if costlier and finding is None:
-            finding = f"costs more {' and '.join(costlier)}"
+        if found.costlier and finding is None:
+            finding = COSTS_MORE + " and ".join(found.costlier)
         return replace(found, finding=finding, note=note)
 
     return Comparison(

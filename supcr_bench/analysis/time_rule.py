@@ -205,13 +205,12 @@ class TimeRule:
             if slow and centre + slow.largest_mean() >= allowed:
                 return GateVerdict.UNDECIDED, f"{slow.describe('slower')}: more would show how many"
             return GateVerdict.PASS, None
-        if allowed < low or high < allowed:
-            share = format_share(floor)
-            return (
-                GateVerdict.UNDECIDED,
-                f"within the noise floor of {share}: identical code differs as much",
-            )
         share = format_share(self.max_slowdown)
+        noise = f"the noise floor of {format_share(floor, marks=[self.max_slowdown])}"
+        if allowed < low:
+            return GateVerdict.UNDECIDED, f"within {noise}: identical code differs as much"
+        if high < allowed:
+            return GateVerdict.UNDECIDED, f"{noise} is not below the allowed {share}"
         return GateVerdict.UNDECIDED, f"its interval contains the allowed slowdown, {share}"
 
     def _judge_mean(self, mean: Interval, again: Interval) -> tuple[GateVerdict, str]:
@@ -219,7 +218,7 @@ class TimeRule:
         if mean.low is None or mean.high is None or floor is None:
             return GateVerdict.UNDECIDED, "too few processes to judge the mean call"
         if mean.low > max(allowed, floor):
-            slower = format_share(math.expm1(mean.low))
+            slower = format_share(math.expm1(mean.low), marks=[self.max_mean_slowdown])
             return GateVerdict.REGRESSION, f"the mean call is slower by at least {slower}"
         if mean.high < allowed:
             return GateVerdict.PASS, ""

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from supcr_bench.analysis import compare
-from supcr_bench.render.comparison import comparison_sentences, environment_sentences
+from supcr_bench.render.comparison import environment_sentences, remarks, verdicts
 from supcr_bench.render.terminal import print_sentence, print_table
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import AXES
@@ -44,12 +44,12 @@ def print_comparison(
 ) -> None:
     print_sentence(console, f"First  {_run_line(first)}")
     print_sentence(console, f"Second {_run_line(second)}")
-    for sentence in environment_sentences(comparison.differences):
-        print_sentence(console, sentence, "yellow")
+    for sentence in environment_sentences(comparison):
+        print_sentence(console, str(sentence), "yellow")
     for table in tables:
         print_table(console, table)
-    for sentence in comparison_sentences(comparison):
-        print_sentence(console, sentence)
+    for sentence in remarks(comparison) + verdicts(comparison):
+        print_sentence(console, str(sentence))
 
 
 def _run_line(run: Run) -> str:

@@ -156,7 +156,7 @@ class GateSession:
             study = trial.study
             if trial.error is not None:
                 notes.append(f"Timing ended early: {trial.error}")
-        else:
+        elif all(change.verdict is GateVerdict.NEW for change in others):
             notes.append(NOTHING_TIMED)
         notes += deterministic_notes(before, after, changes, terms)
         return self._outcome(f"revision {revision}", [*changes, *others], notes, study)

@@ -71,11 +71,11 @@ def history(
     from supcr_bench.render.terminal import make_console, print_sentence, print_table
 
     outcome, console = history_outcome(found, snapshots), make_console()
-    print_sentence(console, verdict_sentence(outcome), "bold")
+    print_sentence(console, str(verdict_sentence(outcome)), "bold")
     for table in changed_tables(outcome):
         print_table(console, table)
     for sentence in history_sentences(found, snapshots):
-        print_sentence(console, sentence)
+        print_sentence(console, str(sentence))
     charts = 0
     for chart in history_charts(found, snapshots):
         content = chart.svg if format_ == "svg" else chart.png()

@@ -48,7 +48,7 @@ def publish(body: str, marker: str, *, news: bool, environment: Mapping[str, str
             break
         page += 1
     if earlier is None and not news:
-        return "Nothing changed, so no comment was written."
+        return "Nothing worth a comment changed, so none was written."
     if earlier is None:
         _ask(f"{issues}/{number}/comments", token, "POST", {"body": body})
         return f"Commented on pull request {number}."

@@ -14,7 +14,7 @@ from supcr_bench.analysis.findings import find
 from supcr_bench.commands.compared_runs import compare_loaded, print_comparison
 from supcr_bench.render.answer import answer, headline
 from supcr_bench.render.charts import charts_of
-from supcr_bench.render.comparison import comparison_verdict
+from supcr_bench.render.comparison import verdicts
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.markdown import comparison_markdown, run_markdown
 from supcr_bench.render.report import (
@@ -102,7 +102,8 @@ def show_and_write_comparison(
     if markdown:
         files[markdown] = comparison_markdown(before.id, after.id, comparison)
     name = f"{after.id} against {before.id}"
-    _write(files, page, None if out else _summary(after, name, comparison_verdict(comparison)))
+    said = " ".join(map(str, verdicts(comparison)))
+    _write(files, page, None if out else _summary(after, name, said))
     print_comparison(console, before, after, comparison)
     console.print(Text(f"\nComparison {page}"), soft_wrap=True)
 

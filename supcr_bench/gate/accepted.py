@@ -93,7 +93,7 @@ def _entry(values: dict[str, Any], where: str) -> Accepted:
 def apply_accepted(
     changes: Sequence[GatedChange], accepted: Iterable[Accepted], today: date
 ) -> tuple[list[GatedChange], list[str]]:
-    """The changes, where accepted regressions pass, and a sentence about each entry."""
+    """The changes, in which regressions may be accepted, and a sentence about each entry."""
     found, notes = list(changes), []
     for entry in accepted:
         own = [n for n, change in enumerate(found) if entry.is_of(change)]
@@ -104,14 +104,17 @@ def apply_accepted(
             continue
         for n in fitting:
             reason = f"accepted until {entry.expires}: {entry.reason}"
-            found[n] = replace(found[n], verdict=GateVerdict.PASS, reason=reason)
+            found[n] = replace(found[n], verdict=GateVerdict.ACCEPTED, reason=reason)
         if fitting:
             until = f"until {entry.expires} ({entry.reason})"
             notes.append(f"Accepted: {entry.describe()}, {until}.")
         elif own:
-            now = found[own[0]]
-            span = f"it went from {now.before or 0:,g} to {now.after or 0:,g}"
-            notes.append(f"Void, since it no longer fits: {entry.describe()}; {span}; delete it.")
+            now = found[(worse or own)[0]]
+            ends = (now.before, now.after)
+            if now.evidence is Evidence.TIME:
+                ends = (now.ratio and 1, now.ratio)
+            span = "; it went from {:,g} to {:,g}".format(*ends) if None not in ends else ""
+            notes.append(f"Void, since it no longer fits: {entry.describe()}{span}; delete it.")
     return found, notes
 
 

@@ -37,7 +37,7 @@ def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
         if key[0] in terms.implementations:
             found = now.get(key)
             judged = _judge_case(earlier.get(key), found, terms)
-            exact = found is None or found.status not in (Status.TIMED_OUT, Status.SKIPPED)
+            exact = found is None or found.status.has_figures or found.status is Status.FAILED
             command = terms.run_command(*key)
             changes.append(GatedChange.of("agreement", key, judged, command, exact=exact))
     return changes
@@ -78,7 +78,8 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Ju
     if first.status is second.status is Status.WRONG and _is_farther_off(first, second):
         return GateVerdict.REGRESSION, f"was wrong, and is farther off now: {second.reason}"
     if first.status is second.status or second.status.is_broken:
-        return GateVerdict.UNCHANGED, f"as {terms.then}, {now}"
+        was = f"{first.status.words} " if first.status is not second.status else "as "
+        return GateVerdict.UNCHANGED, f"{was}{terms.then}, {now}"
     stopped = second.status in (Status.TIMED_OUT, Status.SKIPPED)
     if stopped and first.status.has_figures and not terms.baseline:
         # Both versions ran in one session, on one machine, which may have become busier.

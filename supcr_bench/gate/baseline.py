@@ -10,7 +10,7 @@ from supcr_bench.store.run import load_run
 from supcr_bench.store.run_file import without_noise
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.gate import GatedChange, GateVerdict
-from supcr_bench.values.metrics import PYTHON_INSTRUCTIONS
+from supcr_bench.values.metrics import PYTHON_INSTRUCTIONS, interpreter_of
 from supcr_bench.values.result import Key
 from supcr_bench.values.units import plural
 
@@ -73,9 +73,8 @@ def deterministic_notes(
         notes.append(f"torch was {was} and is {now}: counts may differ by {share}.")
     python = PYTHON_INSTRUCTIONS.is_comparable(before.environment, after.environment)
     if not python and any(map(PYTHON_INSTRUCTIONS.get, before.results)):
-        was, now = (run.environment.get("python") for run in (before, after))
-        of = f"Python was {was} and is {now}: " if was != now else "For the same reason, "
-        notes.append(f"{of}Python instructions are not compared.")
+        was, now = (interpreter_of(run.environment) for run in (before, after))
+        notes.append(f"Python instructions are not compared: {was} before, and {now} now.")
     broken = {result.key for result in before.results if result.status.is_broken}
     for name in terms.implementations:
         own = [result for result in after.results if result.implementation == name]
@@ -85,7 +84,7 @@ def deterministic_notes(
         less = {c.case for c in its if c.ratio is not None and c.ratio < 1}
         if less and terms.baseline:
             notes.append(
-                f"{name} costs less than recorded in {plural(len(less), 'case')}: record the "
-                "baseline again, or the gate will not see it grow back."
+                f"A cost of {name} is lower than recorded in {plural(len(less), 'case')}: record "
+                "the baseline again, or the gate will not see it grow back."
             )
     return notes

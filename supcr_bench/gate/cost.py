@@ -13,6 +13,7 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.metrics import COUNTS, MEMORY, Change, Direction, Metric
 from supcr_bench.values.result import Result
+from supcr_bench.values.units import format_share, telling
 
 
 def judge_deterministic(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
@@ -90,9 +91,12 @@ def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differ
     text = f"{metric.title} grew from {one} to {other}{more}"
     if change.ratio is not None:
         grown = change.ratio - 1
-        text += f", x{change.ratio:.3g}" if grown >= 0.1 else f", by {100 * grown:.3g} %"
+        times = telling(
+            (f"{change.ratio:.{d}g}" for d in range(3, 10)), change.ratio, [1 + allowed]
+        )
+        text += f", x{times}" if grown >= 0.1 else f", by {format_share(grown, marks=[allowed])}"
     if allowed:
-        text += f", where {100 * allowed:.3g} % is allowed"
+        text += f", where {format_share(allowed)} is allowed"
     return text + ("; the version of torch differs too" if torch_differs else "")
 
 

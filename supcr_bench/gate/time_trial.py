@@ -196,7 +196,8 @@ class CellTrial:
             reason = f"{reason}; {enough}"
         low, high = decision.after.low, decision.after.high
         if decision.verdict is GateVerdict.REGRESSION and low is not None:
-            slower = f"slower by at least {format_share(math.expm1(low))}"
+            share = format_share(math.expm1(low), marks=[self.rule.max_slowdown])
+            slower = f"slower by at least {share}"
             of_median = low > math.log1p(self.rule.max_slowdown)
             reason = "; ".join(filter(None, (slower if of_median else None, reason)))
         before_s, after_s = (
@@ -335,16 +336,23 @@ class TimeTrial:
     def study(self) -> TimeStudy:
         """The effort of the trial, and the slowdown that it could have detected."""
         rule = self.rule
-        judged = [t for t in self.trials if t.decision and len(t.samples) >= rule.first_look]
-        again = [t.decision.again for t in judged if t.decision]
-        bounds = [(i.low, i.high) for i in again if i.low is not None and i.high is not None]
-        farthest = max(bounds, key=lambda b: max(map(abs, b)), default=None)
-        found = [t.rule.detectable(t.again, t.look) for t in judged]
+        judged = [
+            (t, (t.decision.again.low, t.decision.again.high))
+            for t in self.trials
+            if t.decision and len(t.samples) >= rule.first_look
+            if t.decision.again.low is not None and t.decision.again.high is not None
+        ]
+        bounds = [ends for _, ends in judged]
+        farthest = max(bounds, key=lambda ends: max(map(abs, ends)), default=None)
+        found = [t.rule.detectable(t.again, t.look) for t, _ in judged]
         return TimeStudy(
             max_slowdown=rule.max_slowdown,
+            allowed=tuple(sorted({t.rule.max_slowdown for t in self.trials})),
             error=rule.error,
             processes=self.processes,
             cells=len(self.trials),
+            timed=sum(bool(t.samples) for t in self.trials),
+            judged=len(judged),
             spent_s=self.spent_s,
             budget_s=self.budget_s,
             noise_floor=math.expm1(max(map(abs, farthest))) if farthest else None,
@@ -352,7 +360,7 @@ class TimeTrial:
             again_high=math.exp(farthest[1]) if farthest else None,
             again_covers=sum(low <= 0 <= high for low, high in bounds) if bounds else None,
             detectable=max((d for d in found if d is not None), default=None),
-            moved=max((_moved(t.again) for t in judged), default=None),
+            moved=max((_moved(t.again) for t, _ in judged), default=None),
         )
 
 

@@ -11,7 +11,7 @@ from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Facets, Row, Table, numbers, prose, row, words
-from supcr_bench.values.units import MISSING, format_bytes, format_duration_s
+from supcr_bench.values.units import MISSING, format_bytes, format_duration_s, telling
 
 
 def ended_text(status: Status) -> str:
@@ -45,12 +45,15 @@ def memory_text(result: Result, size: int | None) -> str:
     return ended_text(result.status) if size is None else _marked(format_bytes(size), result)
 
 
-def ratio_text(ratio: float | None) -> str:
-    """A ratio with about three digits: ``1.04``, ``12.3``, ``1,040`` or ``0.031``; or a dash."""
+def ratio_text(ratio: float | None, marks: Sequence[float] = ()) -> str:
+    """A ratio with about three digits: ``1.04``, ``12.3``, ``1,040`` or ``0.031``; or a dash.
+
+    It has more where that tells on which side of each mark the ratio lies.
+    """
     if ratio is None:
         return MISSING
     digits = 0 if ratio >= 99.95 else 1 if ratio >= 9.995 else 2 if ratio >= 0.0995 else 3
-    return f"{ratio:,.{digits}f}"
+    return telling((f"{ratio:,.{d}f}" for d in range(digits, 10)), ratio, marks)
 
 
 SHOWN = tuple(axis for axis in WORKLOAD_AXES if axis.name != "batch_size")

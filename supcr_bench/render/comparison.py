@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from supcr_bench.analysis.compare import MACHINE, Comparison, ComparisonRow
+from supcr_bench.analysis.compare import MACHINE, OTHER_MACHINE, Comparison, ComparisonRow
 from supcr_bench.render.cells import (
     case_table,
     implementation_of,
@@ -16,106 +16,189 @@ from supcr_bench.render.cells import (
     time_text,
 )
 from supcr_bench.render.machine import environment_facts, origin_facts, value_text
+from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Pass
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.metrics import COUNTS, TIME_DIRECTIONS, Direction
+from supcr_bench.values.metrics import COUNTS, MEMORY, PYTHON_INSTRUCTIONS, Direction
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
-from supcr_bench.values.units import MISSING, plural
+from supcr_bench.values.units import MISSING, listed, plural
+
+Differences = Mapping[str, tuple[Any, Any]]
+"""Facts of the environment, in the first and in the second run."""
 
 
-def environment_sentences(differences: Mapping[str, tuple[Any, Any]]) -> list[str]:
-    """Says what differs in machine and software, and whether times can still be compared."""
-    told: dict[bool, list[str]] = {True: [], False: []}
-    for key, pair in differences.items():
-        first, second = (value_text(key, value) or "none" for value in pair)
-        told[key in MACHINE].append(f"{key} {first}, then {second}")
-    machine, software = ("; ".join(told[whose]) for whose in (True, False))
-    sentences = []
-    if machine:
-        sentences.append(f"The machines differ ({machine}): times are shown, but not judged.")
-    if software:
-        sentences.append(f"The software differs and may be the cause: {software}.")
-    return sentences
+# --- The sentences; tests/render/compared_propositions.py decides each from the two runs ---
 
 
-def _time_sentences(comparison: Comparison) -> list[str]:
-    sentences = []
+@sentence
+def machines_differ(*, differences: Differences, times: int, apart: int) -> str:
+    """Of so many times in both runs, some are ``apart``: of different machines."""
+    which = "times" if apart == times else f"{apart} of {plural(times, 'time')}"
+    end = f": {which} are shown, but not judged" if apart else ""
+    return f"The machines differ{f' ({_then(differences)})' if differences else ''}{end}."
+
+
+@sentence
+def software_differs(*, differences: Differences) -> str:
+    return f"The software differs, which may explain what changed: {_then(differences)}."
+
+
+def _then(differences: Differences) -> str:
+    texts = {k: [value_text(k, v) or "none" for v in pair] for k, pair in differences.items()}
+    return "; ".join(f"{key} {first}, then {second}" for key, (first, second) in texts.items())
+
+
+@sentence
+def in_both(*, both: int, first: int, second: int) -> str:
+    only = f", {first} only in the first, {second} only in the second" if first or second else ""
+    return f"{plural(both, 'result')} in both runs{only}."
+
+
+@sentence
+def directions(*, what: str, counts: Mapping[str, int]) -> str:
+    """How often a cost changed how, as in ``same`` or ``undecided (why)``."""
+    most_first = sorted(counts.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{n} {how}" for how, n in most_first)
+    return f"{what} in {plural(sum(counts.values()), 'case')}: {told}."
+
+
+@sentence
+def drift(*, bounds: Mapping[str, float]) -> str:
+    """For each implementation, the ratio that 95 % of the others' unchanged times kept within."""
+    told = ", ".join(f"{name} x{ratio_text(bound)}" for name, bound in bounds.items())
+    return (
+        "Each interval reaches at least as far from its ratio as 95 % of the unchanged results of "
+        f"the other implementations moved between the runs: {told}."
+    )
+
+
+@sentence
+def processes_spread(*, processes: int) -> str:
+    return (
+        f"Intervals hold the spread between the {processes} processes of each run, and by how much "
+        "more unchanged results of the other implementations moved."
+    )
+
+
+@sentence
+def became_slower(*, name: str, slower: int, beyond: int, cases: int, session: float) -> str:
+    """More cases are slower by over the ``session`` ratio than chance explains."""
+    return (
+        f"{name} became slower: in {slower} of {plural(cases, 'case')}, in {beyond} of them by "
+        f"more than a session may move all cases of an implementation (x{ratio_text(session)})."
+    )
+
+
+@sentence
+def may_be_session(*, name: str, slower: int, beyond: int, cases: int, session: float) -> str:
+    much = "none" if not beyond else f"{beyond}, as few as chance explains,"
+    return (
+        f"{name} is slower in {slower} of {plural(cases, 'case')}, in {much} of them by more than "
+        f"a session may move all cases of an implementation (x{ratio_text(session)})."
+    )
+
+
+@sentence
+def got_worse(*, results: int, kinds: Sequence[str]) -> str:
+    return f"{plural(results, 'result')} got worse in {listed(kinds, 'or')}."
+
+
+@sentence
+def without_figures(*, ended: Mapping[str, int]) -> str:
+    """Results that lost their figures, for which the limits or the machine may be the reason."""
+    told = ", ".join(f"{n} {words}" for words, n in ended.items())
+    return (
+        f"{plural(sum(ended.values()), 'result')} with figures in the first run has none in the "
+        f"second, which may be due to the limits or the machine: {told}."
+    )
+
+
+@sentence
+def nothing_shared() -> str:
+    return "The runs share no figure that could be compared."
+
+
+@sentence
+def nothing_worse() -> str:
+    return "Nothing got worse, as far as these runs can tell."
+
+
+def environment_sentences(comparison: Comparison) -> list[Sentence]:
+    """What differs in machine and software, and whether times can still be compared."""
+    differences = comparison.differences
+    machine = {key: pair for key, pair in differences.items() if key in MACHINE}
+    software = {key: pair for key, pair in differences.items() if key not in MACHINE}
     times = [r.time for r in comparison.rows if r.time]
-    counts = Counter(time.direction for time in times)
-    if times:
-        text = ", ".join(f"{counts[v]} {v}" for v in TIME_DIRECTIONS if counts[v])
-        reasons = Counter(time.reason for time in times if time.reason).items()
-        why = "".join(f"; {n} of them: {reason}" for reason, n in reasons)
-        sentences.append(f"Time: {text}{why}.")
-    known = {n: bound for n, (bound, _) in comparison.drift.items() if bound is not None}
-    if comparison.processes > 1:
-        sentences.append(
-            f"Each interval holds the spread between the {comparison.processes} processes of each "
-            "run, and by how much more unchanged results of the other implementations moved."
-        )
-    elif known and not comparison.other_machine:
-        bounds = ", ".join(f"{name} x{ratio_text(math.exp(b))}" for name, b in known.items())
-        sentences.append(
-            "Each interval is widened by the drift between the runs, which unchanged results of "
-            f"the other implementations show: {bounds}."
-        )
-    found = comparison.slower()
-    for name, own in grouped(comparison.rows, lambda r: r.implementation).items():
-        slower = comparison.times(Direction.SLOWER, name)
-        where = f"in {slower} of {sum(r.time is not None for r in own)} cases"
-        if name in found:
-            sentences.append(f"{name} became slower: {where}.")
-        elif slower:
-            sentences.append(f"{name} is slower {where}, which drift alone can explain.")
-    return sentences
+    apart = sum(time.reason == OTHER_MACHINE for time in times)
+    found = []
+    if apart or (machine and not times):
+        found.append(machines_differ(differences=machine, times=len(times), apart=apart))
+    if software:
+        found.append(software_differs(differences=software))
+    return found
 
 
-def _cost_sentences(comparison: Comparison) -> list[str]:
-    directions = {
-        "work": [r.work for r in comparison.joined if r.work],
-        "memory": [r.memory.direction for r in comparison.joined if r.memory],
-    }
-    parts = [
-        f"{name} is the same in {found.count(Direction.SAME)} of {len(found)} cases"
-        for name, found in directions.items()
-        if found
-    ]
-    return [f"{', '.join(parts).capitalize()}."] if parts else []
+def _of_sessions(comparison: Comparison) -> list[Sentence]:
+    """On each implementation with slower cases: whether it is, or a session may be the reason."""
+    found = []
+    for name, (slower, beyond, cases) in comparison.slower_cases.items():
+        write = became_slower if name in comparison.slower() else may_be_session
+        session = math.exp(comparison.session[name])
+        if slower:
+            found.append(
+                write(name=name, slower=slower, beyond=beyond, cases=cases, session=session)
+            )
+    return found
 
 
-def _findings_texts(comparison: Comparison) -> list[str]:
-    findings = sum(row.finding is not None for row in comparison.rows)
-    text = f"{plural(findings, 'result')} got worse in work, memory or outcome"
-    return [text] if findings else []
-
-
-def comparison_verdict(comparison: Comparison) -> str:
+def verdicts(comparison: Comparison) -> list[Sentence]:
+    """What got worse, or that nothing did or could be compared."""
     if comparison.nothing_compared:
-        return "The runs share no figure that could be compared."
-    parts = [f"{name} became slower" for name in comparison.slower()]
-    parts += _findings_texts(comparison)
-    return f"{'; '.join(parts) or 'Nothing got worse, as far as these runs can tell'}."
+        return [nothing_shared()]
+    found = [s for s in _of_sessions(comparison) if s.kind == became_slower.__name__]
+    worse = [row for row in comparison.rows if row.finding]
+    kinds = [kind for row in worse for kind in row.got_worse_in]
+    if worse:
+        found.append(got_worse(results=len(worse), kinds=tuple(dict.fromkeys(kinds))))
+    return found or [nothing_worse()]
 
 
-def comparison_sentences(comparison: Comparison) -> list[str]:
-    first = sum(r.second is None for r in comparison.rows)
-    second = sum(r.first is None for r in comparison.rows)
-    text = f"{plural(len(comparison.joined), 'result')} in both runs"
-    text += f", {first} only in the first, {second} only in the second" if first or second else ""
-    sentences = [f"{text}.", *_cost_sentences(comparison), *_time_sentences(comparison)]
-    sentences += [f"{findings}." for findings in _findings_texts(comparison)]
-    if comparison.nothing_compared or not comparison.finding:
-        sentences.append(comparison_verdict(comparison))
-    return sentences
+def remarks(comparison: Comparison) -> list[Sentence]:
+    """How many results changed, by cost, and what the noise may explain."""
+    joined = comparison.joined
+    first, second = (sum(not getattr(r, s) for r in comparison.rows) for s in ("second", "first"))
+    found = [in_both(both=len(joined), first=first, second=second)]
+    changes: dict[str, list[Direction | None]] = {"Work": [r.work for r in joined]}
+    for metric in (MEMORY, PYTHON_INSTRUCTIONS):
+        own = [r.changes.get(metric.name) for r in joined]
+        changes[metric.title.capitalize()] = [change.direction for change in own if change]
+    told = {what: Counter(str(way) for way in own if way) for what, own in changes.items()}
+    times = [r.time for r in joined if r.time]
+    told["Time"] = Counter(f"{t.direction}{f' ({t.reason})' if t.reason else ''}" for t in times)
+    found += [directions(what=what, counts=counts) for what, counts in told.items() if counts]
+    bounds = {
+        name: math.exp(bound)
+        for name, (bound, _) in comparison.drift.items()
+        if bound is not None and comparison.slower_cases.get(name)
+    }
+    if comparison.processes > 1:
+        found.append(processes_spread(processes=comparison.processes))
+    elif bounds:
+        found.append(drift(bounds=bounds))
+    found += [s for s in _of_sessions(comparison) if s.kind == may_be_session.__name__]
+    ended = Counter(
+        r.second.words
+        for r in joined
+        if r.first and r.first.has_figures and r.second and not r.second.has_figures
+        if not r.finding
+    )
+    return found + ([without_figures(ended=ended)] if ended else [])
 
 
-def verdict_first(comparison: Comparison) -> list[str]:
-    """The verdict, then the other sentences of a comparison."""
-    verdict = comparison_verdict(comparison)
-    rest = environment_sentences(comparison.differences) + comparison_sentences(comparison)
-    return [verdict, *(sentence for sentence in rest if sentence != verdict)]
+def all_sentences(comparison: Comparison) -> list[Sentence]:
+    """The verdict first."""
+    return [*verdicts(comparison), *environment_sentences(comparison), *remarks(comparison)]
 
 
 _TONES: dict[Direction, Tone] = {
@@ -137,13 +220,17 @@ def _in_order(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 
 
 def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
+    marks = (1 - comparison.margin, 1, 1 + comparison.margin)
+
     def ratio(r: ComparisonRow) -> str:
         return ratio_text(r.time.ratio if r.time else None)
 
     def interval(r: ComparisonRow) -> str:
         known = r.time and r.time.low is not None and r.time.high is not None
         return (
-            f"{ratio_text(r.time.low)}-{ratio_text(r.time.high)}" if r.time and known else MISSING
+            f"{ratio_text(r.time.low, marks)}-{ratio_text(r.time.high, marks)}"
+            if r.time and known
+            else MISSING
         )
 
     def memory(r: ComparisonRow) -> Cell:

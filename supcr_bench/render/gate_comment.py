@@ -10,6 +10,8 @@ from supcr_bench.values.grouping import grouped
 
 LONGEST = 60_000
 """GitHub refuses comments of more than 65,536 characters."""
+MOST_TOLD = 5
+"""Most reasons of an annotation."""
 CUT = "\n\n(cut here: the job's summary has all)\n"
 
 
@@ -26,9 +28,9 @@ def gate_comment(outcome: GateOutcome) -> str:
 def has_news(outcome: GateOutcome) -> bool:
     """Whether something changed: worse, better, new, accepted, or undecided."""
     verdicts = {change.verdict for change in outcome.changes}
-    told = verdicts & {GateVerdict.REGRESSION, GateVerdict.UNDECIDED, GateVerdict.NEW}
-    accepted = any(note.startswith(("Accepted", "Void")) for note in outcome.notes)
-    return bool(told or accepted or gate_words.better_sentences(outcome))
+    told = verdicts - {GateVerdict.PASS, GateVerdict.UNCHANGED}
+    void = any(note.startswith(("Accepted", "Void")) for note in outcome.notes)
+    return bool(told or void or gate_words.better_sentences(outcome))
 
 
 def annotations(outcome: GateOutcome, places: Mapping[str, tuple[Path, int]]) -> list[str]:
@@ -44,8 +46,9 @@ def annotations(outcome: GateOutcome, places: Mapping[str, tuple[Path, int]]) ->
             if name in places:
                 file, line = places[name]
                 where = f"file={_escaped(file.as_posix(), property_=True)},line={line},"
-            texts = [f"{gate_words.change_name(c)}: {gate_words.reason_text(c)}" for c in own]
-            message = _escaped("\n".join(dict.fromkeys(texts[:5])))
+            texts = [str(s) for c in own for s in gate_words.reason_sentences([c])]
+            more = [f"and {len(texts) - MOST_TOLD:,} more"] if len(texts) > MOST_TOLD else []
+            message = _escaped("\n".join([*texts[:MOST_TOLD], *more]))
             found.append(f"::{command} {where}title=supcr-bench gate::{message}")
     return found
 

@@ -85,7 +85,7 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
     cases = [_case(change, undecided) for change in outcome.changes]
     if outcome.measured_nothing:
         nothing = ET.Element("testcase", {"classname": "gate", "name": "a figure was decided"})
-        said = {"type": "undecided", "message": gate_words.verdict_sentence(outcome)}
+        said = {"type": "undecided", "message": gate_words.verdict_sentence(outcome).text}
         ET.SubElement(nothing, "error", said)
         cases.append(nothing)
     children = Counter(child.tag for case in cases for child in case)
@@ -121,7 +121,7 @@ def _case(change: GatedChange, undecided: CountsAs) -> ET.Element:
     skipped = {
         GateVerdict.UNDECIDED: f"undecided: {reason}",
         GateVerdict.UNCHANGED: f"no worse: {reason}",
-        GateVerdict.NEW: "new: nothing was there before",
+        GateVerdict.NEW: f"new: {(change.reason and reason) or 'nothing was there before'}",
     }
     failure = GateVerdict.UNDECIDED if undecided == "fail" else GateVerdict.REGRESSION
     if verdict in (GateVerdict.REGRESSION, failure):

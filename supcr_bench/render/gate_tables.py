@@ -10,18 +10,23 @@ from rich.text import Text
 from supcr_bench.render import gate_words
 from supcr_bench.render.machine import environment_line
 from supcr_bench.render.markdown import bullets, escape, table_markdown
+from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.table import Cell, Table, numbers, prose, row, words
-from supcr_bench.values.units import MISSING, format_clock, plural
+from supcr_bench.values.units import MISSING, plural
 
 VERDICT_STYLES = {
     GateVerdict.PASS: "bold green",
     GateVerdict.REGRESSION: "bold red",
     GateVerdict.UNDECIDED: "bold yellow",
 }
-TITLES = {GateVerdict.REGRESSION: "Got worse", GateVerdict.UNDECIDED: "Undecided"}
+TITLES = {
+    GateVerdict.REGRESSION: "Got worse",
+    GateVerdict.UNDECIDED: "Undecided",
+    GateVerdict.ACCEPTED: "Accepted",
+}
 
 MOST_PASSED = 500
 """Most rows of passed changes: GitHub limits a job summary to 1 MiB; the JSON file holds all."""
@@ -53,7 +58,7 @@ def changes_table(
             gate_words.value_text(c, c.before),
             gate_words.value_text(c, c.after),
         ]
-        cells += [Cell(gate_words.ratio_change_text(c), "bad" if worse else "")]
+        cells += [Cell(gate_words.ratio_change_text(c, study), "bad" if worse else "")]
         cells += [gate_words.sureness_text(c, study)] if worse or names else []
         cells += [gate_words.reason_text(c)] if reasons else []
         rows.append(row(*cells, group=c.case if several and not names else None))
@@ -103,7 +108,7 @@ def passed_table(outcome: GateOutcome) -> Table:
     return Table(
         name="gate-passed",
         title="Passed",
-        note="of the figures that could be compared; new: there was no figure before",
+        note="of all figures but the new ones, of which there was none before",
         columns=(*prose("name"), *numbers(*Evidence, "new")),
         rows=tuple(rows),
     )
@@ -114,48 +119,55 @@ def reproductions(outcome: GateOutcome) -> dict[str | None, list[GatedChange]]:
     return grouped(shown(outcome, GateVerdict.REGRESSION), lambda c: c.command)
 
 
+def closing_sentences(outcome: GateOutcome) -> list[Sentence]:
+    took = gate_words.gate_took(spent_s=outcome.spent_s)
+    return [*gate_words.time_sentences(outcome.time), took]
+
+
+def lines(sentences: Iterable[Sentence]) -> Iterator[Text]:
+    return (Text(str(sentence)) for sentence in sentences)
+
+
 def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
     """The terminal output, from top to bottom. Commands have ``no_wrap``, for copying."""
-    yield Text(gate_words.verdict_sentence(outcome), VERDICT_STYLES[outcome.verdict])
+    yield Text(str(gate_words.verdict_sentence(outcome)), VERDICT_STYLES[outcome.verdict])
     yield Text()
     undecided = outcome.with_verdict(GateVerdict.UNDECIDED)
     if worse := reproductions(outcome):
         yield from tables_of(outcome, GateVerdict.REGRESSION)
         yield Text("Why, and which command shows it again:")
         for command, changes in worse.items():
-            yield from (
-                Text(f"{gate_words.change_name(c)}: {gate_words.reason_text(c)}") for c in changes
-            )
+            yield from (line for c in changes for line in lines(gate_words.reason_sentences([c])))
             if command:
                 yield Text(f"  {gate_words.printable(command)}", no_wrap=True)
-        yield from map(Text, gate_words.following_sentences(outcome))
+        yield from lines(gate_words.following_sentences(outcome))
         yield Text()
     if undecided:
         yield from tables_of(outcome, GateVerdict.UNDECIDED)
-        yield from map(Text, gate_words.reason_sentences(undecided))
+        yield from lines(gate_words.reason_sentences(undecided))
         yield Text()
     if outcome.with_verdict(GateVerdict.PASS):
         yield passed_table(outcome)
-        yield from map(Text, gate_words.better_sentences(outcome))
+        yield from lines(gate_words.better_sentences(outcome))
         yield Text()
-    yield from map(Text, gate_words.time_sentences(outcome.time))
-    yield Text(f"The gate took {format_clock(outcome.spent_s)}.")
+    yield from lines(closing_sentences(outcome))
     yield from (Text(gate_words.plain(note), "yellow") for note in outcome.notes)
 
 
 def gate_markdown(outcome: GateOutcome) -> str:
     """The verdict, regressions with their commands, undecided changes; the rest is collapsed."""
     blocks = [f"## supcr-bench gate: {escape(gate_words.plain(outcome.suite))}"]
-    blocks.append(f"**{escape(gate_words.verdict_sentence(outcome))}**")
+    blocks.append(f"**{escape(str(gate_words.verdict_sentence(outcome)))}**")
     blocks += _changes(outcome, GateVerdict.REGRESSION)
-    blocks += gate_words.following_sentences(outcome)
+    blocks += [escape(str(s)) for s in gate_words.following_sentences(outcome)]
     if commands := [gate_words.printable(command) for command in reproductions(outcome) if command]:
         blocks += ["To see it again:", fenced("\n".join(commands))]
-    blocks += [*_changes(outcome, GateVerdict.UNDECIDED), *_passed(outcome)]
+    for verdict in (GateVerdict.UNDECIDED, GateVerdict.ACCEPTED):
+        blocks += _changes(outcome, verdict)
+    blocks += _passed(outcome)
     if better := gate_words.better_sentences(outcome):
         blocks.append(bullets(better))
-    took = f"The gate took {format_clock(outcome.spent_s)}."
-    blocks.append(bullets([*gate_words.time_sentences(outcome.time), took]))
+    blocks.append(bullets(closing_sentences(outcome)))
     if outcome.notes:
         blocks += ["### Notes", bullets([gate_words.plain(note) for note in outcome.notes])]
     if outcome.command:

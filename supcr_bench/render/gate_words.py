@@ -2,13 +2,21 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 
 from supcr_bench.render.cells import ratio_text
+from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL
-from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
+from supcr_bench.values.gate import (
+    DECIDED,
+    Evidence,
+    GatedChange,
+    GateOutcome,
+    GateVerdict,
+    TimeStudy,
+)
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import METRICS
 from supcr_bench.values.units import (
@@ -30,8 +38,9 @@ LONG_COUNT = 10**7
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ASIDE = {
     GateVerdict.PASS: "passed",
+    GateVerdict.ACCEPTED: "worse, but accepted",
     GateVerdict.UNDECIDED: "undecided",
-    GateVerdict.UNCHANGED: "not right, as before",
+    GateVerdict.UNCHANGED: "without a right result, as before",
     GateVerdict.NEW: "new",
 }
 
@@ -56,8 +65,29 @@ def case_text(case: Case | None) -> str:
 
 def change_name(change: GatedChange) -> str:
     """Implementation, metric and case: ``rowsort time, training N=64 D=2 NaN 20%``."""
-    whose = f"{change.implementation} {change.title}"
-    return plain(f"{whose}, {case_text(change.case)}" if change.case else whose)
+    return _name(*figure_of(change))
+
+
+Figure = tuple[str, str, Case | None]
+"""An implementation, the title of a metric, and a case."""
+
+
+def figure_of(change: GatedChange) -> Figure:
+    return change.implementation, change.title, change.case
+
+
+def _name(implementation: str, title: str, case: Case | None) -> str:
+    return plain(f"{implementation} {title}{f', {case_text(case)}' if case else ''}")
+
+
+def _by_implementation(figures: Iterable[Figure]) -> str:
+    """Sums up figures, as in ``rowsort (peak memory in 8 cases, time), scan (agreement)``."""
+    texts = []
+    for name, own in grouped(figures, lambda figure: plain(figure[0])).items():
+        counts = Counter(title for _, title, _ in own).items()
+        titles = (title if n == 1 else f"{title} in {n} cases" for title, n in counts)
+        texts.append(f"{name} ({', '.join(titles)})")
+    return ", ".join(texts)
 
 
 def value_text(change: GatedChange, value: float | None) -> str:
@@ -71,13 +101,15 @@ def value_text(change: GatedChange, value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) < LONG_COUNT else f"{value:.4g}"
 
 
-def ratio_change_text(change: GatedChange) -> str:
+def ratio_change_text(change: GatedChange, study: TimeStudy | None = None) -> str:
     """The ratio: ``x1.12 [1.09, 1.15]`` for time, ``+12%`` or ``x3.40`` for a count."""
     ratio, low, high = change.ratio, change.low, change.high
     if ratio is None or not isfinite(ratio):
         return MISSING
     if change.evidence is Evidence.TIME:
-        interval = f" [{ratio_text(low)}, {ratio_text(high)}]" if low and high else ""
+        marks = [1 + share for share in (0.0, *(study.allowed if study else ()))]
+        ends = f"{ratio_text(low, marks)}, {ratio_text(high, marks)}"
+        interval = f" [{ends}]" if low and high else ""
         mean = change.mean_ratio
         apart = mean and not 1 / MEAN_APART < mean / ratio < MEAN_APART
         return f"x{ratio_text(ratio)}{interval}" + (f", mean x{ratio_text(mean)}" if apart else "")
@@ -87,7 +119,7 @@ def ratio_change_text(change: GatedChange) -> str:
 
 
 def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
-    """For time, the confidence in all verdicts on time; else ``exact``, but for a time limit."""
+    """For time, the confidence in all verdicts on time; else ``exact``, but for a limit."""
     if change.evidence is not Evidence.TIME:
         return "exact" if change.exact else "by a limit"
     return f"{100 * (1 - study.error):.4g}%" if study else MISSING
@@ -97,99 +129,161 @@ def reason_text(change: GatedChange) -> str:
     return plain(change.reason) if change.reason else MISSING
 
 
-def _by_implementation(changes: Iterable[GatedChange]) -> str:
-    """Sums up changes, as in ``rowsort (peak memory in 8 cases, time), scan (agreement)``."""
-    texts = []
-    for name, own in grouped(changes, lambda change: plain(change.implementation)).items():
-        counts = Counter(change.title for change in own).items()
-        titles = (title if n == 1 else f"{title} in {n} cases" for title, n in counts)
-        texts.append(f"{name} ({', '.join(titles)})")
-    return ", ".join(texts)
+# --- The sentences; tests/render/gate_propositions.py decides each from raw results ---
 
 
-def verdict_sentence(outcome: GateOutcome) -> str:
-    """The overall verdict, the number of figures, and what they were compared with."""
-    named: GateVerdict | None = outcome.verdict
-    counts = {verdict: len(outcome.with_verdict(verdict)) for verdict in GateVerdict}
-    count, against = counts[outcome.verdict], plain(outcome.against)
-    if outcome.verdict is GateVerdict.REGRESSION:
-        text = f"{plural(count, 'figure')} got worse against {against}: "
-        text += _by_implementation(outcome.leading)
-        if outcome.following:
-            text += f", and {len(outcome.following):,} that follow from that"
-    elif outcome.measured_nothing:
-        named = None
-        text = f"no figure could be compared with {against}"
-    elif outcome.verdict is GateVerdict.UNDECIDED:
-        text = f"{plural(count, 'figure')} could not be decided against {against}"
+@sentence
+def gate_verdict(
+    *,
+    verdict: GateVerdict,
+    against: str,
+    counts: Mapping[GateVerdict, int],
+    leading: Sequence[Figure],
+    following: int,
+) -> str:
+    """The overall verdict, the number of figures by verdict, and those that got worse.
+
+    ``following`` got worse in an implementation that is not right any more, and are not named.
+    """
+    figures = plural(counts.get(verdict, 0), "figure")
+    aside = {v: n for v, n in counts.items() if v is not verdict}
+    if verdict is GateVerdict.REGRESSION:
+        text = f"{figures} got worse against {plain(against)}: {_by_implementation(leading)}"
+        if following:
+            text += f", and {following:,} more of what is not right any more"
+    elif verdict is GateVerdict.PASS:
+        text = f"{figures} got no worse than is allowed against {plain(against)}"
+    elif counts.keys() & DECIDED:
+        text = f"{figures} could not be decided against {plain(against)}"
     else:
-        verb = "is" if count == 1 else "are"
-        text = f"{plural(count, 'figure')} {verb} no worse than {against}"
-    others = [f"{counts[v]:,} {w}" for v, w in _ASIDE.items() if counts[v] and v is not named]
-    return f"{outcome.verdict}: {text}" + (f"; {listed(others)}." if others else ".")
+        text, aside = f"no figure passed or got worse against {plain(against)}", dict(counts)
+    others = [f"{aside[v]:,} {words}" for v, words in _ASIDE.items() if v in aside]
+    return f"{verdict}: {text}" + (f"; {listed(others)}." if others else ".")
 
 
-def following_sentences(outcome: GateOutcome) -> list[str]:
-    """The figures that changed because a result became wrong, counted."""
+@sentence
+def not_shown(*, name: str, figures: Sequence[Figure]) -> str:
+    return (
+        f"Not shown, since {plain(name)} is not right any more: {_by_implementation(figures)}. "
+        "The JSON file has each figure."
+    )
+
+
+@sentence
+def because(*, figures: Sequence[Figure], reason: str) -> str:
+    """Why some figures have their verdict."""
+    which = _name(*figures[0]) if len(figures) == 1 else _by_implementation(figures)
+    return f"{which}: {plain(reason)}"
+
+
+@sentence
+def better(*, name: str, figure: str, ratios: tuple[float, float], cases: int) -> str:
+    """The least and the largest ratio of a figure that improved notably."""
+    span = " to ".join(dict.fromkeys(f"x{ratio_text(ratio)}" for ratio in ratios))
+    return f"Better: {plain(name)}, {figure} {span} in {plural(cases, 'case')}."
+
+
+@sentence
+def time_not_judged() -> str:
+    return "Time was not judged."
+
+
+@sentence
+def time_allowed(*, study: TimeStudy) -> str:
+    shares = ", ".join(format_share(share) for share in study.allowed)
+    return (
+        f"Time: up to {shares} slower is allowed{', by cell' * (len(study.allowed) > 1)}. The "
+        f"chance that any of {plural(study.cells, 'cell')} gets a wrong verdict is at most "
+        f"{format_share(study.error)}, on this machine and in this session."
+    )
+
+
+@sentence
+def time_noise(*, study: TimeStudy) -> str:
+    if study.noise_floor is None:
+        return "No cell was timed in enough processes to tell the noise of identical code (A/A)."
+    low, high = study.again_low or 0.0, study.again_high or 0.0
+    verb = "covers" if study.again_covers == 1 else "cover"
+    moved = f"; it moved by up to {format_share(study.moved or 0.0)} from one half to the other"
+    return (
+        f"Noise floor {format_share(study.noise_floor)}: identical code against itself (A/A) gave "
+        f"up to [{low:.3f}, {high:.3f}], and {study.again_covers} of "
+        f"{plural(study.judged, 'interval')} {verb} 1{moved} of the session."
+    )
+
+
+@sentence
+def time_detectable(*, study: TimeStudy) -> str:
+    if study.detectable is None:
+        return "The slowdown that could have been detected is not known."
+    which = f"each of {study.judged} cells" if study.judged > 1 else "the one cell that was judged"
+    return (
+        f"A slowdown of {format_share(study.detectable)} could have been detected here in {which}, "
+        "as in 95 of 100 simulated runs."
+    )
+
+
+@sentence
+def time_spent(*, study: TimeStudy) -> str:
+    of = "" if study.timed == study.cells else f"{study.timed} of "
+    return (
+        f"{study.processes} process{'es' * (study.processes != 1)} timed {of}"
+        f"{plural(study.cells, 'cell')} in {format_clock(study.spent_s)}; "
+        f"{format_clock(study.budget_s)} were allowed."
+    )
+
+
+@sentence
+def gate_took(*, spent_s: float) -> str:
+    return f"The gate took {format_clock(spent_s)}."
+
+
+# --- The sentences of an outcome ---
+
+
+def verdict_sentence(outcome: GateOutcome) -> Sentence:
+    found = Counter(change.verdict for change in outcome.changes)
+    return gate_verdict(
+        verdict=outcome.verdict,
+        against=outcome.against,
+        counts={verdict: found[verdict] for verdict in GateVerdict if found[verdict]},
+        leading=tuple(map(figure_of, outcome.leading)),
+        following=len(outcome.following),
+    )
+
+
+def following_sentences(outcome: GateOutcome) -> list[Sentence]:
+    """The figures that got worse where a result is not right any more, counted."""
     return [
-        f"Follows from the wrong result: {_by_implementation(own)}. The JSON file has each figure."
-        for own in grouped(outcome.following, lambda c: c.implementation).values()
+        not_shown(name=name, figures=tuple(map(figure_of, own)))
+        for name, own in grouped(outcome.following, lambda c: c.implementation).items()
     ]
 
 
-def reason_sentences(changes: Sequence[GatedChange]) -> list[str]:
+def reason_sentences(changes: Sequence[GatedChange]) -> list[Sentence]:
     return [
-        f"{change_name(own[0]) if len(own) == 1 else _by_implementation(own)}: {reason}"
-        for reason, own in grouped(changes, reason_text).items()
-        if reason != MISSING
+        because(figures=tuple(map(figure_of, own)), reason=reason)
+        for reason, own in grouped(changes, lambda change: change.reason).items()
+        if reason
     ]
 
 
-def better_sentences(outcome: GateOutcome) -> list[str]:
+def better_sentences(outcome: GateOutcome) -> list[Sentence]:
     def is_better(change: GatedChange) -> bool:
         farthest = change.high if change.evidence is Evidence.TIME else change.ratio
         return change.ratio is not None and farthest is not None and farthest <= NOTABLE
 
-    better = filter(is_better, outcome.with_verdict(GateVerdict.PASS))
+    found = filter(is_better, outcome.with_verdict(GateVerdict.PASS))
     sentences = []
-    for (name, figure), own in grouped(better, lambda c: (c.implementation, c.title)).items():
+    for (name, figure), own in grouped(found, lambda c: (c.implementation, c.title)).items():
         ratios = [change.ratio or 0.0 for change in own]
-        span = dict.fromkeys(f"x{ratio_text(r)}" for r in (min(ratios), max(ratios)))
-        cases = plural(len(own), "case")
-        sentences.append(f"Better: {plain(name)}, {figure} {' to '.join(span)} in {cases}.")
+        span = min(ratios), max(ratios)
+        sentences.append(better(name=name, figure=figure, ratios=span, cases=len(own)))
     return sentences
 
 
-def time_sentences(study: TimeStudy | None) -> list[str]:
+def time_sentences(study: TimeStudy | None) -> list[Sentence]:
     """How time was judged: the allowed slowdown, the confidence, and the detectable slowdown."""
     if study is None:
-        return ["Time was not judged."]
-    cells = plural(study.cells, "cell")
-    allowed, error = format_share(study.max_slowdown), format_share(study.error)
-    floor = "Too few processes ran to time identical code against itself (A/A)."
-    if study.noise_floor is not None:
-        share = format_share(study.noise_floor)
-        floor = f"Noise floor {share}: identical code against itself (A/A)"
-        if study.again_low is not None and study.again_high is not None:
-            floor += f" gave up to [{study.again_low:.3f}, {study.again_high:.3f}]"
-        if study.again_covers is not None:
-            floor += f"; {study.again_covers} of {study.cells} intervals cover 1"
-        floor += "."
-    moved = ""
-    if study.moved is not None:
-        share = format_share(study.moved)
-        moved = f" Identical code moved by up to {share} between the halves of the session."
-    seen = "The slowdown that could have been detected is not known."
-    if study.detectable is not None:
-        share = format_share(study.detectable)
-        seen = (
-            f"A slowdown of {share} could have been detected here in every cell, as 95 of 100 "
-            "simulated runs do."
-        )
-    return [
-        f"Time: up to {allowed} slower is allowed. The chance that any of {cells} gets a wrong "
-        f"verdict is at most {error}, on this machine and in this session.",
-        f"{floor} {seen}{moved}",
-        f"{study.processes} processes timed {cells} in {format_clock(study.spent_s)} of "
-        f"the {format_clock(study.budget_s)} allowed.",
-    ]
+        return [time_not_judged()]
+    return [w(study=study) for w in (time_allowed, time_noise, time_detectable, time_spent)]

@@ -16,6 +16,7 @@ from supcr_bench.render.drawing import Chart, Drawing, Line, Mark
 from supcr_bench.render.gate_files import FIGURES, UNITS
 from supcr_bench.render.gate_words import plain
 from supcr_bench.render.palette import colour
+from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.values.axes import PASSES
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
@@ -33,9 +34,12 @@ MOST_WORSE, MOST_BETTER = 7, 4
 def history_outcome(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> GateOutcome:
     """What the trends amount to, as the outcome of a gate against the first snapshot."""
     first = snapshots[0]
+    against = f"{first.label} of {first.date[:10]}"
+    if any(t.series.points[0].at for t in trends if t.change):
+        against += " or, of figures that it lacks, the first that has them"
     return GateOutcome(
         suite="history",
-        against=f"{first.label} of {first.date[:10]}",
+        against=against,
         changes=tuple(trend.change for trend in trends if trend.change),
     )
 
@@ -43,7 +47,7 @@ def history_outcome(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> G
 def changed_tables(outcome: GateOutcome) -> Iterator[Table]:
     better = [c for c in outcome.with_verdict(GateVerdict.PASS) if c.direction in BETTER]
     if worse := outcome.with_verdict(GateVerdict.REGRESSION):
-        yield _changed_table(worse, "Worse than at the anchor", MOST_WORSE)
+        yield _changed_table(worse, "Worse", MOST_WORSE)
     if better:
         yield _changed_table(better, "Better", MOST_BETTER)
 
@@ -66,25 +70,40 @@ def _changed_table(changes: Sequence[GatedChange], title: str, most: int) -> Tab
     )
 
 
-def history_sentences(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> list[str]:
+@sentence
+def history_of(*, snapshots: int, first: str, last: str, figures: int) -> str:
+    whose = f"from {first} to {last}, {plural(figures, 'figure')} of cases"
+    return f"{plural(snapshots, 'snapshot')} {whose} in two or more of them."
+
+
+@sentence
+def times_unjudged(*, times: int, needed: int) -> str:
+    verb = "is" if times == 1 else "are"
+    return (
+        f"{plural(times, 'time')} {verb} not judged: a change shows from {needed} sessions of one "
+        "machine on."
+    )
+
+
+@sentence
+def times_judged(*, times: int, error: float) -> str:
+    return (
+        f"The chance that any of {plural(times, 'time')} without a change shows one is at most "
+        f"{format_share(error)}, if sessions are alike."
+    )
+
+
+def history_sentences(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> list[Sentence]:
     """Sentences on the snapshots read, and on the times that could not be judged."""
-    last, timed = snapshots[-1], [t for t in trends if not t.series.metric.exact]
-    sentences = [
-        f"{plural(len(snapshots), 'snapshot')} from {snapshots[0].label} to {last.label}, "
-        f"{len(trends):,} figures of cases."
-    ]
-    if few := [t for t in timed if t.change is None]:
-        needed = fewest_sessions(ERROR / len(timed))
-        sentences.append(
-            f"Time is not judged in {plural(len(few), 'case')}: a change shows from {needed} "
-            "sessions of one machine on."
-        )
-    if len(few) < len(timed):
-        sentences.append(
-            f"Time: a history without a change shows one with a chance of at most "
-            f"{format_share(ERROR)}, if sessions are alike."
-        )
-    return sentences
+    first, last = snapshots[0].label, snapshots[-1].label
+    timed = [t for t in trends if not t.series.metric.exact]
+    few = sum(t.change is None for t in timed)
+    found = [history_of(snapshots=len(snapshots), first=first, last=last, figures=len(trends))]
+    if few:
+        found.append(times_unjudged(times=few, needed=fewest_sessions(ERROR / len(timed))))
+    if few < len(timed):
+        found.append(times_judged(times=len(timed) - few, error=ERROR))
+    return found
 
 
 def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> Iterator[Chart]:

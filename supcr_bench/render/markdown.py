@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render.answer import answer
-from supcr_bench.render.comparison import changes_table, verdict_first
+from supcr_bench.render.comparison import changes_table, environment_sentences, remarks, verdicts
 from supcr_bench.render.machine import environments_line
+from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.table import Table
 
@@ -25,14 +26,15 @@ def run_markdown(run: Run, findings: Findings) -> str:
     blocks = [f"## supcr-bench: {escape(str(run.info['suite']['name']))}"]
     for head, said in answer(run, findings).items():
         if said:
-            blocks += [f"### {head}", bullets([sentence.text for sentence in said])]
+            blocks += [f"### {head}", bullets(said)]
     blocks.append(f"Run {escape(run.id)}. {escape(environments_line(run.measured_on))}.")
     return "\n\n".join(blocks) + "\n"
 
 
 def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
     """Describe what changed between two runs, of which ``first`` and ``second`` are the ids."""
-    verdict, *rest = verdict_first(comparison)
+    verdict = " ".join(map(str, verdicts(comparison)))
+    rest = environment_sentences(comparison) + remarks(comparison)
     title = f"## supcr-bench: {escape(second)} against {escape(first)}"
     blocks = [title, f"**{escape(verdict)}**", bullets(rest)]
     changes = changes_table(comparison)
@@ -42,8 +44,8 @@ def comparison_markdown(first: str, second: str, comparison: Comparison) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def bullets(sentences: Sequence[str]) -> str:
-    return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
+def bullets(sentences: Sequence[Sentence | str]) -> str:
+    return "\n".join(f"- {escape(str(sentence))}" for sentence in sentences)
 
 
 def table_markdown(found: Table) -> str:

@@ -15,10 +15,10 @@ from supcr_bench.analysis.summary import COMPARED, implementations_of, time_inte
 from supcr_bench.render.answer import BASELINES, answer, distrusted, section_sentences, uses
 from supcr_bench.render.cells import FILTERED, facets_of, ratio_text
 from supcr_bench.render.comparison import (
+    all_sentences,
     comparison_tables,
     figures_table,
     runs_table,
-    verdict_first,
 )
 from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
@@ -279,7 +279,7 @@ def render_comparison(
         "comparison.html.j2",
         [facets_of(r.case, r.implementation) for r in comparison.rows],
         sides=list(zip(("First", "Second"), (first, second), reports, strict=True)),
-        sentences=verdict_first(comparison),
+        sentences=all_sentences(comparison),
         runs=runs_table(first, second),
         tables=tables,
     )

@@ -39,6 +39,9 @@ class Sentence:
     facts: Mapping[str, Any] = field(hash=False)
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
     @property
     def names(self) -> tuple[str, ...]:
         """The implementations that the sentence speaks of; a page hides it with any of them."""
@@ -51,7 +54,7 @@ class Sentence:
         return self.text.partition(":")[0]
 
 
-def _sentence(write: Callable[P, str]) -> Callable[P, Sentence]:
+def sentence(write: Callable[P, str]) -> Callable[P, Sentence]:
     """Turn a function that writes a text into one that makes a sentence of that kind."""
     kind = write.__name__
     KINDS[kind] = write
@@ -85,13 +88,13 @@ def place(case: Case) -> str:
 # --- Right or not ---
 
 
-@_sentence
+@sentence
 def right(*, names: Sequence[str], definition: str, answers: int) -> str:
     which = "the one answer" if answers == 1 else f"all {answers} answers"
     return f"Right: {listed(names)}, in {which} ({short_name(definition)})."
 
 
-@_sentence
+@sentence
 def wrong(*, name: str, definition: str, wrong: int, answers: int, first: Case) -> str:
     return (
         f"WRONG: {name}, in {wrong} of {plural(answers, 'answer')} ({short_name(definition)}), "
@@ -99,25 +102,25 @@ def wrong(*, name: str, definition: str, wrong: int, answers: int, first: Case) 
     )
 
 
-@_sentence
+@sentence
 def refuted(*, name: str, headline: str, answers: int) -> str:
     """Verification finds one not right whose answers agree."""
     agrees = f" In this run it agrees in {plural(answers, 'answer')}." if answers else ""
     return f"WRONG: {headline}{agrees}"
 
 
-@_sentence
+@sentence
 def silent(*, name: str, ended: Sequence[tuple[str, int]]) -> str:
     return f"No answer: {name} ({', '.join(f'{n} {words}' for words, n in ended)})."
 
 
-@_sentence
+@sentence
 def verified(*, names: Sequence[str], computes: str, robust: bool) -> str:
     which = "right" if robust else "right, but robustness checks fail"
     return f"Verified: {listed(names)} {'are' if len(names) > 1 else 'is'} {which} ({computes})."
 
 
-@_sentence
+@sentence
 def unverified(*, name: str, headline: str) -> str:
     return f"Not verified: {headline}"
 
@@ -125,7 +128,7 @@ def unverified(*, name: str, headline: str) -> str:
 # --- What to use ---
 
 
-@_sentence
+@sentence
 def use(
     *,
     names: Sequence[str],
@@ -153,7 +156,7 @@ def use(
     )
 
 
-@_sentence
+@sentence
 def unusable(*, case: Case, sizes: Sequence[int]) -> str:
     return f"{sizes_text(sizes)} ({place(case)}): none was timed and is right."
 
@@ -169,14 +172,14 @@ _HOLD = {
 }
 
 
-@_sentence
+@sentence
 def claims_counted(*, verdicts: Sequence[Holds]) -> str:
     counts = {verdict: verdicts.count(verdict) for verdict in _HOLD}
     parts = [f"{n} {_HOLD[verdict][n > 1]}" for verdict, n in counts.items() if n]
     return f"Of {plural(len(verdicts), 'claim')} of the note {', '.join(parts)}."
 
 
-@_sentence
+@sentence
 def claim_fails(*, claim: str) -> str:
     return f"Does not hold: {claim}"
 
@@ -184,13 +187,13 @@ def claim_fails(*, claim: str) -> str:
 # --- Beware ---
 
 
-@_sentence
+@sentence
 def noise(*, spread: float, cells: int) -> str:
     pairs = f"{plural(cells, 'pair')} of timings of identical code"
     return f"Differences below {spread:.1%} are noise here, by {pairs}."
 
 
-@_sentence
+@sentence
 def noise_hides(*, spread: float, cells: int) -> str:
     return (
         f"Identical code took up to {spread + 1:,.0f} times as long as itself "
@@ -198,19 +201,19 @@ def noise_hides(*, spread: float, cells: int) -> str:
     )
 
 
-@_sentence
+@sentence
 def noise_unknown() -> str:
     return "No implementation was timed twice, so the noise of this run is not known."
 
 
-@_sentence
+@sentence
 def changes_process(*, name: str, changes: Sequence[str], apart: bool) -> str:
     cure = "it was measured in a process of its own" if apart else "each change was undone"
     said = " and ".join(changes)
     return f"{name} {said}, for the whole process. The others are not affected: {cure}."
 
 
-@_sentence
+@sentence
 def missing(*, total: int, ended: Sequence[tuple[str, int]]) -> str:
     count = sum(n for _, n in ended)
     verb = "has" if count == 1 else "have"
@@ -218,12 +221,12 @@ def missing(*, total: int, ended: Sequence[tuple[str, int]]) -> str:
     return f"{count} of {plural(total, 'result')} {verb} no figures: {parts}."
 
 
-@_sentence
+@sentence
 def failed(*, name: str, case: Case, reason: str | None) -> str:
     return f"{name} failed, first in {case.pass_} at {case.describe()}: {reason}."
 
 
-@_sentence
+@sentence
 def left_out(*, reason: str) -> str:
     return f"Left out: {reason}."
 
@@ -231,7 +234,7 @@ def left_out(*, reason: str) -> str:
 # --- Findings of the sections ---
 
 
-@_sentence
+@sentence
 def overtakes(*, name: str, other: str, case: Case, size: float, low: float, high: float) -> str:
     return (
         f"{name} overtakes {other} at N={size:.0f}, 95 % interval {low:.0f} to {high:.0f} "
@@ -239,7 +242,7 @@ def overtakes(*, name: str, other: str, case: Case, size: float, low: float, hig
     )
 
 
-@_sentence
+@sentence
 def fits(*, name: str, case: Case, capacity_bytes: int, batch_size: int) -> str:
     return (
         f"{format_limit_bytes(capacity_bytes)} hold the tensors of {name} up to N={batch_size:,}, "
@@ -247,7 +250,7 @@ def fits(*, name: str, case: Case, capacity_bytes: int, batch_size: int) -> str:
     )
 
 
-@_sentence
+@sentence
 def mispredicted(*, name: str, case: Case, share: float) -> str:
     return (
         "Peaks predicted from sizes up to a quarter of N were off by up to "
@@ -255,17 +258,17 @@ def mispredicted(*, name: str, case: Case, share: float) -> str:
     )
 
 
-@_sentence
+@sentence
 def grows(*, name: str, case: Case, law: str, sizes: Sequence[int]) -> str:
     return f"The times of {name} fit {law}, {sizes_text(sizes)} ({place(case)})."
 
 
-@_sentence
+@sentence
 def outgrows(*, name: str, case: Case, law: str, claimed: str) -> str:
     return f"{name} claims to grow as {claimed}, and grows as {law} ({place(case)})."
 
 
-@_sentence
+@sentence
 def along(*, name: str, axis: Axis, first: Case, last: Case, time_ratio: float) -> str:
     start, end = (axis.text(axis.of(case)) for case in (first, last))
     return (
@@ -290,23 +293,23 @@ def _asked(question: Question, case: Case, taus: Sequence[tuple[str, float]]) ->
     )
 
 
-@_sentence
+@sentence
 def not_asked_for(*, question: Question) -> str:
     of = f" of {question.definition}" if question.definition else ""
     return f"This run has no results for {question.pass_} on {question.device}{of}."
 
 
-@_sentence
+@sentence
 def available(*, known: Sequence[str]) -> str:
     return f"it has {', '.join(known) or 'no results'}"
 
 
-@_sentence
+@sentence
 def not_recommended(*, question: Question, case: Case, taus: Sequence[tuple[str, float]]) -> str:
     return f"{_asked(question, case, taus)} none can be recommended."
 
 
-@_sentence
+@sentence
 def recommended(
     *,
     question: Question,
@@ -331,18 +334,18 @@ def recommended(
     )
 
 
-@_sentence
+@sentence
 def takes_longer(*, name: str, other: str, times: float, source: str) -> str:
     said = "about" if times < 1.05 else f"{times:,.{times < 9.95:d}f} times"
     return f"{name} takes {said} as long ({source})"
 
 
-@_sentence
+@sentence
 def may_be_noise(*, name: str, other: str, times: float) -> str:
     return f"{name} takes {times:.2f} times as long, which may be noise"
 
 
-@_sentence
+@sentence
 def ties(*, name: str, other: str, low: float, high: float, samples: int, close: bool) -> str:
     """The interval is of the ratio of times; ``close`` if its ends are."""
     verb = "may be faster or slower" if low <= 1 <= high else "differs by what may be noise"
@@ -351,22 +354,22 @@ def ties(*, name: str, other: str, low: float, high: float, samples: int, close:
     return f"{name} {verb} ({less} / {more} of its time, {samples} samples)"
 
 
-@_sentence
+@sentence
 def ruled_out(*, name: str, reason: str, alone: bool) -> str:
     return f"{'' if alone else 'not '}{name}: {reason}"
 
 
-@_sentence
+@sentence
 def only_one(*, name: str) -> str:
     return "it is the only one in this run"
 
 
-@_sentence
+@sentence
 def extrapolated() -> str:
     return "extrapolated figures were not measured"
 
 
-@_sentence
+@sentence
 def several_definitions(*, computed: Mapping[str, Sequence[str]]) -> str:
     said = [f"{which}: {listed(names)}" for which, names in computed.items()]
     return f"they compute several definitions ({'; '.join(said)})"

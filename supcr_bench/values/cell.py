@@ -15,9 +15,8 @@ FEWEST_CALLS = FEWEST_SAMPLES + 3
 UNTIMED_CALLS = 3
 """The calls of a case that is not timed: for agreement, memory and work."""
 
-CACHES = "flushed before each timed call"
-"""The state in which a run's timed calls find the core's own caches. A server's last-level cache is
-too large to be emptied. The gate's calls find all caches warm."""
+CACHES = "flushed before each timed call (L1 and L2; one that cores share may stay filled)"
+"""The state in which a run's timed calls find the caches. The gate's find all warm."""
 
 
 def new_session() -> str:

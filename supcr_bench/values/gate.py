@@ -33,6 +33,11 @@ class GateVerdict(StrEnum):
     """There is no earlier result to compare with, and the result now is correct."""
     UNCHANGED = "unchanged"
     """The result was wrong or missing before, and still is: no worse, but no pass either."""
+    ACCEPTED = "accepted"
+    """It got worse, and the repository accepts that."""
+
+
+DECIDED = frozenset({GateVerdict.PASS, GateVerdict.REGRESSION, GateVerdict.ACCEPTED})
 
 
 Judged = tuple[GateVerdict, str | None]
@@ -66,7 +71,7 @@ EVIDENCE: Mapping[str, Evidence] = {
 class GatedChange(Change):
     """A change with the gate's verdict on it, and a command that reproduces it.
 
-    ``exact`` is false where a time limit decided, which a busy machine may do. ``needs_s`` is the
+    ``exact`` is false where a limit of time or memory decided. ``needs_s`` is the
     time budget that would about do for a time that is undecided; ``None`` if that is not known.
     ``mean_ratio`` is that of the mean call, where the ratio is that of the median call.
     """
@@ -114,23 +119,30 @@ class TimeStudy:
     """How the gate judged time: its effort, and the slowdown that it could have detected.
 
     Attributes:
-        max_slowdown: share by which a cell (an implementation on one case) may become slower.
+        max_slowdown: share by which a cell (an implementation on one case) may become slower, where
+            its grid does not say otherwise.
+        allowed: all such shares, the least first.
         error: the largest probability that any cell gets a wrong verdict: a regression although it
-            is not slower by more than ``max_slowdown``, or a pass although it is.
+            is not slower by more than is allowed, or a pass although it is.
+        cells, timed, judged: number of all cells, of those with times of any process, and of those
+            with enough of them for intervals.
         spent_s, budget_s: wall seconds that timing took, and that it was allowed to take.
         noise_floor: how far the intervals of the A/A arm (the version before, timed against
             itself) reach from 1, as a share; ``None`` where there were too few processes.
         again_low, again_high: the A/A interval that reaches farthest from 1.
-        again_covers: number of A/A intervals that contain 1, as they should.
-        detectable: the slowdown that 95 % of such runs find in every cell, as a share.
+        again_covers: number of A/A intervals that contain 1, as they should, of one a judged cell.
+        detectable: the slowdown that 95 % of such runs find in every judged cell, as a share.
         moved: how far the A/A ratio of a cell moved from the first half of the processes to the
             second, at most, as a share: a trace of what another session would change.
     """
 
     max_slowdown: float
+    allowed: tuple[float, ...]
     error: float
     processes: int
     cells: int
+    timed: int
+    judged: int
     spent_s: float
     budget_s: float
     noise_floor: float | None = None
@@ -167,7 +179,7 @@ class GateOutcome:
         """A regression if any change is one; undecided if any is, or if none passed; or a pass."""
         if self.with_verdict(GateVerdict.REGRESSION):
             return GateVerdict.REGRESSION
-        if self.with_verdict(GateVerdict.UNDECIDED) or not self.with_verdict(GateVerdict.PASS):
+        if self.with_verdict(GateVerdict.UNDECIDED) or self.measured_nothing:
             return GateVerdict.UNDECIDED
         return GateVerdict.PASS
 
@@ -198,8 +210,7 @@ class GateOutcome:
     @property
     def measured_nothing(self) -> bool:
         """Whether no change was decided. Such a gate never passes, whatever the options say."""
-        decided = (GateVerdict.PASS, GateVerdict.REGRESSION)
-        return not any(c.verdict in decided for c in self.changes)
+        return not any(c.verdict in DECIDED for c in self.changes)
 
     def exit_status(self, undecided: CountsAs = None) -> int:
         """0 for a pass, 1 for a regression, 3 for undecided unless ``undecided`` says otherwise.

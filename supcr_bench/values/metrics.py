@@ -32,9 +32,6 @@ class Direction(StrEnum):
     """The noise is too large to tell, or one side is unknown."""
 
 
-TIME_DIRECTIONS = (Direction.FASTER, Direction.SLOWER, Direction.SAME, Direction.UNDECIDED)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One metric, before and after.

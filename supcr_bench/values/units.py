@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _DURATIONS_S = {"ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _SIZES_BYTES = {"b": 1.0}
@@ -115,13 +115,23 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
-def format_share(share: float, *, signed: bool = False) -> str:
-    """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``."""
-    percent = 100 * share
-    sign = "+" if signed else ""
-    digits = ".2g" if abs(percent) < 99.5 else ",.0f"
-    return f"{percent:{sign}{digits}}%"
+def telling(texts: Iterable[str], value: float, marks: Sequence[float]) -> str:
+    """The first text, or the last one, that shows on which side of each mark a value lies."""
+    text = ""
+    for text in texts:
+        shown = float(text.replace(",", ""))
+        if all((shown > m) - (shown < m) == (value > m) - (value < m) for m in marks):
+            break
+    return text
 
 
-def listed(names: Sequence[str]) -> str:
-    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
+def format_share(share: float, *, signed: bool = False, marks: Sequence[float] = ()) -> str:
+    """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``, told apart from other shares."""
+    percent, sign = 100 * share, "+" if signed else ""
+    formats = [f".{d}g" for d in range(2, 10)] if abs(percent) < 99.5 else [",.0f", ",.3f"]
+    texts = (f"{percent:{sign}{own}}" for own in formats)
+    return f"{telling(texts, percent, [100 * mark for mark in marks])}%"
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    return f" {word} ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)

@@ -46,7 +46,7 @@ def test_no_pass_where_the_same_code_differs_by_more_than_is_allowed():
     ruled = RULE.judge(around(1.0), noisy, 1)
     assert ruled.verdict is GateVerdict.UNDECIDED
     assert ruled.reason is not None
-    assert "within the noise floor of 8.3%" in ruled.reason
+    assert "the noise floor of 8.3% is not below the allowed 5%" in ruled.reason
 
 
 def test_no_regression_that_is_no_farther_out_than_the_same_code():

@@ -144,7 +144,7 @@ def test_times_without_a_change_are_no_finding_and_too_few_are_not_judged() -> N
     sessions(5, lambda name, day: 1e-3 * 2**day)
     done = history("results")
     assert done.exit_code == 0
-    assert "Time is not judged in 4 cases: a change shows from 7 sessions of one machine on" in (
+    assert "4 times are not judged: a change shows from 7 sessions of one machine on" in (
         " ".join(done.stdout.split())
     )
     for day in range(5, 12):

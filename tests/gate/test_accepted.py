@@ -32,7 +32,7 @@ def applied(tmp_path: Path, text: str = ENTRY, **fields: object) -> tuple[GateVe
 def test_an_accepted_cost_passes_and_says_why_and_until_when(tmp_path):
     assert CASE.id == "training-N64-D2-nan0.2"
     assert applied(tmp_path) == (
-        GateVerdict.PASS,
+        GateVerdict.ACCEPTED,
         [
             "Accepted: dispatched operations of rowsort training-N64-D2-nan0.2 from 5,292 to "
             "6,086, until 2027-03-01 (checks for NaN)."
@@ -88,4 +88,4 @@ def test_what_the_gate_writes_is_what_it_accepts(tmp_path):
     entries = read_accepted(path)
     assert {e.expires for e in entries} == {TODAY + timedelta(days=90)}
     found, _ = apply_accepted(changes, entries, TODAY)
-    assert [c.verdict is GateVerdict.PASS for c in found] == [True] * 4 + [False] * 2
+    assert [c.verdict is GateVerdict.ACCEPTED for c in found] == [True] * 4 + [False] * 2

@@ -53,7 +53,7 @@ def test_the_same_counts_pass_in_all_three_figures() -> None:
             "dispatched_ops",
             101,
             "dispatched_ops",
-            "dispatched operations grew from 100 to 101, by 1 %",
+            "dispatched operations grew from 100 to 101, by 1%",
         ),
         (
             "dispatched_ops",
@@ -65,13 +65,13 @@ def test_the_same_counts_pass_in_all_three_figures() -> None:
             "elements_processed",
             10_001,
             "elements_processed",
-            "elements processed grew from 10,000 to 10,001, by 0.01 %",
+            "elements processed grew from 10,000 to 10,001, by 0.01%",
         ),
         (
             "peak_bytes",
             101_001,
             "memory",
-            "peak memory grew from 100 kB to 101 kB, by 1 %, where 1 % is allowed",
+            "peak memory grew from 100 kB to 101 kB, by 1.001%, where 1% is allowed",
         ),
     ],
 )
@@ -108,7 +108,7 @@ def test_under_another_torch_every_count_may_differ_a_little() -> None:
     beyond = changed(torch="2.6.0", **more)
     assert {j.verdict for j in beyond.values()} == {GateVerdict.REGRESSION}
     assert beyond["dispatched_ops"].reason == (
-        f"{DISPATCHED} grew from 100 to 103, by 3 %, where 2 % is allowed; the version of torch "
+        f"{DISPATCHED} grew from 100 to 103, by 3%, where 2% is allowed; the version of torch "
         "differs too"
     )
 
@@ -234,8 +234,8 @@ def test_notes_say_what_passed_and_is_not_simply_right() -> None:
     assert notes == [
         "torch was 2.6.0 and is 2.13.0+cpu: counts may differ by 2 %.",
         "one is wrong or fails in 1 case, as in the baseline.",
-        "one costs less than recorded in 1 case: record the baseline again, or the gate will "
-        "not see it grow back.",
+        "A cost of one is lower than recorded in 1 case: record the baseline again, or the gate "
+        "will not see it grow back.",
     ]
     before = of_one(wrong, SAME, SAME, torch="2.13.0+cpu")
     found = judge_deterministic(before, after, SESSION)
@@ -254,7 +254,7 @@ def instructions(count: int | None, python: str = "3.11.7") -> Run:
     [
         (1000, GateVerdict.PASS, None),
         (1050, GateVerdict.PASS, None),
-        (1051, GateVerdict.REGRESSION, "grew from 1,000 to 1,051, by 5.1 %, where 5 % is allowed"),
+        (1051, GateVerdict.REGRESSION, "grew from 1,000 to 1,051, by 5.1%, where 5% is allowed"),
         (MOST_INSTRUCTIONS, GateVerdict.REGRESSION, "from 1,000 to 1,000,000 or more, x1e+03"),
         (400, GateVerdict.PASS, "less than in the baseline; record again"),
     ],
@@ -276,7 +276,8 @@ def test_python_instructions_of_another_python_or_of_none_are_not_judged() -> No
         assert "python_instructions" not in judged(before, after)
     other, now = instructions(1000, "3.12.1"), instructions(9000)
     assert deterministic_notes(other, now, (), TERMS) == [
-        "Python was 3.12.1 and is 3.11.7: Python instructions are not compared."
+        "Python instructions are not compared: Python 3.12, torch 2.13.0 before, and Python 3.11, "
+        "torch 2.13.0 now."
     ]
     same = instructions(1000, "3.11.9")
     assert "python_instructions" in judged(same, now)

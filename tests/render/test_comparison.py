@@ -10,8 +10,8 @@ from rich.console import Console
 from supcr_bench.analysis.compare import Comparison, compare_results
 from supcr_bench.render.cells import ratio_text
 from supcr_bench.render.comparison import (
+    all_sentences,
     changes_table,
-    comparison_sentences,
     comparison_tables,
     environment_sentences,
     ratio_table,
@@ -39,7 +39,7 @@ def run(seconds: float = 1.0, name: str = "", **fields: Any) -> list[Result]:
 
 
 def said(comparison: Comparison) -> str:
-    return "\n".join(comparison_sentences(comparison))
+    return "\n".join(map(str, all_sentences(comparison)))
 
 
 def test_a_row_has_ratio_interval_verdict_work_and_memory() -> None:
@@ -107,16 +107,16 @@ def test_two_equal_runs_say_that_nothing_got_worse() -> None:
     comparison = compare_results(run(), run())
     assert [g.name for g in comparison_tables(comparison)] == ["compare-forward"]
     text = said(comparison)
-    assert text.startswith("36 results in both runs.\n")
-    assert "Work is the same in 36 of 36 cases, memory is the same in 36 of 36 cases." in text
-    assert "Time: 36 same." in text
+    assert "\n36 results in both runs.\n" in text
+    for cost in ("Work", "Peak memory", "Time"):
+        assert f"{cost} in 36 cases: 36 same." in text
     assert "loopy x1.00, broadcast x1.00, rowsort x1.00" in text
-    assert text.endswith("Nothing got worse, as far as these runs can tell.")
+    assert text.startswith("Nothing got worse, as far as these runs can tell.")
 
 
 def test_an_implementation_that_became_slower_is_named() -> None:
     text = said(compare_results(run(), run(3.0, "loopy")))
-    assert "loopy became slower: in 12 of 12 cases." in text
+    assert "loopy became slower: in 12 of 12 cases, in 12 of them by more than" in text
     assert "Nothing got worse" not in text
 
 
@@ -124,15 +124,18 @@ def test_a_slower_case_that_chance_explains_is_no_finding() -> None:
     later = run()
     later[0] = make_result("loopy", n=8, times=[3.0] * 8, **COUNTS)
     text = said(compare_results(run(), later))
-    assert "loopy is slower in 1 of 12 cases, which drift alone can explain." in text
-    assert text.endswith("Nothing got worse, as far as these runs can tell.")
+    assert (
+        "loopy is slower in 1 of 12 cases, in 1, as few as chance explains, of them by more than a "
+        "session may move all cases of an implementation (x1.20)."
+    ) in text
+    assert text.startswith("Nothing got worse, as far as these runs can tell.")
 
 
 def test_what_only_one_run_has_is_counted_and_undecided_times_say_why() -> None:
     text = said(compare_results(run()[:6], run()[2:7]))
     assert "4 results in both runs, 2 only in the first, 1 only in the second." in text
-    assert "Time: 4 undecided; 4 of them: the machine's drift is unknown: other" in text
-    assert "Drift" not in text
+    assert "Time in 4 cases: 4 undecided (the machine's drift is unknown: other" in text
+    assert "Each interval" not in text
 
 
 def test_over_several_processes_their_spread_is_said_to_make_the_intervals() -> None:
@@ -145,30 +148,30 @@ def test_over_several_processes_their_spread_is_said_to_make_the_intervals() -> 
 
 def test_costs_that_rose_are_counted_as_findings() -> None:
     text = said(compare_results(run(), run(1.0, "rowsort", elements_processed=1001)))
-    assert "Work is the same in 24 of 36 cases" in text
-    assert "12 results got worse in work, memory or outcome." in text
+    assert "Work in 36 cases: 24 same, 12 more." in text
+    assert "12 results got worse in work." in text
 
 
 def test_nothing_compared_is_said() -> None:
     skipped = [make_result(status=Status.SKIPPED)]
     text = said(compare_results(skipped, skipped))
-    assert text == "1 result in both runs.\nThe runs share no figure that could be compared."
+    assert text == "The runs share no figure that could be compared.\n1 result in both runs."
 
 
 def test_what_differs_in_machine_and_software_is_said_first() -> None:
     gpu = {"device": "cuda:0", "name": "a card", "memory_bytes": 1}
-    assert environment_sentences(
-        {
-            "cpu": ("one", "other"),
-            "accelerators": ([], [gpu]),
-            "torch": ("2.6", "2.7"),
-        }
-    ) == [
+    differences = {
+        "cpu": ("one", "other"),
+        "accelerators": ([], [gpu]),
+        "torch": ("2.6", "2.7"),
+    }
+    found = environment_sentences(compare_results(run(), run(), differences))
+    assert [*map(str, found)] == [
         "The machines differ (cpu one, then other; accelerators none, then a card): times are "
         "shown, but not judged.",
-        "The software differs and may be the cause: torch 2.6, then 2.7.",
+        "The software differs, which may explain what changed: torch 2.6, then 2.7.",
     ]
-    assert environment_sentences({}) == []
+    assert environment_sentences(compare_results(run(), run())) == []
 
 
 @pytest.mark.parametrize(

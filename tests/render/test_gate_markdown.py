@@ -31,7 +31,9 @@ def outside_of_fences(text: str) -> str:
 def test_the_verdict_stands_first_and_every_regression_has_its_command(name: str) -> None:
     found = ALL[name]
     text = gate_markdown(found)
-    assert text.startswith(f"## supcr-bench gate: ci\n\n**{escape(verdict_sentence(found))}**\n\n")
+    assert text.startswith(
+        f"## supcr-bench gate: ci\n\n**{escape(str(verdict_sentence(found)))}**\n\n"
+    )
     assert all(f"\n{j.command}\n" in text for j in found.with_verdict(GateVerdict.REGRESSION))
     assert text.endswith(".\n")
 
@@ -84,7 +86,7 @@ def test_a_long_list_of_what_passed_ends() -> None:
 
 def test_time_notes_command_and_machine_close_it() -> None:
     text = gate_markdown(PASS)
-    assert "\n- 24 processes timed 5 cells in 1:52 of the 2:30 allowed.\n" in text
+    assert "\n- 24 processes timed 5 cells in 1:52; 2:30 were allowed.\n" in text
     assert "### Notes\n\n- The work tree has changes" in text
     assert text.endswith(
         "\n\n```sh\nsupcr-bench gate ci --against main\n```\n\n"

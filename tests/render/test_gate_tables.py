@@ -56,7 +56,7 @@ def test_the_verdict_stands_first_and_only_a_command_is_longer_than_a_line(
 ) -> None:
     found = ALL[name]
     text = shown(found, width)
-    assert words(text).startswith(words(verdict_sentence(found)))
+    assert words(text).startswith(words(str(verdict_sentence(found))))
     commands = {f"  {j.command}" for j in found.changes}
     too_long = {line for line in text.splitlines() if len(line.rstrip()) > width}
     assert too_long <= commands
@@ -149,7 +149,7 @@ def test_where_nothing_passed_there_is_no_table_of_it() -> None:
 def test_time_and_notes_close_the_text() -> None:
     text = shown(PASS, 200)
     assert text.endswith(
-        "24 processes timed 5 cells in 1:52 of the 2:30 allowed.\n"
+        "24 processes timed 5 cells in 1:52; 2:30 were allowed.\n"
         "The gate took 2:51.\n"
         "The work tree has changes that are not committed; they were measured.\n"
     )

@@ -66,8 +66,9 @@ def test_each_kind_of_sentence_can_be_decided_and_is_said_in_some_run(
     told: list[tuple[Run, list[Sentence]]],
 ) -> None:
     said = Counter(s.kind for _, own in told for s in own)
-    assert set(KINDS) == set(said) | ADVICE
-    assert all(callable(getattr(propositions, kind)) for kind in KINDS)
+    own = {kind for kind, write in KINDS.items() if write.__module__.endswith("render.sentences")}
+    assert own == set(said) | ADVICE
+    assert all(callable(getattr(propositions, kind)) for kind in own)
     assert sum(said.values()) >= 10 * len(told)
 
 
