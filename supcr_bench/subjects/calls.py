@@ -131,12 +131,16 @@ def loss_of(output: object) -> Tensor:
     """
     loss: object = output
     if isinstance(output, tuple | list) and output:
-        loss = output[0]
+        loss = getattr(output, "loss", output[0])
+        if not isinstance(loss, Tensor):  # such as (logs, loss)
+            loss = next((part for part in output if isinstance(part, Tensor)), loss)
     elif isinstance(output, Mapping):
         named = [key for key in output if "loss" in str(key)]
         loss = next((output[key] for key in (*LOSS_KEYS, *named) if key in output), None)
         if loss is None and len(output) == 1:
             (loss,) = output.values()
+        if isinstance(loss, Mapping):  # such as {"losses": {...}}
+            return loss_of(loss)
     if not isinstance(loss, Tensor):
         loss = getattr(output, "loss", None)
     if not isinstance(loss, Tensor):

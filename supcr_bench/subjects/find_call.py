@@ -138,6 +138,8 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
 
 def _is_callable(owner: type) -> bool:
     """Whether objects of a class can be called; a module must have a forward of its own."""
+    if issubclass(owner, torch.autograd.Function):  # which is called by apply
+        return False
     if issubclass(owner, nn.Module):
         return inspect.getattr_static(owner, "forward") is not nn.Module.forward
     return any("__call__" in vars(base) for base in owner.__mro__)

@@ -78,18 +78,38 @@ class CallSignature:
 
 def parameters_of(target: Callable[..., Any]) -> Mapping[str, Parameter]:
     """The parameters of a callable, by name, of a module's forward; empty if Python cannot tell."""
+    call = target.forward if isinstance(target, nn.Module) else target
+    own = _signature(call)
+    inner = behind(call) if own is None or _takes_anything(own) else call
+    return (own if inner is call else _signature(inner)) or {}
+
+
+def _signature(call: Any) -> Mapping[str, Parameter] | None:
     try:
-        call = target.forward if isinstance(target, nn.Module) else target
         return inspect.signature(call).parameters
     except (TypeError, ValueError):
-        return {}
+        return None
+
+
+def _takes_anything(parameters: Mapping[str, Parameter]) -> bool:
+    """Whether ``*args`` and ``**kwargs`` are all that a function names."""
+    return bool(parameters) and all(p.kind in VARIABLE for p in parameters.values())
 
 
 def behind(target: Any) -> Any:
-    """The class, function or module behind partials and methods that are bound later."""
+    """The class, function or module behind partials, decorators and TorchScript."""
     while isinstance(target, functools.partial):
         target = target.func
-    return inspect.unwrap(target) if callable(target) else target
+    target = inspect.unwrap(target) if callable(target) else target
+    target = getattr(target, "_torchdynamo_inline", target)
+    function = getattr(target, "__func__", target)
+    if not inspect.isfunction(function) or not _takes_anything(_signature(function) or {}):
+        return target
+    # A decorator without functools.wraps keeps what it wraps in its closure alone.
+    held = [x for x in inspect.getclosurevars(function).nonlocals.values() if inspect.isfunction(x)]
+    if len(held) != 1:
+        return target
+    return behind(held[0] if target is function else held[0].__get__(target.__self__))
 
 
 def is_called_with_tensors(target: object) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from supcr_bench.subjects import signature
 from supcr_bench.subjects.calls import (
@@ -91,13 +92,8 @@ def not_constructed(
         reason = f"{subject.name} cannot be constructed: {error_text(error)}."
         found = _of_surroundings(subject, reason, error)
         return found or UncallableError("construct", reason, "Correct its constructor.")
-    owner, filled = signature.behind(subject.factory), ""
-    source = signature.source_of(getattr(owner, "__init__", None))
-    for argument in missing:
-        fields = dict.fromkeys(re.findall(rf"\b{argument}\.(\w+)", source))
-        plain = all(hasattr(Tensor, field) for field in fields)  # such as .to(device)
-        value = "..." if plain else f"types.SimpleNamespace({'=..., '.join(fields)}=...)"
-        filled += f", {argument}={value}"
+    source = signature.source_of(signature.behind(subject.factory))
+    filled = "".join(f", {argument}={_gap(argument, source)}" for argument in missing)
     modules = ("functools", "types") if "types." in filled else ("functools",)
     wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], *modules)
     needs = listed([f"`{name}`" for name in missing])
@@ -106,12 +102,36 @@ def not_constructed(
     return UncallableError("construct", reason, advice, wrapper)
 
 
+def _gap(argument: str, source: str) -> str:
+    """What to fill in for an argument: a mapping or an object with all that the source reads."""
+    if keys := signature.keys_read(argument, source):
+        return f"{{{', '.join(f'{key!r}: ...' for key in keys)}}}"
+    fields: dict[str, Any] = {}
+    for path in re.findall(rf"\b{argument}((?:\.\w+)+)(?![\w(])", source):
+        inner = fields
+        for name in path[1:].split("."):
+            inner = inner.setdefault(name, {})
+    plain = all(hasattr(Tensor, name) for name in fields)  # such as mean.device
+    return "..." if plain else _namespace(fields)
+
+
+def _namespace(fields: dict[str, Any]) -> str:
+    given = (f"{name}={_namespace(inner) if inner else '...'}" for name, inner in fields.items())
+    return f"types.SimpleNamespace({', '.join(given)})"
+
+
 def only_methods(subject: Implementation, owner: type) -> UncallableError:
     """Say which methods fit, for a class that cannot be called, or a function that returns none."""
     if owner.__module__ in ("builtins", "torch"):
         reason = f"{subject.name} takes neither embeddings nor labels, and returns "
         reason += f"{'nothing' if owner is type(None) else f'a {owner.__name__}'}; it is no loss."
         return UncallableError("call", reason, "Name a class or a function that computes a loss.")
+    if issubclass(owner, Function):
+        names = [*signature.parameters_of(owner.forward)]
+        given = ", ".join(names[owner.setup_context is Function.setup_context :])  # without ctx
+        wrapper = _text(subject, [f"def loss({given}):", f"    return {{}}.apply({given})"])
+        reason = f"{subject.name} is a torch.autograd.Function, which is called by its `apply`."
+        return UncallableError("call", reason, "Verify this wrapper's `loss`.", wrapper)
     methods: dict[str, str] = {}
     for name in set(dir(owner)) - {*dir(object), *dir(nn.Module)}:
         method = getattr(owner, name)
@@ -210,6 +230,12 @@ def _of_surroundings(
     """The error for a device, a package or a process group that is not here, if that is why."""
     if isinstance(error, ImportError):
         return UnavailableError("package", reason, f"Install {error.name or 'what it imports'}.")
+    if "leaf Variable" in str(error):
+        advice = (
+            "It changes its inputs in place, and with them the encoder's output: compute a new "
+        )
+        advice += "tensor, as in `x = x / n` for `x /= n`."
+        return UncallableError("call", reason, advice)
     if "process group" in str(error):
         advice = f"It needs several processes: `supcr-bench verify {subject.name} --ranks 2`."
         return UncallableError("call", reason, advice)

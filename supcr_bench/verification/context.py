@@ -23,6 +23,7 @@ from supcr_bench.values.definition import NORMALISED, Definition
 from supcr_bench.values.implementation import Recognition, Resolution
 from supcr_bench.verification.check import finding_of
 from supcr_bench.verification.outcome import NotApplicableError
+from supcr_bench.verification.phrases import PHRASES
 
 SLOWEST_CALL_S = 8.0
 """Seconds of CPU time; a case whose call is predicted to take longer is skipped and counted."""
@@ -124,6 +125,8 @@ class CheckContext:
     def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Batch]:
         """Yield problems of rising size, without those that do not apply or take too long."""
         for spec in specs:
+            if spec["n"] == 2 and not self.takes_two_rows:
+                continue
             if self.affordable(spec["n"]) and self.has_pairs(problem := self.problem(**spec)):
                 yield problem
 
@@ -136,6 +139,11 @@ class CheckContext:
     def takes_weights(self) -> bool:
         """Whether the subject takes weights that its definition uses."""
         return self.own.weights and self.definition.label_distance == "per_dimension"
+
+    @property
+    def takes_two_rows(self) -> bool:
+        found = self.subject.resolution.recognised
+        return not found or PHRASES["batch"]["two refused"] not in found.choices
 
     @property
     def takes_missing_labels(self) -> bool:

@@ -102,6 +102,12 @@ PHRASES: dict[str, dict[Any, str]] = {
         "batch": "divided by N in place of M(M-1)",
         "nothing": "not divided by the number of pairs",
     },
+    "batch": {"two refused": "batches of two rows refused"},
+    "labels": {
+        "ranked": "labels replaced by their ranks: only their order counts, not how far apart "
+        "they are",
+        "scaled": "equal label distances come apart by rounding, since labels are scaled inside",
+    },
     "nan_labels": {
         "drop_row_per_dimension": "rows without a label dropped per dimension",
         "drop_row": "rows dropped where any dimension is missing, not per dimension",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -124,6 +125,20 @@ class Prober:
         self.rows = 5 if self.count == 1 else 4
         self.detached, self.sign, self.limit, self.powers = False, 1, FITS, (1.0, 1.0)
 
+    def repeats(self, n: int) -> bool:
+        """Whether a batch of n rows gives the same numbers twice."""
+        one, other = (self.plain(n, 0, self.given) for _ in range(2))
+        moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
+        return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
+
+    def keeps_state(self) -> bool:
+        """Whether the second call of a module gives another loss than the first."""
+        rows, labels = make_rows(self.rows, self.count, 0), make_labels(self.rows, 1, 0)
+        definition = self._subject.resolution.definition.at(self.given)
+        module = self._subject.build(definition, torch.ones(1), self._device)
+        one, two = (self.probe(rows, labels, self.given, module=module).loss for _ in range(2))
+        return not math.isclose(one, two, rel_tol=1e-5, abs_tol=1e-6)
+
     def probe(
         self,
         views: tuple[Tensor, ...],
@@ -131,6 +146,7 @@ class Prober:
         temperature: float | None,
         weights: Tensor | None = None,
         arriving: float = 1.0,
+        module: Any = None,
     ) -> Probe:
         """Call the loss on a batch; ``arriving`` is the gradient w.r.t. the loss.
 
@@ -147,7 +163,7 @@ class Prober:
             first, second, y, w = (x.to(dtype) for x in tensors)
             batch = Batch(first, second, y, w, temperature)
             try:
-                answer = subject.answer(batch, upstream, device=self._device)
+                answer = subject.answer(batch, upstream, module, self._device)
             except Exception:
                 if dtype == torch.float32:
                     raise

@@ -132,14 +132,14 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
         if bool(equal.gradient.any()):
             return "no gradient reaches the embeddings unless labels are equal: " + ANOTHER
         return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
-    return None if repeats(prober, prober.rows) else RANDOM
-
-
-def repeats(prober: Prober, n: int) -> bool:
-    """Whether a batch of n rows gives the same numbers twice."""
-    one, other = (prober.plain(n, 0, prober.given) for _ in range(2))
-    moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
-    return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
+    if not prober.repeats(prober.rows):
+        return RANDOM
+    ranks = core.labels.argsort(0).argsort(0).to(core.labels)
+    same = [
+        math.isclose(prober.probe(core.views, y, prober.given).loss, core.loss, rel_tol=1e-6)
+        for y in (ranks, core.labels.roll(1, 0))
+    ]
+    return PHRASES["labels"]["ranked"] if same == [True, False] else None
 
 
 # --- views, similarity and candidates ---------------------------------------------------------
@@ -353,6 +353,10 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
     tied = torch.tensor([0.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])[: n + 2, None].double()
     probe = prober.probe(make_rows(n + 2, prober.count, 1), tied, prober.given)
     alive = _left(prober, reading, alive, probe, "equal labels")
+    if "another loss on equal labels" in reading.faults:
+        unequal = prober.probe(probe.views, torch.where(tied > 1, 3.0, tied), prober.given)
+        if prober.fitting(alive, unequal):  # no distance is twice another
+            reading.faults[-1] = PHRASES["labels"]["scaled"]
     if prober.several:
         labels = make_labels(n + 1, 3, 2)
         with suppress(Exception):  # it takes labels of one dimension only
@@ -362,7 +366,9 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
         several = [
             replace(m, label_distance=how) for m in alive for how in PHRASES["label_distance"]
         ]
+        before = len(reading.faults)
         alive = _left(prober, reading, several, probe, "several label dimensions")
+        reading.several_dimensions = len(reading.faults) == before  # else their distance is unknown
     member = min(alive, key=_plainness)
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = replace(member, comparison=member.comparison[0])

@@ -19,7 +19,7 @@ from supcr_bench.verification.departures import definition_of
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import FITS, NotFiniteError, Prober
-from supcr_bench.verification.reading import RANDOM, Reading, read_structure, repeats
+from supcr_bench.verification.reading import BFLOAT16, RANDOM, Reading, read_structure
 from supcr_bench.verification.scale_rules import (
     fill_empty_denominators,
     read_default_temperature,
@@ -31,6 +31,10 @@ from supcr_bench.verification.scale_rules import (
 )
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
+STATE = (
+    "other numbers at the second call of a module, which keeps something, such as a queue, or "
+    "draws random numbers"
+)
 MANY_ROWS = 24
 """Rows of a batch of which a loss that samples takes some."""
 
@@ -96,6 +100,15 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
     found = read_choices(prober)
     if found.float32 and prober.dtype == torch.float64 and prober.limit == FITS:
         found.choices.append(PHRASES["precision"]["float32"])
+    elif found.member and not found.faults and prober.limit == FITS:
+        prober.dtype = torch.float32  # in which autocast computes in a lower precision
+        with suppress(Exception):  # a check reports what it raises
+            rest = prober.fits([found.member], prober.plain(prober.rows, 0, prober.given))[
+                0
+            ].residual
+            if rest > BFLOAT16 / 10:
+                low = "bfloat16" if rest > BFLOAT16 else "float16"
+                found.faults.append(PHRASES["precision"][low])
     return found
 
 
@@ -106,7 +119,7 @@ def read_choices(prober: Prober) -> Reading:
         reading = read_structure(prober)
         member = reading.member
         if member is None or not reading.complete:
-            return reading
+            return _unless_random(prober, reading)
         if member.ties == "by_value":
             read_tolerance(prober, reading, member)
         counted = False
@@ -120,15 +133,27 @@ def read_choices(prober: Prober) -> Reading:
         read_default_temperature(prober, reading, member)
         read_factor(prober, reading, member, counted=counted)
         read_upstream(prober, reading)
-        if reading.faults:
-            with suppress(Exception):  # it may take fewer rows
-                if not repeats(prober, MANY_ROWS):
-                    reading.faults = [RANDOM]
+        if not reading.faults and prober.keeps_state():
+            reading.faults.append(STATE)
+        try:
+            prober.plain(2, 0, prober.given)
+        except (ValueError, AssertionError):  # its author means it
+            reading.choices.append(PHRASES["batch"]["two refused"])
+        _unless_random(prober, reading)
     except NotFiniteError:
         reading.faults.append("the loss or its gradient is not finite on ordinary rows")
     except Exception as error:  # noqa: BLE001 - a loss may raise anything
         lost = "does not require grad" in str(error)
         reading.faults.append(NO_GRAPH if lost else f"raises {describe_error(error)}")
+    return reading
+
+
+def _unless_random(prober: Prober, reading: Reading) -> Reading:
+    """The reading, whose faults are explained if the loss is random on a batch of many rows."""
+    if reading.faults:
+        with suppress(Exception):  # it may take fewer rows
+            if not prober.repeats(MANY_ROWS):
+                reading.faults = [RANDOM]
     return reading
 
 

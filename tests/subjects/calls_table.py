@@ -1,5 +1,6 @@
 """Losses as people write them, each called in another way; each joins its views to 2N rows."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -201,3 +202,41 @@ class Methods:
 
     def plot(self, axis):
         raise NotImplementedError
+
+
+def logged(function):
+    """A decorator without functools.wraps."""
+
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@logged
+def decorated(features, labels, tau=2.0):
+    """features [N, d]."""
+    return ranked(features, labels, tau)
+
+
+class DecoratedForward(nn.Module):
+    @logged
+    def forward(self, z_i, z_j, targets):
+        return two(z_i, z_j, targets)
+
+
+def typed(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+    """features [N, d]."""
+    return ranked(features, labels, temperature)
+
+
+with warnings.catch_warnings(action="ignore"):  # torch prefers its compiler
+    scripted = torch.jit.script(typed)
+
+
+def logs_first(z1, z2, labels):
+    return {"rows": len(z1)}, two(z1, z2, labels)
+
+
+def nested(z1, z2, labels):
+    return {"losses": {"rnc": two(z1, z2, labels)}, "rows": len(z1)}

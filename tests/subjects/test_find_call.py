@@ -64,6 +64,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "scalar_labels": {"call": "features_two_views", "one_dimension": True},
     "own_weights": {"call": "features_single_view"},
     "Methods.compute": {"call": "features_two_views", "temperature": "temperature"},
+    "decorated": {"call": "features_single_view", "temperature": "tau"},
+    "DecoratedForward": {"call": "perturbed_intact_labels"},
+    "scripted": {"call": "features_single_view", "temperature": "temperature"},
+    "logs_first": {"call": "perturbed_intact_labels"},
+    "nested": {"call": "perturbed_intact_labels"},
 }
 
 

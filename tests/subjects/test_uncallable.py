@@ -46,6 +46,40 @@ class NeedsConfig(nn.Module):
         return features.sum()
 
 
+class NeedsKeys(nn.Module):
+    def __init__(self, options):
+        super().__init__()
+        self.t, self.similarity = options["tau"], options.get("similarity", "l2")
+
+    def forward(self, features, labels):
+        return features.sum() * self.t
+
+
+class NeedsArgs(nn.Module):
+    def __init__(self, args):
+        super().__init__()
+        self.args = args
+
+    def forward(self, features, labels):
+        return features.sum() / self.args.loss.temp
+
+
+class Applied(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, features, labels, temperature):
+        return features.sum() / temperature
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, None, None
+
+
+class InPlace(nn.Module):
+    def forward(self, features, labels):
+        features /= features.norm(dim=1, keepdim=True)
+        return features.sum()
+
+
 class Fails(Right):
     def __init__(self, path="/nowhere/at/all"):
         open(path)
@@ -163,6 +197,10 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:NeedsSize", "construct", "it needs `hidden_size`"),
         ("mine.py:NeedsConfig", "construct", "it needs `config`"),
         ("mine.py:NeedsScale", "construct", "it needs `mean`, `std` and `device`"),
+        ("mine.py:NeedsKeys", "construct", "it needs `options`"),
+        ("mine.py:NeedsArgs", "construct", "it needs `args`"),
+        ("mine.py:Applied", "call", "which is called by its `apply`"),
+        ("mine.py:InPlace", "call", "leaf Variable"),
         ("mine.py:Fails", "construct", "FileNotFoundError"),
         ("mine.py:NeedsEpoch", "call", "beside embeddings and labels it needs `epoch`"),
         ("mine.py:needs_indices", "call", "it needs `indices`"),
@@ -195,6 +233,12 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("stands.py:Loss", {}),
         ("mine.py:NeedsSize", {"hidden_size=...": "hidden_size=3"}),
         ("mine.py:NeedsConfig", {"temperature=...": "temperature=1.0"}),
+        ("mine.py:NeedsKeys", {"'tau': ...": "'tau': 1.0"}),
+        (
+            "mine.py:NeedsArgs",
+            {"loss=types.SimpleNamespace(temp=...)": "loss=types.SimpleNamespace(temp=2.0)"},
+        ),
+        ("mine.py:Applied", {}),
         (
             "mine.py:NeedsScale",
             {"mean=...": "mean=__import__('torch').ones(1)", "device=...": "device='cpu'"},

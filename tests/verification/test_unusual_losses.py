@@ -177,3 +177,92 @@ def test_a_partner_left_out_beside_others_as_far_is_named() -> None:
         return (((s.exp()[:, None] * counted).sum(-1) + 1e-8).log() - s)[off].mean()
 
     assert recognised(loss).faults == ("the partner itself left out of its denominator",)
+
+
+def refusing(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+    """features [N, d]"""
+    if len(features) < 3:
+        raise ValueError("a ranking takes three rows")
+    return mean_over_pairs(-distances(features) / temperature, labels)
+
+
+def test_a_loss_that_refuses_two_rows_on_purpose_is_right_and_says_so() -> None:
+    it = Implementation(name="it", title="", source="", definition="auto", factory=refusing)
+    session = LocalSession(it, only={"random cases", "ties", "two rows"})
+    verdicts = {outcome.check: outcome.verdict for outcome in session.run()}
+    assert set(verdicts.values()) == {Verdict.PASS, Verdict.NOT_APPLICABLE}
+    assert verdicts["two rows"] is Verdict.NOT_APPLICABLE
+    assert "batches of two rows refused" in session.result().headline
+
+
+def of_labels(change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        return mean_over_pairs(-distances(features) / temperature, change(labels))
+
+    return loss
+
+
+def test_ranks_in_place_of_labels_are_named() -> None:
+    ranked = of_labels(lambda y: y.argsort(0).argsort(0).to(y))
+    assert recognised(ranked).faults[0].startswith("labels replaced by their ranks")
+
+
+def test_scaled_labels_break_ties_and_their_distance_over_dimensions_is_no_choice() -> None:
+    found = recognised(of_labels(lambda y: (y - y.mean(0)) / y.std(0)))
+    assert found.faults == (
+        "equal label distances come apart by rounding, since labels are scaled inside",
+        "another loss on several label dimensions",
+    )
+    assert found.choices == ("a single view",)
+
+
+class Queue(nn.Module):
+    """Keeps earlier rows as candidates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        rows, others = (torch.cat(x) for x in zip((features, labels), *self.kept, strict=True))
+        self.kept = [(features.detach(), labels)]
+        return mean_over_pairs(-distances(rows) / 2.0, others)
+
+
+def test_a_queue_is_named_though_the_first_call_is_right() -> None:
+    (fault,) = recognised(Queue).faults  # type: ignore[arg-type]
+    assert fault.startswith("other numbers at the second call of a module")
+
+
+def test_a_low_precision_of_autocast_is_named_though_float64_escapes_it() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
+        """features [N, d]"""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            products = unit(features) @ unit(features).T
+        return mean_over_pairs(products.to(features) / temperature, labels)
+
+    assert recognised(loss).faults == ("computed in bfloat16 inside",)
+
+
+def test_anchors_at_random_are_named_though_few_rows_may_repeat() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        some = torch.randperm(len(features))[: max(len(features) - 1, 2)]
+        return mean_over_pairs(-distances(features[some]) / temperature, labels[some])
+
+    (fault,) = recognised(loss).faults
+    assert "random numbers inside" in fault
+
+
+def test_distances_made_of_products_are_right_on_random_rows() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        squares = features.square().sum(1)
+        apart = squares[:, None] + squares - 2 * features @ features.T
+        return mean_over_pairs(-apart.clamp(min=1e-12).sqrt() / temperature, labels)
+
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    (outcome,) = LocalSession(it, only={"random cases"}).run()
+    assert outcome.verdict is Verdict.PASS

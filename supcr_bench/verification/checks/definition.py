@@ -182,6 +182,8 @@ def published(context: CheckContext) -> Iterator[Trial]:
 @check("random cases", "definition")
 def random_cases(context: CheckContext) -> Iterator[Trial]:
     """A loss that is wrong on plain random batches optimises something else."""
+    # In one column, rows come so near that distances made of products are lost in rounding.
+    narrow = 2 if "euclidean" in context.definition.similarity else 1
     specs: list[dict[str, Any]] = [
         {"n": n, "d": d, "dims": dims, "nan_density": density, "seed": 10 * n + dims}
         for n, d, dims, density in (
@@ -189,7 +191,7 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
             (3, 2, 1, 0.0),
             (3, 8, 2, 0.0),
             (5, 8, 1, 0.2),
-            (5, 1, 2, 0.0),
+            (5, narrow, 2, 0.0),
             (5, 64, 3, 0.2),
             (17, 8, 1, 0.0),
             (17, 3, 2, 0.25),

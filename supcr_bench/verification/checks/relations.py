@@ -154,6 +154,7 @@ def two_rows(context: CheckContext) -> Iterator[Trial]:
     context.require(
         context.definition.views != "concatenate", "two concatenated views make four rows"
     )
+    context.require(context.takes_two_rows, "refuses batches of two rows")
     yield context.compare(context.problem(n=2, dims=1))
     if context.takes_missing_labels:
         problem = context.problem(n=7, dims=1)
