@@ -9,7 +9,7 @@ import pytest
 
 from supcr_bench.analysis.change_points import fewest_sessions, segments
 
-HISTORIES, CASES, ERROR = 1000, 4, 0.01
+HISTORIES, CASES, ERROR = 600, 4, 0.01
 Noise = Callable[[np.random.Generator, int], npt.NDArray[np.float64]]
 
 

@@ -104,7 +104,7 @@ def marks_of(chart: Chart) -> Iterator[list[Box]]:
 def texts_of(chart: Chart) -> list[tuple[str, Box]]:
     """The boxes of all texts that are drawn."""
     canvas = FigureCanvasAgg(chart.figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
+    chart.figure.draw_without_rendering()
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     # Ticks beyond the ends of an axis are not drawn.
     beyond = {
