@@ -31,6 +31,22 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     grant_patience(monkeypatch.setattr)
 
 
+@pytest.fixture(autouse=True)
+def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is imported is frozen again where a test thaws it: collections would take a second."""
+    thaw = gc.unfreeze
+    thawed: list[bool] = []
+
+    def unfreeze() -> None:
+        thawed.append(True)
+        thaw()
+
+    monkeypatch.setattr(gc, "unfreeze", unfreeze)
+    yield
+    if thawed:
+        gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection() -> Generator[None, object, object]:
     """What is imported and collected is no garbage: collections, also later ones, pass it by."""

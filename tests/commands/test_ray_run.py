@@ -132,7 +132,7 @@ def test_a_run_with_labels_of_ones_own_is_gone_on_with_on_ray_and_back_here(
 ) -> None:
     (workplace / "own.csv").write_text("y\n" + "\n".join(str(i * i % 7) for i in range(20)))
     options = ("-i", "rowsort", "--batch-size", "4,8", "--labels", "own.csv:y", "--out", "r")
-    ran = cli("run", "tiny.toml", *options)
+    ran = cli("run", "tiny.toml", *options, "--time-limit", "60s")
     assert ran.returncode == 0, ran.stderr
     (file,) = (workplace / "r").glob("*/measurements.jsonl")
     lines = file.read_text().splitlines(keepends=True)
