@@ -290,7 +290,7 @@ mantissa = _of_vector(_mantissa)
 
 @intrinsic
 def narrow(typingctx: Any, array: Any, x: Any) -> Any:
-    """In the dtype of an array."""
+    """Convert a vector to the dtype of an array."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         own = ir.VectorType(element(array), LANES)

@@ -34,8 +34,8 @@ from supcr_bench.values.result import Key, Result
 FEWEST_UNCHANGED = 19
 """The fewest unchanged results that give a 95 % bound on the drift."""
 SESSION_SD, SESSION_WEIGHT = 0.08, 2
-"""The log-ratio by which a session of one process moves an implementation, before others were seen,
-and the number of implementations that this is worth. Measured: 3 to 10 %."""
+"""Prior of the log-ratio by which a session of one process moves an implementation, and its weight
+as a number of implementations. Measured: 3 to 10 %."""
 SESSION_ERROR = 0.05
 """Probability that a session moves any implementation by more than its bound."""
 MOST_PRIOR = 1000.0

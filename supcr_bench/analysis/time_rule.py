@@ -44,7 +44,7 @@ GROWTH = 1.25
 MODE_SHARE = 0.3
 MODE_CONFIDENCE = 0.99
 LEAST_GAP = 0.05
-"""Processes that are nearer to the others than this log-ratio are no mode of their own."""
+"""Processes form a separate mode only if they differ from the others by this log-ratio."""
 RATIOS = 2
 """How many ratios of a cell are judged."""
 LEAST_MEAN = 0.20

@@ -26,7 +26,7 @@ PAGE = 100
 def publish(body: str, marker: str, *, news: bool, environment: Mapping[str, str]) -> str:
     """Write the comment, or update the one that begins with ``marker``; return what was done.
 
-    Without news, nothing is written where there is no comment yet.
+    If nothing changed and there is no comment yet, none is written.
 
     Raises:
         UsageError: the job is not of a pull request, the token is missing, or GitHub refuses.

@@ -274,7 +274,7 @@ def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, 
     """The environments of a run by kind of machine, with those that a cluster adds.
 
     Raises:
-        StoreError: the run would continue on another kind of machine, which is no cluster.
+        StoreError: the run would continue on another kind of machine that is not a cluster.
     """
     home, now = info["environment"], executor.environment
     known = info.get("environments") or {machine_of(home): home}

@@ -18,7 +18,7 @@ class Checkout:
             if "dubious ownership" in str(error):
                 raise RevisionError(f"git does not trust the checkout: {error}") from None
             raise RevisionError(
-                f"{path} lies in no git checkout, so there is no version to compare it with; "
+                f"{path} is not in a git checkout, so there is no version to compare it with; "
                 "use --baseline RUN"
             ) from None
         self.top = Path(os.fsdecode(top.rstrip(b"\n")))

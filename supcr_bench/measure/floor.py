@@ -2,8 +2,8 @@
 
 For each label dimension, a product gives the similarities of all rows of a view, which are
 exponentiated; training takes the two products more that bring a gradient of that shape back to the
-rows. All goes tile by tile, so that it stays in cache. It is no bound where many labels are missing
-and a loss leaves their rows out, or where one serves several dimensions at once.
+rows. All goes tile by tile, so that it stays in cache. It is not a bound if a loss
+leaves out many rows with missing labels, or computes several dimensions at once.
 """
 
 from collections.abc import Callable

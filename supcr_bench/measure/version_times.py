@@ -133,7 +133,7 @@ def _time(device: "Device", loss: "TimedLoss") -> "Elapsed":
 
 
 def _enter(subject: Subject) -> None:
-    """Let what a call imports be the version's own."""
+    """Make a version's calls import modules from that version's folder."""
     if subject.root is not None:
         isolated.enter(Path(subject.root))
 
@@ -188,7 +188,7 @@ def sample_versions(
             needed_s = sum(once_s) * (2 + repetitions * rounds)
             if needed_s > limit_s:
                 return VersionTimes({}, needed_s=needed_s)
-            gc.freeze()  # what is alive now is no garbage of theirs, and need not be searched
+            gc.freeze()  # the collector need not search older objects
             for start in range(2, 2 + rounds * repetitions, repetitions):
                 shuffle(order)
                 for version in order:

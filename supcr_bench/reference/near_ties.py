@@ -1,7 +1,7 @@
 """Label distances so close that rounding decides which of two is the larger.
 
-A distance over several dimensions is a sum, which another order of summation rounds otherwise. Two
-candidates whose distances lie within that of each other may change places, in a right
+A distance over several dimensions is a sum, and its rounding depends on the order of summation. Two
+candidates whose distances differ by no more than this rounding may change places, in a right
 implementation too, and a term of the loss then has one candidate more or fewer.
 """
 

@@ -124,7 +124,7 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
     """Say which methods fit, for a class that cannot be called, or a function that returns none."""
     if owner.__module__ in ("builtins", "torch"):
         reason = f"{subject.name} takes neither embeddings nor labels, and returns "
-        reason += f"{'nothing' if owner is type(None) else f'a {owner.__name__}'}; it is no loss."
+        reason += f"{'nothing' if owner is type(None) else f'a {owner.__name__}'}: not a loss."
         return UncallableError("call", reason, "Name a class or a function that computes a loss.")
     if issubclass(owner, Function):
         names = [*signature.parameters_of(owner.forward)]
@@ -142,7 +142,7 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
                 methods[name] = f"({', '.join(read.tensors)})"
     reason = f"{subject.name} has neither forward nor __call__"
     if not methods:
-        reason += ", and no method of it fits; it is no loss."
+        reason += ", and none of its methods fits; it is not a loss."
         return UncallableError("call", reason, "Name a class or a function that computes a loss.")
     fitting = [f"`{name}{given}`" for name, given in sorted(methods.items())]
     first, given = min(methods.items())

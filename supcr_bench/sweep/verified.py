@@ -38,7 +38,7 @@ def run_verified(
     Verification compares with ``definition`` (``None``: the one that each implementation declares)
     and uses the random seed ``seed``. ``verify`` maps the implementations to verify to their checks
     (``None``: all checks and a diagnosis). One worker for each core runs at the same time; while a
-    worker of the sweep takes times, the others stand still. If not ``together``, verification
+    worker of the sweep takes times, the others are suspended. If not ``together``, verification
     begins when the sweep has ended.
 
     Yields:

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 ROWS = 4
-"""Rows of the batch: as few as in trial calls, so that a loss that hangs for more passes."""
+"""Rows of the batch: as few as in trial calls, since some losses hang on more."""
 SAME = 1e-4
 """Two values of one loss in float32, computed in two ways, differ by less than this share."""
 

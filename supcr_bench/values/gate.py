@@ -71,8 +71,8 @@ EVIDENCE: Mapping[str, Evidence] = {
 class GatedChange(Change):
     """A change with the gate's verdict on it, and a command that reproduces it.
 
-    ``exact`` is false where a limit of time or memory decided. ``needs_s`` is the
-    time budget that would about do for a time that is undecided; ``None`` if that is not known.
+    ``exact`` is false if a limit of time or memory decided. ``needs_s`` is the time budget that
+    would probably decide an undecided time; ``None`` if that is not known.
     ``mean_ratio`` is that of the mean call, where the ratio is that of the median call.
     """
 

@@ -168,7 +168,7 @@ def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], 
 
 
 def _other_faults(reading: Reading, definition: Definition) -> list[str]:
-    """The faults that are no field of a member, for a definition with or without missing labels."""
+    """The faults that no member's fields describe; a definition may allow missing labels or not."""
     if not reading.counted or definition.nan_labels == "unsupported":
         return reading.faults
     return [w for w in reading.faults if w != reading.factor_words] + [reading.counted]

@@ -31,7 +31,7 @@ FACTOR = re.compile(
     r"a (constant )?factor|times the temperature|divided by (a further|M|N|the temperature(,|$))"
     r"|not divided by the number"
 )
-"""The beginning of a cause that only multiplies the loss."""
+"""The first words of the causes that only multiply the loss by a factor."""
 ENDED = {
     Verdict.PASS: "passed",
     Verdict.FAIL: "failed",

@@ -150,12 +150,12 @@ class WorkerProcess:
         return float(times.user + times.system)
 
     def clock_s(self) -> float:
-        """Return monotonic seconds, without those for which the worker was made to stand still."""
+        """Return monotonic seconds, without those for which the worker was suspended."""
         since_s = self._stands_since_s
         return (time.monotonic() if since_s is None else since_s) - self._stood_s
 
     def suspend(self) -> None:
-        """Make the worker stand still, and wait until it does."""
+        """Suspend the worker, and wait until it is suspended."""
         self._stands_since_s = time.monotonic()
         with contextlib.suppress(psutil.Error):  # it may have ended
             process = psutil.Process(self.pid)

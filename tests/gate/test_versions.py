@@ -170,7 +170,7 @@ def test_a_shallow_clone_says_how_to_get_the_history(repository, tmp_path, monke
 def test_a_file_outside_any_checkout_has_no_versions(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     (tmp_path / "loss.py").write_text("class Loss:\n    pass\n")
-    with pytest.raises(RevisionError, match="lies in no git checkout"):
+    with pytest.raises(RevisionError, match="is not in a git checkout"):
         versions(tmp_path, f"{tmp_path}/loss.py:Loss")
 
 

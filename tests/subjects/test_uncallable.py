@@ -190,7 +190,7 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:Rihgt", "load", "has no 'Rihgt'. It defines Table, Right"),
         ("mine.py:CONSTANT", "load", "is int, neither"),
         ("mine.py:NOTHING", "load", "is NoneType, neither"),
-        ("mine.py:Table", "call", "neither forward nor __call__, and no method of it fits"),
+        ("mine.py:Table", "call", "neither forward nor __call__, and none of its methods fits"),
         ("stands.py:Loss", "package", "No module named 'authors'"),
         ("relative.py:Loss", "package", "attempted relative import"),
         ("early.py:zero", "device", "CUDA"),
