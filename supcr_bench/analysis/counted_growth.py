@@ -231,7 +231,7 @@ def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedF
 
 
 def _longest_path(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | None:
-    """The exact fit to the most sizes in a row before the last, at least four.
+    """The exact fit to the longest row of sizes before the last, at least four.
 
     At the next size, the code takes another path.
     """

@@ -5,8 +5,8 @@ ratio of each round. The log ratio at a size is the median over the rounds. Betw
 through the four nearest sizes interpolates it in log N: a weighted sum of four medians, whose
 standard error follows from theirs. A crossover lies in a range of sizes at whose ends the ratio is
 significantly on different sides of 1; that range is its interval (after Fieller, 1954: the set of
-sizes at which equality is not rejected). Where the cubic swings to a side on which neither of the
-measured sizes around it lies, it decides nothing.
+sizes at which equality is not rejected). Where the cubic favours an implementation
+that neither of the measured sizes around it favours, it decides nothing.
 """
 
 import itertools

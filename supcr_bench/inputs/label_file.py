@@ -210,7 +210,7 @@ def _numeric(
             cure = "write a number there, or leave it empty where the label is missing"
             if isinstance(first, str) and _THOUSANDS.fullmatch(first):
                 whole, point = first.replace(",", ""), first.replace(",", ".")
-                cure = f"{first!r} may be {whole} or {point}; write it so"
+                cure = f"{first!r} may be {whole} or {point}; write one of these"
             elif not named:
                 cure = "name the label columns, as in FILE:COLUMN,COLUMN"
             raise InputError(f"{path}: column {column!r} is not numeric ({where}); {cure}")

@@ -104,7 +104,7 @@ def wrong(*, name: str, definition: str, wrong: int, answers: int, first: Case) 
 
 @sentence
 def refuted(*, name: str, headline: str, answers: int) -> str:
-    """Verification finds one not right whose answers agree."""
+    """Verification finds an implementation wrong, although its answers in the run may agree."""
     agrees = f" In this run it agrees in {plural(answers, 'answer')}." if answers else ""
     return f"WRONG: {headline}{agrees}"
 

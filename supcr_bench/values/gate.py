@@ -108,7 +108,7 @@ class GatedChange(Change):
 
     @property
     def is_noise(self) -> bool:
-        """Whether time is undecided for noise: more samples or a quieter machine may help."""
+        """Whether time is undecided because of noise: more samples or less load may help."""
         known = self.low is not None or self.needs_s is not None
         timed = self.evidence is Evidence.TIME and known
         return timed and self.verdict is GateVerdict.UNDECIDED

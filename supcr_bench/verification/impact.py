@@ -24,7 +24,7 @@ class ImpactQuestion:
 
     Attributes:
         labels: ``FILE:COLUMN,...``; ``None`` for generated labels, continuous and tied.
-        temperature: of the loss and of every definition; ``None`` for each one's own.
+        temperature: of the loss and of every definition; by default, each uses its own.
     """
 
     labels: str | None = None

@@ -175,7 +175,7 @@ LABEL_ROWS: list[tuple[str, str]] = [
     ("just-too-large.csv", "finite in float32"),
     ("id64.csv", "which float64 does not keep apart; subtract the smallest"),
     ("id-beyond-64.csv", "column 'y' is not numeric"),
-    ("thousands.csv", "'1,500' may be 1500 or 1.500; write it so"),
+    ("thousands.csv", "'1,500' may be 1500 or 1.500; write one of these"),
     ("thousands-points.csv", "row 1 holds '1.500.000'"),
     ("mixed-decimals.csv", "column 'y' is not numeric (row 1 holds '1,5')"),
     ("ragged.csv", "cannot be read"),

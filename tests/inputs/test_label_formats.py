@@ -88,7 +88,7 @@ def test_a_comma_that_may_mean_two_things_matters_in_the_columns_that_are_read(
     file = tmp_path / "scores.csv"
     file.write_text("id;age;score\nS1;40;1,288\nS2;;2,250\n")
     assert read_label_file(f"{file}:age")[1][0] == [40]
-    with pytest.raises(InputError, match=r"'1,288' may be 1288 or 1.288; write it so"):
+    with pytest.raises(InputError, match=r"'1,288' may be 1288 or 1.288; write one of these"):
         read_label_file(f"{file}:age,score")
     file.write_text("id;age;score\nS1;40;1,288\nS2;;0,250\n")  # no thousands begin with 0
     assert read_label_file(f"{file}:score")[1].tolist() == [[1.288], [0.25]]
