@@ -1,6 +1,7 @@
 """``supcr-bench verify --self-test``: the verifier must catch and name every seeded bug."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,11 +14,18 @@ from supcr_bench.values.files import write_file
 from supcr_bench.values.table import Cell, Table, prose, row, words
 from supcr_bench.values.units import MISSING
 from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS
-from supcr_bench.verification.self_test import SelfTestRow, run_self_test
-from supcr_bench.workers.rank_verification import run_rank_self_test
+from supcr_bench.verification.self_test import SelfTestRow, bug_session
+from supcr_bench.workers.rank_verification import rank_bug_session
 
 NAMED_AT_LEAST = 0.9
 """Of the seeded bugs with a known cause, the share that must be diagnosed correctly."""
+
+
+def verified_bugs(ranks: int | None, seed: int) -> Iterator[SelfTestRow]:
+    """Verify the seeded bugs of one process, or those that only several ranks show."""
+    for bug in BUGS if ranks is None else RANK_BUGS:
+        session = bug_session(bug, seed) if ranks is None else rank_bug_session(bug, ranks, seed)
+        yield SelfTestRow.of(bug, session.verified())
 
 
 def run_seeded_bugs(
@@ -29,7 +37,7 @@ def run_seeded_bugs(
     rows: list[SelfTestRow] = []
     total = len(BUGS) if ranks is None else len(RANK_BUGS)
     with console.status("verifying seeded bugs") as status:
-        for one in run_self_test(seed) if ranks is None else run_rank_self_test(ranks, seed):
+        for one in verified_bugs(ranks, seed):
             rows.append(one)
             status.update(f"{len(rows)} of {total} seeded bugs verified")
     over = "" if ranks is None else f" over {ranks} ranks"

@@ -1,10 +1,8 @@
 """Tests the verifier, which must catch every seeded bug and name its cause if it has a name."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from supcr_bench.values.implementation import Implementation
-from supcr_bench.verification.bugs.catalogue import BUGS
 from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.local_session import LocalSession
@@ -61,8 +59,3 @@ def as_implementation(factory: type[RankedContrast], name: str) -> Implementatio
 def bug_session(bug: SeededBug, seed: int = 0) -> LocalSession:
     strict = bug.caught_by == "robustness"
     return LocalSession(as_implementation(bug.factory, bug.name), strict=strict, seed=seed)
-
-
-def run_self_test(seed: int = 0) -> Iterator[SelfTestRow]:
-    for bug in BUGS:
-        yield SelfTestRow.of(bug, bug_session(bug, seed).verified())

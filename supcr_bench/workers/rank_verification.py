@@ -1,6 +1,6 @@
 """Verifies one implementation check by check across ranks (processes that share a batch)."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,6 @@ from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.verification.bugs.catalogue import RANK_BUGS
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
@@ -17,7 +16,6 @@ from supcr_bench.verification.ranks.checks import RANK_CHECKS
 from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
 from supcr_bench.verification.ranks.diagnosis import diagnose_ranks, follows
 from supcr_bench.verification.ranks.step import RankQuestion
-from supcr_bench.verification.self_test import SelfTestRow
 from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Session
 from supcr_bench.workers.messages import AskRank, Failed
 from supcr_bench.workers.rank_group import RankGroupWorker
@@ -131,9 +129,3 @@ def rank_bug_session(
     return RankVerification(
         subject, definition, ranks=ranks, strict=False, seed=seed, limit_s=limit_s, only=only
     )
-
-
-def run_rank_self_test(ranks: int, seed: int = 0) -> Iterator[SelfTestRow]:
-    """Verify the seeded bugs that need several ranks, each of which must be caught and named."""
-    for bug in RANK_BUGS:
-        yield SelfTestRow.of(bug, rank_bug_session(bug, ranks, seed).verified())

@@ -181,7 +181,7 @@ def test_the_self_test_counts_what_is_caught_and_named(
         )
         for i in range(3)
     ]
-    monkeypatch.setattr(self_test_command, "run_self_test", lambda seed: iter(rows))
+    monkeypatch.setattr(self_test_command, "verified_bugs", lambda ranks, seed: iter(rows))
     console = Console(record=True, width=100)
     file = tmp_path / "self-test.json"
     assert self_test_command.run_seeded_bugs(file, console=console) is False
@@ -192,11 +192,11 @@ def test_the_self_test_counts_what_is_caught_and_named(
     )
     assert "MISSED" in text
     assert len(json.loads(file.read_text())) == 3
-    monkeypatch.setattr(self_test_command, "run_self_test", lambda seed: iter(rows[2:]))
+    monkeypatch.setattr(self_test_command, "verified_bugs", lambda ranks, seed: iter(rows[2:]))
     assert self_test_command.run_seeded_bugs(None, console=console) is True
     assert len(BUGS) >= 25
 
-    monkeypatch.setattr(self_test_command, "run_rank_self_test", lambda ranks, seed: iter(rows[2:]))
+    monkeypatch.setattr(self_test_command, "verified_bugs", lambda ranks, seed: iter(rows[2:]))
     assert self_test_command.run_seeded_bugs(None, ranks=3, console=console) is True
     assert "Seeded bugs over 3 ranks" in console.export_text()
 
