@@ -116,7 +116,7 @@ def sweep(
         m: places.
         tied: whether any distances are equal.
         weight: factor of each inverse.
-        each: partners at a place, less one at the last, which is the anchor's.
+        each: partners at a place; at the last, the anchor's, one less.
         scale: floor of a contrast, what is added to it, and how many can be multiplied.
         work: [M, 16] terms; becomes, at each place, the sum over all partners no farther of
             weight / contrast.

@@ -106,7 +106,7 @@ def _interrupted(by: KeyboardInterrupt) -> int:
 
 
 def _ending(command: Callable[..., None]) -> Callable[..., None]:
-    """The command; if a signal or a closed pipe ends it, with the status that shells expect."""
+    """Run the command; after a signal or a closed pipe, exit with the status of shells."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:

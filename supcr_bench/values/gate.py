@@ -56,7 +56,7 @@ class Evidence(StrEnum):
 
 
 DEFAULT_CALL = "default call"
-"""Names the judgement of a call without options: whether it still computes the same loss."""
+"""Name of the test that a call without options still computes the same loss."""
 EVIDENCE: Mapping[str, Evidence] = {
     "agreement": Evidence.AGREEMENT,
     "verification": Evidence.AGREEMENT,
