@@ -95,9 +95,16 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         calls = broken or [*told.documented, *told.calls]
         pointed = [pair for pair in failed if pair[0].definition.call in calls] or failed
         # The call that went farthest is likely the intended one, so its error is reported.
-        worst = max(pointed, key=lambda pair: _farthest_line(pair[1], signature.function_of(loss)))
+        function, plain = signature.function_of(loss), "features_single_view"
+        worst = max(
+            pointed,
+            key=lambda pair: (_farthest_line(pair[1], function), pair[0].definition.call == plain),
+        )
         tried = [own for own, _ in failed]
-        error = not_called(implementation, worst, tried, answering[0][0] if answering else None)
+        held = [n for n, _ in loss.named_parameters()] if isinstance(loss, nn.Module) else []
+        error = not_called(
+            implementation, worst, tried, answering[0][0] if answering else None, held
+        )
         if isinstance(worst[1], ImportError | TypeError | NotALossError):
             raise error
         raising = RaisingCallError(error.kind, error.reason, error.advice, error.wrapper)

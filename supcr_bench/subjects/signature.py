@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from supcr_bench.subjects.calls import ONE_ARGUMENT
 from supcr_bench.values.definition import Call
@@ -38,6 +38,7 @@ _ROLES = {
     r"|perturbed|intact|preds?|predictions?|augmented|original",
 }
 """Words in the names of arguments, by role; the last word that has a role decides."""
+_PREDICTIONS = r"(y_)?(preds?|predictions?|predicted|hat|logits)(_\w+)?"
 _DIM = r"(?:\.\.\.|\w+(?:\s*\*\s*\w+)*)"
 _SHAPE = re.compile(
     rf"[\[(]\s*({_DIM}(?:\s*(?:,|\bx\b|\u00d7)\s*{_DIM})*)\s*,?\s*[\])]|\b({_DIM}(?:\s+[x\u00d7]\s+{_DIM})+)"
@@ -63,8 +64,9 @@ class CallSignature:
         documented: the calls that its documentation names.
         labels: how labels are laid out by its documentation and names.
         by_name: whether it must be called by name.
-        keys: the names of the two views, if it takes a mapping of them; without ``tensors``, the
-            keys that it reads from its only argument.
+        keys: the names of the two views, if it takes a mapping of them; without ``tensors``, what
+            it takes out of its arguments.
+        packed: the code of those arguments, made of what it takes out of them.
     """
 
     tensors: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ class CallSignature:
     labels: tuple[LabelLayout, ...] = ()
     by_name: bool = False
     keys: tuple[str, ...] = ()
+    packed: str = ""
 
 
 def parameters_of(target: Callable[..., Any]) -> Mapping[str, Parameter]:
@@ -198,6 +201,18 @@ def keys_read(argument: str, source: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(re.findall(reads, source)))
 
 
+def _taken_apart(argument: str, source: str) -> tuple[Sequence[str], str]:
+    """What a function takes out of an argument, and the code that makes it of that again."""
+    if keys := keys_read(argument, source):
+        return keys, f"{{{', '.join(f'{key!r}: {key}' for key in keys)}}}"
+    if unpacked := re.search(rf"(?m)^\s*\(?(\w+(?:, \w+)+)\)? = {re.escape(argument)}$", source):
+        return unpacked[1].split(", "), f"({unpacked[1]})"
+    read = re.findall(rf"\b{re.escape(argument)}\.(\w+)\b(?!\()", source)
+    fields = [name for name in dict.fromkeys(read) if not hasattr(Tensor, name)]
+    given = ", ".join(f"{name}={name}" for name in fields)
+    return fields, f"types.SimpleNamespace({given})"
+
+
 def function_of(loss: Any) -> Callable[..., Any]:
     """The function behind a loss that is called with tensors: of a module, its forward."""
     loss = behind(loss)
@@ -216,10 +231,18 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     parameters = parameters_of(loss)
     views, labels, extra = _roles(parameters)
     source = source_of(function_of(loss))
-    if not labels:
+    if not labels or keys_read(labels[0], source):
         required = [n for n, p in parameters.items() if p.default is p.empty]
-        keys = keys_read(required[0], source) if len(required) == 1 else ()
-        return CallSignature(extra=tuple(required if keys else extra), keys=keys)
+        parts = [_taken_apart(name, source) for name in required]
+        keys = tuple(name for names, _ in parts for name in names)
+        tensors = any(
+            role_of(key) in ("views", "labels") and not is_temperature(key) for key in keys
+        )
+        if tensors and all(names for names, _ in parts):
+            packed = ", ".join(code for _, code in parts)
+            return CallSignature(extra=tuple(required), keys=keys, packed=packed)
+    if not labels:
+        return CallSignature(extra=tuple(extra))
     text = "\n\n".join(_documentation(target, function_of(loss), source))
     shapes = list(_shapes(text, views, labels))
     layouts = [_label_layout(dims) for role, dims in shapes if role == "labels"]
@@ -287,6 +310,9 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
     last = tensors.index(labels[-1]) if labels else -1
     views = [n for n in left if roles[n] == "views" or tensors.index(n) < last or n == left[0]][:2]
     labels = labels[: len(views)]
+    predicted = [n for n in views if re.fullmatch(_PREDICTIONS, n.lower())]
+    if len(views) == 2 and len(predicted) == 1:  # of another term, beside the embeddings
+        views.remove(predicted[0])
     extra = [n for n in required if n not in (*views, *labels) and not is_temperature(n)]
     return (views, labels, extra) if views and labels else ([], [], extra)
 
@@ -300,7 +326,8 @@ def _documentation(target: Any, function: Any, source: str) -> Iterator[str]:
     else:
         body = getattr(tree, "body", [])
         code = [n for n in body if not (n is body[0] and isinstance(n, ast.Expr))]
-        yield "\n".join(source.splitlines()[: code[0].lineno - 1 if code else None])
+        head = "\n".join(source.splitlines()[: code[0].lineno - 1 if code else None])
+        yield re.sub(r"(?m)^(\s*(?:async )?def \w+)\(", r"\1 ", head)  # (batch, labels) is no shape
     for documented in (behind(target), getattr(behind(target), "__init__", None)):
         yield inspect.cleandoc(getattr(documented, "__doc__", None) or "")
 

@@ -96,6 +96,8 @@ def not_constructed(
     filled = "".join(f", {argument}={_gap(argument, source)}" for argument in missing)
     modules = ("functools", "types") if "types." in filled else ("functools",)
     wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], *modules)
+    if isinstance(getattr(subject.factory, "__wrapped__", None), type):  # a method, bound later
+        wrapper = re.sub(r"functools\.partial\((.+?)\.(\w+), (.*)\)\n", r"\1(\3).\2\n", wrapper)
     needs = listed([f"`{name}`" for name in missing])
     reason = f"{subject.name} cannot be constructed: it needs {needs}, without a default."
     advice = f"Fill in {needs} in this wrapper and verify its `loss`."
@@ -170,14 +172,15 @@ def needs_more(
 def _takes_a_batch(
     subject: Implementation, own: Resolution, told: signature.CallSignature
 ) -> UncallableError:
-    """Say that embeddings and labels are to be in one mapping, and make it from its keys."""
-    batch = told.extra[0]
-    reason = f"{subject.name} cannot be called with embeddings and labels: it reads "
-    reason += f"{listed([f'`{key}`' for key in told.keys])} from one argument, `{batch}`."
-    given = f"{{{', '.join(f'{key!r}: {key}' for key in told.keys)}}}"
+    """Say that it takes embeddings and labels out of its arguments, and make these of them."""
+    taken, arguments = (listed([f"`{x}`" for x in some]) for some in (told.keys, told.extra))
+    one = "one argument, " if len(told.extra) == 1 else ""
+    reason = f"{subject.name} cannot be called with embeddings and labels: it reads {taken} from "
+    reason += f"{one}{arguments}."
+    modules = ["types"] * ("types." in told.packed)
     if own.temperature and not isinstance(signature.behind(subject.factory), type):
         own = replace(own, at_call=(own.temperature,))
-    wrapper = _calling(subject, own, told.keys, [given])
+    wrapper = _calling(subject, own, told.keys, [told.packed], "", *modules)
     return UncallableError("call", reason, "Verify this wrapper's `loss`.", wrapper)
 
 
@@ -186,6 +189,7 @@ def not_called(
     pointed: tuple[Resolution, Exception],
     tried: Iterable[Resolution],
     works: Resolution | None,
+    held: Sequence[str] = (),
 ) -> UncallableError:
     """Report the exception of the call that documentation and parameters suggest.
 
@@ -194,6 +198,7 @@ def not_called(
         pointed: the suggested call, and its exception.
         tried: all calls that were tried.
         works: another call that gives a loss.
+        held: names of parameters that its module holds.
     """
     own, error = pointed
     reason = f"{subject.name} cannot be called as {call_words(own)}: {error_text(error)}."
@@ -210,6 +215,11 @@ def not_called(
         )
         reason += f" Tried: {'; '.join(others)}." if others else ""
         advice = "Correct that, or say in this wrapper how it is called, and verify its `loss`."
+        if held:
+            advice = f"It holds parameters of its own (`{held[0]}`): if they belong to the model, "
+            advice += (
+                "verify the loss of their output, as a function or in a wrapper like this one."
+            )
     shown = works or own
     names, doc = ["z1", "z2", "labels"], ""
     if shown.definition.call == "features_single_view":

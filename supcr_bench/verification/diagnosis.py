@@ -81,7 +81,8 @@ def shrink(context: CheckContext, problem: Batch) -> Batch:
             break
         if fails(context, candidate):
             n, d, dims = candidate.size
-            name = f"{n} rows, {dims} label dimension{'s' if dims > 1 else ''}, {d} columns"
+            parts = ((n, "row"), (dims, "label dimension"), (d, "column"))
+            name = ", ".join(f"{size} {part}{'s' * (size > 1)}" for size, part in parts)
             problem = replace(candidate, name=name)
             steps = _steps(problem)
     return problem

@@ -141,7 +141,7 @@ def _row(name: str, cells: Iterable[str]) -> list[str]:
 
 
 def _line(name: str, cells: Iterable[str]) -> str:
-    columns = (f"{cell:>{width}}" for cell, width in zip(cells, (18, 18, 9, 6), strict=True))
+    columns = (f" {cell:>{width}}" for cell, width in zip(cells, (17, 17, 8, 5), strict=True))
     return f"  {name:<{NAME_WIDTH}}{''.join(columns)}".rstrip()
 
 

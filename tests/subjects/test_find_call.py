@@ -68,6 +68,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "DecoratedForward": {"call": "perturbed_intact_labels"},
     "scripted": {"call": "features_single_view", "temperature": "temperature"},
     "logs_first": {"call": "perturbed_intact_labels"},
+    "NamedLikeAShape": {"call": "features_single_view"},
     "nested": {"call": "perturbed_intact_labels"},
 }
 

@@ -74,6 +74,45 @@ class Applied(torch.autograd.Function):
         return grad, None, None
 
 
+class OutputsAndBatch(nn.Module):
+    def forward(self, outputs, batch):
+        return outputs["embedding"].sum() + batch["age"].sum()
+
+
+class BatchTuple(nn.Module):
+    def forward(self, batch):
+        features, labels = batch
+        return features.sum() + labels.sum()
+
+
+class BatchFields(nn.Module):
+    def forward(self, data):
+        return data.z.sum() + data.y.sum()
+
+
+class WithPredictions(nn.Module):
+    def forward(self, features, preds, labels):
+        return (preds.view(-1) - labels.view(-1)).abs().mean() + features.sum()
+
+
+class Projects(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(128, 16)
+
+    def forward(self, features, labels):
+        return self.head(features).sum()
+
+
+class Model(nn.Module):
+    def __init__(self, encoder, temperature=0.5):
+        super().__init__()
+
+    def ranked(self, z, y):
+        """z [N, d]."""
+        return z.sum() + y.sum()
+
+
 class InPlace(nn.Module):
     def forward(self, features, labels):
         features /= features.norm(dim=1, keepdim=True)
@@ -201,6 +240,16 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:NeedsArgs", "construct", "it needs `args`"),
         ("mine.py:Applied", "call", "which is called by its `apply`"),
         ("mine.py:InPlace", "call", "leaf Variable"),
+        (
+            "mine.py:OutputsAndBatch",
+            "call",
+            "reads `embedding` and `age` from `outputs` and `batch`.",
+        ),
+        ("mine.py:BatchTuple", "call", "`features` and `labels` from one argument, `batch`."),
+        ("mine.py:BatchFields", "call", "`z` and `y` from one argument, `data`."),
+        ("mine.py:WithPredictions", "call", "beside embeddings and labels it needs `preds`"),
+        ("mine.py:Projects", "call", "(features [N,d], labels): RuntimeError: mat1 and mat2"),
+        ("mine.py:Model.ranked", "construct", "it needs `encoder`"),
         ("mine.py:Fails", "construct", "FileNotFoundError"),
         ("mine.py:NeedsEpoch", "call", "beside embeddings and labels it needs `epoch`"),
         ("mine.py:needs_indices", "call", "it needs `indices`"),
@@ -239,6 +288,11 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
             {"loss=types.SimpleNamespace(temp=...)": "loss=types.SimpleNamespace(temp=2.0)"},
         ),
         ("mine.py:Applied", {}),
+        ("mine.py:OutputsAndBatch", {}),
+        ("mine.py:BatchTuple", {}),
+        ("mine.py:BatchFields", {}),
+        ("mine.py:WithPredictions", {"preds=...": "preds=labels"}),
+        ("mine.py:Model.ranked", {"encoder=...": "encoder=None"}),
         (
             "mine.py:NeedsScale",
             {"mean=...": "mean=__import__('torch').ones(1)", "device=...": "device='cpu'"},
@@ -283,3 +337,8 @@ def test_a_module_that_is_not_there_is_not_said_to_be_a_package(folder: Path) ->
     with pytest.raises(UncallableError) as caught:
         load(locate("no_such_module:Loss"))
     assert caught.value.advice.startswith("Name a module that Python finds from here")
+
+
+def test_a_part_of_a_model_is_told_from_a_loss(folder: Path) -> None:
+    advice = outcome(folder, "mine.py:Projects").advice
+    assert advice.startswith("It holds parameters of its own (`head.weight`)")
