@@ -21,6 +21,7 @@ from zipfile import ZipFile, is_zipfile
 
 from supcr_bench.values.errors import InputError, UnknownNameError
 from supcr_bench.values.files import LARGEST_BYTES, read_bytes
+from supcr_bench.values.units import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -255,7 +256,7 @@ def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
             f"{path}: the first line holds numbers ({', '.join(numbers[:3])}), so it names no "
             "columns; add a first line of names, or name these columns after FILE:"
         )
-    _numeric(path, frame, names, named=False)
+    _numeric(path, frame, names, named=len(names) == 1)
     for name in names if len(names) > 1 else ():
         column = frame[name]
         whole = str(column.dtype).lower().startswith(("int", "uint")) and column.is_unique
@@ -293,7 +294,7 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read: {what}") from error
     if len(frame) < 2:
-        raise InputError(f"{path}: {len(frame)} rows; a batch has at least 2")
+        raise InputError(f"{path}: {plural(len(frame), 'row')}; a batch has at least 2")
     frame.columns = frame.columns.map(str)
     try:
         columns = [text] if text in frame.columns else next(csv.reader([text]), [])

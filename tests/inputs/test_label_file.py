@@ -153,7 +153,7 @@ def test_a_binary_file_that_is_something_else_is_refused(tmp_path: Path, suffix:
 def test_a_single_row_is_no_batch(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text("a\n1\n")
-    with pytest.raises(InputError, match="1 rows; a batch has at least 2"):
+    with pytest.raises(InputError, match="1 row; a batch has at least 2"):
         read_label_file(str(path))
 
 
