@@ -363,12 +363,12 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
             probe = prober.probe(make_rows(n + 1, prober.count, 2), labels, prober.given)
             reading.several_dimensions = True
     if reading.several_dimensions:
-        several = [
-            replace(m, label_distance=how) for m in alive for how in PHRASES["label_distance"]
-        ]
-        before = len(reading.faults)
+        ways = PHRASES["label_distance"]
+        several = [replace(m, label_distance=way) for m in alive for way in ways]
+        before, complete = len(reading.faults), reading.complete
         alive = _left(prober, reading, several, probe, "several label dimensions")
-        reading.several_dimensions = len(reading.faults) == before  # else their distance is unknown
+        if len(reading.faults) > before:  # the rest is read with labels of one dimension
+            reading.several_dimensions, reading.complete = False, complete
     member = min(alive, key=_plainness)
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = replace(member, comparison=member.comparison[0])

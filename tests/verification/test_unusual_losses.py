@@ -266,3 +266,18 @@ def test_distances_made_of_products_are_right_on_random_rows() -> None:
     it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
     (outcome,) = LocalSession(it, only={"random cases"}).run()
     assert outcome.verdict is Verdict.PASS
+
+
+def test_one_label_dimension_is_read_though_several_fit_nothing() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """features [N, d]; each label dimension has a block of the columns."""
+        blocks = features.chunk(labels.shape[1], dim=1)
+        parts = [
+            mean_over_pairs(unit(b) @ unit(b).T / temperature, y[:, None])
+            for b, y in zip(blocks, labels.T, strict=True)
+        ]
+        return torch.stack(parts).mean()
+
+    found = recognised(loss)
+    assert found.nearest == "no-self"
+    assert found.faults == ("another loss on several label dimensions",)
