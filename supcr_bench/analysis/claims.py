@@ -10,7 +10,6 @@ bytes.
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 
 from supcr_bench.analysis.growth import Growth
@@ -18,6 +17,7 @@ from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.values.axes import PASSES, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import grows_faster
+from supcr_bench.values.holds import Holds
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_bytes
@@ -27,15 +27,6 @@ BEYOND_ROUNDING = 0.01
 """A relative difference of two definitions that rounding cannot explain."""
 MOST_NAMED = 3
 """The most series, and pieces of evidence, that a verdict names."""
-
-
-class Holds(StrEnum):
-    """The verdict on a claim."""
-
-    YES = "holds"
-    CONDITION = "holds with a condition"
-    NO = "does not hold"
-    UNDECIDED = "cannot tell here"
 
 
 Judged = tuple[Holds, str]

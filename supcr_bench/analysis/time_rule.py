@@ -32,7 +32,6 @@ from functools import partial
 from statistics import median
 
 import numpy as np
-from scipy.special import betaincinv
 
 from supcr_bench.analysis.statistics import Interval, interval_rank, median_interval
 from supcr_bench.values.gate import GateVerdict
@@ -82,6 +81,8 @@ class Mode:
 
     def largest_mean(self) -> float:
         """How far these processes can move the mean, by the upper bound of their share."""
+        from scipy.special import betaincinv  # slow to import
+
         # Clopper and Pearson's bound.
         share = betaincinv(self.processes + 1, self.of - self.processes, MODE_CONFIDENCE)
         return float(share) * self.apart

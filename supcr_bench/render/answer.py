@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from supcr_bench.analysis import summary
-from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.statistics import DECIDES_NOTHING, faster_in
@@ -15,6 +14,7 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import grows_faster
+from supcr_bench.values.holds import Holds
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.verification import Verification

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from supcr_bench.analysis import summary
-from supcr_bench.analysis.claims import ClaimRow, Holds
+from supcr_bench.analysis.claims import ClaimRow
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render import growth_tables
 from supcr_bench.render.cells import (
@@ -18,6 +18,7 @@ from supcr_bench.render.cells import (
 )
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.definition import short_name
+from supcr_bench.values.holds import Holds
 from supcr_bench.values.metrics import MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words

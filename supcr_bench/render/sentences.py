@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec
 
-from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.fastest import Estimate, Question
 from supcr_bench.render.cells import ratio_text
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL, short_name
 from supcr_bench.values.grouping import grouped
+from supcr_bench.values.holds import Holds
 from supcr_bench.values.units import (
     format_bytes,
     format_duration_s,

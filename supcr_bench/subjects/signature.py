@@ -95,8 +95,9 @@ def _signature(call: Any) -> Mapping[str, Parameter] | None:
 
 
 def _takes_anything(parameters: Mapping[str, Parameter]) -> bool:
-    """Whether ``*args`` and ``**kwargs`` are all that a function names."""
-    return bool(parameters) and all(p.kind in VARIABLE for p in parameters.values())
+    """Whether a function names ``*args`` and at most ``**kwargs`` beside it, as decorators do."""
+    kinds = {p.kind for p in parameters.values()}
+    return Parameter.VAR_POSITIONAL in kinds and kinds <= set(VARIABLE)
 
 
 def behind(target: Any) -> Any:

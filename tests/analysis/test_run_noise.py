@@ -128,9 +128,9 @@ def test_what_hides_that_a_time_is_the_same_is_said() -> None:
         return {str(c.reason) for c in undecided if c.direction is Direction.UNDECIDED}
 
     for options, words in (
-        ({"sd": 0.03, "processes": 1}, "a process is one draw, and unchanged results moved by"),
+        ({"sd": 0.03, "processes": 1}, "one draw, and 95 % of unchanged results moved"),
         ({"sd": 0.05}, "the processes of each run differ; more of them would tell"),
-        ({"sd": 0.01, "session": 0.2}, "the machine changed between the runs: unchanged results"),
+        ({"sd": 0.01, "session": 0.2}, "the machine changed between the runs: 95 % of unchanged"),
     ):
         found = reasons(pair(Random(4), **options))
         assert found

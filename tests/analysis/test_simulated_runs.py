@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import pytest
 
-from supcr_bench.analysis.claims import Holds, claim_rows
+from supcr_bench.analysis.claims import claim_rows
 from supcr_bench.analysis.fastest import Question
 from supcr_bench.analysis.frontier import input_bytes
 from supcr_bench.analysis.growth import growth_in, series_of
@@ -17,6 +17,7 @@ from supcr_bench.analysis.summary import fastest_by_size, known_wrong
 from supcr_bench.values.axes import PASSES, Pass
 from supcr_bench.values.case import Case
 from supcr_bench.values.growth_law import grows_faster
+from supcr_bench.values.holds import Holds
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, MEMORY
 from supcr_bench.values.result import Result, Status
 from tests.analysis.simulated_runs import NOTE, SIZES, Subject, drawn_subjects, simulated_run

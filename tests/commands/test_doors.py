@@ -125,7 +125,7 @@ def test_what_no_call_fits_is_one_error_with_what_was_tried(folder: Path) -> Non
         "def alone(a, b): ...\nclass Sized:\n    def __init__(self, size): ...\n"
         "    def __call__(self, z, y): ...\n"
     )
-    with pytest.raises(SubjectError, match=r"cannot be called as .*\(features \[N,2,d\], labels"):
+    with pytest.raises(SubjectError, match=r"cannot be called as \(features .* Tried: \[N,2,d\]"):
         resolved(subject(folder, "alone"))
     with pytest.raises(SubjectError, match="cannot be constructed: it needs `size`"):
         resolved(subject(folder, "Sized"))

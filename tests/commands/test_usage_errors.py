@@ -155,7 +155,7 @@ def test_a_process_ends_with_the_status_and_one_line(cli: Cli) -> None:
         (["-i", "losses.py:NoArguments"], "NoArguments has neither forward nor __call__"),
         (
             ["-i", "losses.py:OneArgument"],
-            "cannot be called as (perturbed, intact, labels): TypeError",
+            "cannot be called as (features [N,d], labels): TypeError",
         ),
         (["-i", "losses.py:NoLoss"], "returned str without a loss tensor in it"),
     ],

@@ -444,7 +444,7 @@ _REASONS: Sequence[tuple[str, Callable[..., bool]]] = (
     ("new, and fails ([^.]*)(.*)", _fails),
     ("new, and (.*)", lambda g, c, said: both(g, c)[0] is None and _status(g, c, said)),
     (
-        "right now; it was (.*?)(?:; record again)?",
+        "now right; it was (.*?)(?:; record again)?",
         lambda g, c, was: (
             str(getattr(both(g, c)[0], "status", "")).replace("_", " ")
             in (was, was.replace("_", " "))

@@ -16,12 +16,12 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import binom
 
-from supcr_bench.analysis.claims import Holds
 from supcr_bench.analysis.fastest import Estimate, Question
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case
 from supcr_bench.values.growth_law import get_law
+from supcr_bench.values.holds import Holds
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict
 
