@@ -211,7 +211,8 @@ def sweep(
     if verify:
         verification_s = time.monotonic() - began - wall_s
         writer.finish({"verification_s": verification_s})
-        spent += f"; verification took {format_clock(verification_s)} more"
+        if verification_s >= 1:
+            spent += f"; verification took {format_clock(verification_s)} more"
     return account, spent
 
 

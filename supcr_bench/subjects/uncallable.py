@@ -217,9 +217,7 @@ def not_called(
         advice = "Correct that, or say in this wrapper how it is called, and verify its `loss`."
         if held:
             advice = f"It holds parameters of its own (`{held[0]}`): if they belong to the model, "
-            advice += (
-                "verify the loss of their output, as a function or in a wrapper like this one."
-            )
+            advice += "verify the loss of their output, in a function or a wrapper like this one."
     shown = works or own
     names, doc = ["z1", "z2", "labels"], ""
     if shown.definition.call == "features_single_view":
@@ -241,10 +239,8 @@ def _of_surroundings(
     if isinstance(error, ImportError):
         return UnavailableError("package", reason, f"Install {error.name or 'what it imports'}.")
     if "leaf Variable" in str(error):
-        advice = (
-            "It changes its inputs in place, and with them the encoder's output: compute a new "
-        )
-        advice += "tensor, as in `x = x / n` for `x /= n`."
+        advice = "It changes its inputs in place, and with them the encoder's output: compute a "
+        advice += "new tensor, as in `x = x / n` for `x /= n`."
         return UncallableError("call", reason, advice)
     if "process group" in str(error):
         advice = f"It needs several processes: `supcr-bench verify {subject.name} --ranks 2`."

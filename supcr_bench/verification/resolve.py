@@ -103,11 +103,10 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
     elif found.member and not found.faults and prober.limit == FITS:
         prober.dtype = torch.float32  # in which autocast computes in a lower precision
         with suppress(Exception):  # a check reports what it raises
-            rest = prober.fits([found.member], prober.plain(prober.rows, 0, prober.given))[
-                0
-            ].residual
-            if rest > BFLOAT16 / 10:
-                low = "bfloat16" if rest > BFLOAT16 else "float16"
+            plain = prober.plain(prober.rows, 0, prober.given)
+            fit = prober.fits([found.member], plain)[0]
+            if fit.residual > BFLOAT16 / 10:
+                low = "bfloat16" if fit.residual > BFLOAT16 else "float16"
                 found.faults.append(PHRASES["precision"][low])
     return found
 
