@@ -109,6 +109,9 @@ def locate(name: str) -> Subject:
     known = registered()
     if name in known:
         return known[name]
+    if ".py::" in name:  # as pytest names what a file defines
+        file, _, inner = name.partition("::")
+        name = f"{file}:{inner.replace('::', '.')}"
     target, _, attribute = (f"{name}:" if name.endswith(".py") else name).rpartition(":")
     is_file = target.endswith(".py")
     if not target or not (attribute or is_file):

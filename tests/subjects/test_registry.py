@@ -95,6 +95,7 @@ def test_a_file_is_imported_once(mine: Path) -> None:
 def test_a_relative_path_serves_too(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(mine.parent)
     assert locate("my_loss.py:Mine").target == str(mine.resolve())
+    assert locate("my_loss.py::Mine::loss") == locate("my_loss.py:Mine.loss")  # as pytest says it
 
 
 def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
