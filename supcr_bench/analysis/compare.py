@@ -27,7 +27,7 @@ from supcr_bench.analysis.run_noise import (
     process_noise,
     session_bound,
 )
-from supcr_bench.analysis.statistics import call_spread, interval_rank
+from supcr_bench.analysis.statistics import CONFIDENCE, call_spread, interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES
@@ -49,6 +49,10 @@ MARGIN = 0.05
 """Default share by which two times may differ and count as the same."""
 EACH_MEDIAN = 0.975
 """Confidence of each median's interval; two such intervals hold together with 95 %."""
+EQUIVALENCE = 0.9
+"""Over several processes two times are the same if this interval lies within the margin: two
+one-sided tests at 5 % (Schuirmann, "A comparison of the two one-sided tests procedure and the power
+approach", Journal of Pharmacokinetics and Biopharmaceutics 15, 1987)."""
 BUSY = 0.2
 """Where the middle half of calls spreads by more, the machine was busy. Measured on 2 cores: 0.05
 to 0.11 if idle, 0.45 at a load of 9."""
@@ -250,14 +254,17 @@ def _time_change(
         unknown = "the machine's drift is unknown: other implementations have fewer than "
         return replace(change, reason=f"{unknown}{FEWEST_UNCHANGED} unchanged results")
     if noise is not None:
-        below = above = noise.half_width
+        outer, inner = ((noise.half_width(c),) * 2 for c in (CONFIDENCE, EQUIVALENCE))
     else:
         (low_1, high_1), (low_2, high_2) = _bounds(before), _bounds(after)
-        below, above = math.log(ratio * high_1 / low_2), math.log(high_2 / low_1 / ratio)
-        below, above = (x + math.sqrt(max(drift**2 - x**2, 0.0)) for x in (below, above))
-    low, high = ratio * math.exp(-below), ratio * math.exp(above)
+        ends = math.log(ratio * high_1 / low_2), math.log(high_2 / low_1 / ratio)
+        below, above = (x + math.sqrt(max(drift**2 - x**2, 0.0)) for x in ends)
+        outer = inner = below, above
+    (low, high), (least, most) = (
+        (ratio * math.exp(-below), ratio * math.exp(above)) for below, above in (outer, inner)
+    )
     # A ratio within the margin is the same, even where the interval does not contain 1.
-    if low >= 1 - margin and high <= 1 + margin:
+    if least >= 1 - margin and most <= 1 + margin:
         direction = Direction.SAME
     elif low > 1:
         direction = Direction.SLOWER
@@ -270,16 +277,16 @@ def _why_undecided(
     change: Change, drift: float, noise: Noise | None, margin: float, spread: float
 ) -> str | None:
     """Why a time is undecided; ``None`` if it is decided, or if noise is not the reason."""
-    least = math.expm1(drift) if noise is None else 2 * math.expm1(noise.half_width)
+    least = math.expm1(drift) if noise is None else 2 * math.expm1(noise.half_width(CONFIDENCE))
     if change.direction is not Direction.UNDECIDED or least <= margin:
         return None
-    moved = f"95 % of unchanged results moved by up to {format_share(math.expm1(drift))}"
     if spread > BUSY:
-        return f"the machine was too busy: {moved}"
+        share = format_share(spread)
+        return f"the machine was too busy: the middle half of equal calls spread by {share}"
     if noise is None:
-        return f"a process is one draw, and {moved}; runs with `--processes 5` would tell"
+        return "a process is one draw; runs with `--processes 5` would tell"
     if noise.excess > noise.variance:
-        return f"the machine changed between the runs: {moved}"
+        return "the machine changed between the runs"
     return "the processes of each run differ; more of them would tell"
 
 

@@ -68,14 +68,13 @@ class Noise:
     excess: float = 0.0
     excess_freedom: int = 1
 
-    @property
-    def half_width(self) -> float:
-        """Half of the 95 % interval."""
+    def half_width(self, confidence: float) -> float:
+        """Half of the interval of that confidence."""
         from scipy.special import stdtrit  # slow to import
 
         whole = self.variance + self.excess
         parts = self.variance**2 / self.freedom + self.excess**2 / self.excess_freedom
-        return float(stdtrit(whole**2 / parts, 0.975)) * math.sqrt(whole)
+        return float(stdtrit(whole**2 / parts, (1 + confidence) / 2)) * math.sqrt(whole)
 
 
 def process_noise(

@@ -41,7 +41,7 @@ class PlainProgress:
         if event.started is not None and event.index is not None:
             left = format_clock(event.left_s)
             where = f"[{event.index + 1}/{self._cells}]"
-            process = f", process {event.started.process}" if event.started.process > 1 else ""
+            process = f", process {event.started.process}" if event.started.further else ""
             self._say(f"{where} {event.started.workload.describe()}{process} (about {left} left)")
 
     def busy(self, activity: Activity) -> None:

@@ -171,7 +171,7 @@ def sweep(
         and forecast.budget.threads < usable_cpus()
         and all(planned.workload.device == "cpu" for planned in work.plan)
     )
-    plan = over_processes(work.plan, work.suite.budget.processes)
+    plan = over_processes(work.plan, forecast.budget.processes)
     events = run_verified(
         plan,
         executor,

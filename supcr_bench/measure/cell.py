@@ -99,7 +99,7 @@ class CellRun:
                 yield from self._agree(implementation)
         if not self._answers:
             return
-        if self.cell.process == 1:
+        if not self.cell.further:
             self.announce("reference", None)
             for definition in dict.fromkeys(self.cell.definition(arm) for arm in self._live()):
                 yield from self._take_reference(definition)
@@ -276,7 +276,7 @@ class CellRun:
         for arm, own in samples.items():
             self._spend(arm, own.spent_s)
             self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
-        if self.cell.workload.ranks == 1 and self.cell.process == 1:
+        if self.cell.workload.ranks == 1 and self._references:
             self.announce("floor", None)
             with self._accounted("calls_s"), torch.no_grad():
                 for place in {(self.cell.definition(arm), arm.pass_): None for arm in samples}:
@@ -319,7 +319,7 @@ class CellRun:
 
     def _measured(self, arm: Arm, samples: Samples | None) -> Result:
         figures, odd = samples.as_figures() if samples else {}, self._findings.get(arm)
-        if self.cell.process > 1:
+        if self.cell.further:
             status = Status.WRONG if odd else Status.MEASURED
             return self._result(arm, status=status, reason=odd, **figures)
         definition = self.cell.definition(arm)

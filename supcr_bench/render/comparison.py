@@ -65,11 +65,11 @@ def directions(*, what: str, counts: Mapping[str, int]) -> str:
 
 @sentence
 def drift(*, bounds: Mapping[str, float]) -> str:
-    """For each implementation, the ratio that 95 % of the others' unchanged times kept within."""
+    """For each implementation, the ratio within which one more unchanged time of the others is."""
     told = ", ".join(f"{name} x{ratio_text(bound)}" for name, bound in bounds.items())
     return (
-        "Each interval reaches at least as far from its ratio as 95 % of the unchanged results of "
-        f"the other implementations moved between the runs: {told}."
+        "Judged by the other implementations, an unchanged time moves between these runs by at most"
+        f" this factor in 95 % of cases, and each interval reaches so far from its ratio: {told}."
     )
 
 

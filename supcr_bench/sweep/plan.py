@@ -35,7 +35,7 @@ def only(plan: Sequence[Cell], implementations: Collection[str]) -> list[Cell]:
 def over_processes(plan: Sequence[Cell], processes: int) -> list[Cell]:
     """The cells of each process of a run; a further one only times calls."""
     cells = (replace(cell, process=p) for p in range(1, processes + 1) for cell in plan)
-    return [cell for cell in cells if cell.timed or cell.process == 1]
+    return [cell for cell in cells if cell.timed or not cell.further]
 
 
 def under(plan: Sequence[Cell], definitions: Mapping[str, Definition]) -> list[Cell]:
@@ -149,4 +149,5 @@ def make_budget(
         sampling_s=suite.budget.sampling,
         precision=suite.budget.precision,
         threads=suite.budget.threads or default_threads(cpus),
+        processes=suite.budget.processes,
     )

@@ -119,13 +119,13 @@ class _Sweep:
                 began, spent_s = time.monotonic(), 0.0
                 for event in self._executor.run(cell, self._subjects, self._forecast.budget):
                     with self._lock:
-                        found = self._of_process(planned.process, event)
+                        found = self._of_process(planned, event)
                     if isinstance(found, Result):
                         spent_s += found.spent_s or 0.0
                     yield index, found
                 took = spent_s, time.monotonic() - began
                 with self._lock:
-                    self._took_s.setdefault(planned.process > 1, []).append(took)
+                    self._took_s.setdefault(planned.further, []).append(took)
             yield index, "ended"
 
     def observe(self, result: Result) -> None:
@@ -149,7 +149,7 @@ class _Sweep:
         runnable: list[Arm] = []
         skipped: list[Result] = []
         for arm in self.wanted(planned):
-            if planned.process > 1:
+            if planned.further:
                 runnable.append(arm)  # the first process had time for it
                 continue
             name, case = arm.implementation, planned.case(arm)
@@ -165,12 +165,13 @@ class _Sweep:
         self._done |= {result.key: math.inf for result in skipped}
         return skipped, cell if runnable else None
 
-    def _of_process(self, process: int, event: Event) -> Event:
+    def _of_process(self, planned: Cell, event: Event) -> Event:
         """Return the event; a result with its predicted peak, or as that of a further process."""
         if not isinstance(event, Result):
             return event
-        if process > 1:
-            self._done[event.key] = math.inf if event.status is Status.FAILED else process
+        if planned.further:
+            failed = event.status is Status.FAILED
+            self._done[event.key] = math.inf if failed else planned.process
             return event.as_further()
         found = replace(event, **self._peaks.pop(event.key, {}))
         self.observe(found)
@@ -194,7 +195,7 @@ class _Sweep:
                     )
                     for arm in self.wanted(planned)
                 )
-                series[key] = series.get(key, 0.0) + own * self._beside(planned.process > 1)
+                series[key] = series.get(key, 0.0) + own * self._beside(planned.further)
         one_by_one = max(series.values(), default=0.0)
         return max(sum(series.values()) / self._executor.max_parallel_cells, one_by_one)
 

@@ -175,7 +175,7 @@ class Budgets(_Model):
     sampling: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.sampling_s
     precision: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_BUDGET.precision
     threads: Annotated[Integer, Field(ge=0)] = 0
-    processes: Annotated[Integer, Field(ge=1, le=100)] = 1
+    processes: Annotated[Integer, Field(ge=1, le=100)] = DEFAULT_BUDGET.processes
 
 
 class Suite(_Model):

@@ -38,6 +38,7 @@ class Budget:
         precision: timing stops earlier if the 95 % interval of the median is within this fraction
             of the median, on either side.
         threads: number of threads of torch in the worker.
+        processes: number of processes of a run that time calls, one after the other.
     """
 
     time_limit_s: float = 10.0
@@ -46,6 +47,7 @@ class Budget:
     sampling_s: float = 0.5
     precision: float = 0.02
     threads: int = 1
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Arm:
 class Cell:
     """One workload and the arms to run on it; ``session`` names one execution, to pair samples.
 
-    In a further ``process`` (the first is 1) its calls are timed again, and nothing else is done.
+    A run may have several processes, of which this cell is part of the ``process``-th, from 1. In a
+    ``further`` one, calls are timed again, and nothing else is done.
     """
 
     workload: Workload
@@ -72,6 +75,10 @@ class Cell:
     session: str = ""
     timed: bool = True
     process: int = 1
+
+    @property
+    def further(self) -> bool:
+        return self.process > 1
 
     def case(self, arm: Arm) -> Case:
         return Case.of(self.workload, arm.pass_, arm.definition)

@@ -256,8 +256,8 @@ def test_on_a_quiet_machine_most_identical_rows_are_the_same() -> None:
 @pytest.mark.parametrize(
     ("spread", "words"),
     [
-        (0.0, "a process is one draw, and 95 % of unchanged"),
-        (0.4, "the machine was too busy: 95 % of unchanged"),
+        (0.0, "a process is one draw; runs with `--processes 5` would tell"),
+        (0.4, "the machine was too busy: the middle half of equal calls spread by 4"),
     ],
 )
 def test_a_machine_is_said_to_be_too_busy_where_the_calls_of_a_process_spread(

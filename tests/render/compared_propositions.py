@@ -115,20 +115,19 @@ def time_way(pair: Pair, key: Key) -> str | None:
     share = math.expm1(moved(pair, one.implementation) or 0.0)
     if share <= pair.margin:
         return "undecided"
-    text = f"{100 * share:.2g}" if share < 0.995 else f"{100 * share:,.0f}"
-    moved_by = f"95 % of unchanged results moved by up to {text}%"
-    if calls_spread(pair) > 0.2:
-        return f"undecided (the machine was too busy: {moved_by})"
-    return (
-        f"undecided (a process is one draw, and {moved_by}; runs with `--processes 5` would tell)"
-    )
+    spread = calls_spread(pair)
+    if spread > 0.2:
+        text = f"{100 * spread:.2g}" if spread < 0.995 else f"{100 * spread:,.0f}"
+        busy = f"the middle half of equal calls spread by {text}%"
+        return f"undecided (the machine was too busy: {busy})"
+    return "undecided (a process is one draw; runs with `--processes 5` would tell)"
 
 
 @cache
 def calls_spread(pair: Pair) -> float:
     """The usual share by which the middle half of the calls of a result spreads."""
     own = [r.time_samples_s for run in (pair.first, pair.second) for r in run.results]
-    ends = [np.quantile(samples, [0.25, 0.75]) for samples in own if samples]
+    ends = [np.quantile(samples, [0.25, 0.75], method="weibull") for samples in own if samples]
     return float(np.median([high / low - 1 for low, high in ends])) if ends else 0.0
 
 
