@@ -42,7 +42,7 @@ def test_the_notes_implementations_launch_as_many_operations_as_they_are_known_t
         ("broadcast", "forward", (128, 256), 3),
         ("broadcast", "training", (128, 256), 3),
         ("rowsort", "forward", (128, 256), 2),
-        ("rowsort", "training", (128, 256), 3),
+        ("rowsort", "training", (96, 192), 3),
     ],
 )
 def test_element_work_grows_as_it_is_known_to(
