@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from supcr_bench.implementations._loss import RnCLoss, SupCRLoss  # type: ignore[import-not-found]
     from supcr_bench.store.loaded_run import Run
     from supcr_bench.store.run import load_run as load
-    from supcr_bench.verification.python_api import verify
+    from supcr_bench.verification.local_session import verify
 
 __version__ = "0.2.0"
 __all__ = ["RnCLoss", "Run", "SupCRLoss", "__version__", "load", "verify"]
@@ -23,7 +23,7 @@ _PLACES = {
     "Run": ("store.loaded_run", "Run"),
     "SupCRLoss": ("implementations._loss", "SupCRLoss"),
     "load": ("store.run", "load_run"),
-    "verify": ("verification.python_api", "verify"),
+    "verify": ("verification.local_session", "verify"),
 }
 
 

@@ -13,8 +13,7 @@ from supcr_bench.render.terminal import make_console, print_table
 from supcr_bench.values.files import write_file
 from supcr_bench.values.table import Cell, Table, prose, row, words
 from supcr_bench.values.units import MISSING
-from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS
-from supcr_bench.verification.self_test import SelfTestRow, bug_session
+from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS, SelfTestRow, bug_session
 from supcr_bench.workers.rank_verification import rank_bug_session
 
 NAMED_AT_LEAST = 0.9

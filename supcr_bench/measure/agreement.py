@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from supcr_bench.reference.answer import Answer
-from supcr_bench.reference.compare import gradient_trials, value_trials
+from supcr_bench.reference.compare import Answer, gradient_trials, value_trials
 from supcr_bench.reference.reference import Reference
 from supcr_bench.reference.tolerance import bounds_of
 from supcr_bench.reference.trial import worst_of

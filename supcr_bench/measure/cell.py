@@ -25,7 +25,7 @@ from supcr_bench.measure.interpreter import is_small
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_of
 from supcr_bench.measure.timing import Samples, garbage_collection_held, sample_arms
-from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.compare import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import NotALossError, loss_of

@@ -1,13 +1,14 @@
-"""Compares an answer (loss and gradients) with the right one, within the bounds of rounding."""
+"""An implementation's answer (loss and gradients), and its errors beside the bounds of rounding."""
 
 import functools
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.answer import Answer
 from supcr_bench.reference.reference import Method, Reference, compute_reference
 from supcr_bench.reference.tolerance import Bounds, bounds_of
 from supcr_bench.reference.trial import Trial, worst_of
@@ -17,25 +18,46 @@ from supcr_bench.values.units import digits_apart
 VIEWS = ("first", "second")
 
 
-def reference_of(
-    definition: Definition,
-    batch: Batch,
-    upstream: Tensor | None = None,
-    method: Method | None = None,
-) -> Reference:
-    """The reference, which is computed once in a process: all subjects get the same problems."""
-    return _reference(
-        definition, batch, None if upstream is None else tuple(upstream.tolist()), method
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What one implementation returned, as float64 on the CPU.
+
+    Attributes:
+        loss: scalar.
+        parts: [D] losses of the D label dimensions; ``None`` where only the total was returned.
+        gradients: [N, d], N rows by embedding size d, for each view; empty after a forward alone.
+    """
+
+    loss: Tensor
+    parts: Tensor | None
+    gradients: tuple[Tensor, ...] = ()
+
+
+def answer_of(loss: Tensor, parts: Tensor | None, gradients: Sequence[Tensor]) -> Answer:
+    """Copy an answer, so that the implementation cannot change it later."""
+    return Answer(
+        loss=loss.detach().double().cpu().clone(),
+        parts=None if parts is None else parts.detach().double().cpu().clone(),
+        gradients=tuple(view.double().cpu().clone() for view in gradients),
     )
 
 
+def scale_up(loss: Tensor, parts: Tensor | None, upstream: Tensor | None) -> Tensor:
+    """The scalar whose backward sends the [1 + D] gradient ``upstream`` to the loss and parts."""
+    if upstream is None:
+        return loss
+    scalar = loss * upstream[0].to(loss)
+    return scalar if parts is None else scalar + (parts * upstream[1:].to(parts)).sum()
+
+
 @functools.lru_cache(maxsize=512)
-def _reference(
+def reference_of(
     definition: Definition,
     batch: Batch,
-    upstream: tuple[float, ...] | None,
-    method: Method | None,
+    upstream: tuple[float, ...] | None = None,
+    method: Method | None = None,
 ) -> Reference:
+    """The reference, which is computed once in a process: all subjects get the same problems."""
     arriving = None if upstream is None else torch.tensor(upstream, dtype=torch.float64)
     return compute_reference(definition, batch, method=method, upstream=arriving)
 

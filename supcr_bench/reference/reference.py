@@ -164,14 +164,10 @@ def compute_reference(
     arriving = share if upstream is None else upstream[0] * share + upstream[1:]
 
     spread, closest, steepest = 0.0, math.inf, 1.0
-    losses: list[Tensor] = []
-    near_floor: list[int] = []
-    near_ties: list[tuple[float, float]] = []
+    parts: list[tuple[Tensor, int, tuple[float, float]]] = []  # loss, near floor, near ties
     for (rows, distances), m, factor in zip(groups, counts, arriving, strict=True):
         if m < 2:
-            losses.append(torch.zeros((), dtype=torch.float64))
-            near_floor.append(0)
-            near_ties.append((0.0, 0.0))
+            parts.append((torch.zeros((), dtype=torch.float64), 0, (0.0, 0.0)))
             continue
         similarities = [_similarity(e[rows], definition) for e in embeddings]
         for e, s in zip(embeddings, similarities, strict=True):
@@ -187,19 +183,18 @@ def compute_reference(
         scale = 1 / (m * (m - 1))
         if definition.views == "mean":
             scale /= 2
-        losses.append(total * scale)
         if value_only:
-            near_floor.append(0)
-            near_ties.append((0.0, 0.0))
+            parts.append((total * scale, 0, (0.0, 0.0)))
             continue
         near = (log_contrasts - definition.log_eps).abs() <= margin * max(spread, 1.0)
-        near_floor.append(int(near.sum()) if "floor" in definition.eps_rule else 0)
+        close = int(near.sum()) if "floor" in definition.eps_rule else 0
         itself = definition.self_candidate != "never"
         value, row = undecided(stacked, distances, with_itself=itself)
-        near_ties.append((value * scale, row * scale))
+        parts.append((total * scale, close, (value * scale, row * scale)))
         # backward() of a scalar does not import sympy; with gradients as arguments it does.
         pairs = zip(logits, gradients, strict=True)
         torch.stack([(s * g).sum() for s, g in pairs]).sum().mul(scale * factor).backward()  # type: ignore[no-untyped-call]
+    losses, near_floor, near_ties = zip(*parts, strict=True)
     per_dimension = torch.stack(losses)
     return Reference(
         definition=definition,
@@ -215,7 +210,7 @@ def compute_reference(
         closest=closest,
         steepest=steepest,
         valid_rows=counts,
-        near_floor=tuple(near_floor),
-        near_ties=tuple(near_ties),
+        near_floor=near_floor,
+        near_ties=near_ties,
         method=method,
     )

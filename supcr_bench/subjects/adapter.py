@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.answer import Answer, answer_of, scale_up
+from supcr_bench.reference.compare import Answer, answer_of, scale_up
 from supcr_bench.subjects.calls import invoke, lay_out, loss_of, unpack, views_of_gradients
 from supcr_bench.subjects.signature import find_parameters, is_called_with_tensors
 from supcr_bench.values.case import Pass
@@ -162,15 +162,11 @@ class Adapter:
         device: str = "cpu",
         lay: Callable[[Tensor], Tensor] = torch.clone,
     ) -> Answer:
-        """Value and the gradients of both views.
+        """Value and the gradients of both views, of a new module unless one is given.
 
-        Args:
-            batch: the inputs.
-            upstream: [1 + D] gradient at the loss and at the per-dimension losses (ignored where
-                the subject returns none); by default 1 at the loss alone.
-            module: the module to call instead of a new one.
-            device: the device of the call.
-            lay: copies a tensor into the memory layout of the call.
+        ``upstream`` is the [1 + D] gradient at the loss and at the per-dimension losses (ignored
+        where the subject returns none); by default 1 at the loss alone. ``lay`` copies a tensor
+        into the memory layout of the call.
         """
         if module is None:
             definition = self.resolution.definition.at(batch.temperature)

@@ -158,12 +158,6 @@ def _owners() -> dict[str, Any]:
     return found
 
 
-def _holds(owner: Any, values: Sequence[object]) -> bool:
-    """Whether the attributes of an owner are these objects; fast, as each timed call asks it."""
-    now = vars(owner).values()
-    return len(now) == len(values) and all(map(is_, now, values))
-
-
 @contextmanager
 def pinned_threads(number: int) -> Iterator[None]:
     """Within the block, torch uses that many threads."""
@@ -197,16 +191,15 @@ class ProcessState:
             if read() != self._settings[name]:
                 yield f"changes the {name}", partial(write, self._settings[name])
         for name, owner in self._owners.items():
-            if not _holds(owner, self._values[name]):
-                self._values[name] = [*vars(owner).values()]
-                yield from self._replaced(name, owner)
-
-    def _replaced(self, name: str, owner: Any) -> Iterator[tuple[str, Callable[[], object]]]:
-        now = dict(vars(owner))
-        for attribute, function in self._functions[name].items():
-            if now.get(attribute) is not function and not _is_torchs(now.get(attribute)):
-                self._values[name] = []  # until it is undone
-                yield f"replaces {name}.{attribute}", partial(setattr, owner, attribute, function)
+            now, before = vars(owner).values(), self._values[name]
+            if len(now) != len(before) or not all(map(is_, now, before)):  # fast: for each call
+                self._values[name] = [*now]
+                for attribute, function in self._functions[name].items():
+                    found = vars(owner).get(attribute)
+                    if found is not function and not _is_torchs(found):
+                        self._values[name] = []  # until it is undone
+                        undo = partial(setattr, owner, attribute, function)
+                        yield f"replaces {name}.{attribute}", undo
 
     def undo(self) -> list[str]:
         """Undo all changes since this object was made, and describe them."""

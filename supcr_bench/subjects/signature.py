@@ -66,7 +66,7 @@ class CallSignature:
         by_name: whether it must be called by name.
         keys: the names of the two views, if it takes a mapping of them; without ``tensors``, what
             it takes out of its arguments.
-        packed: the code of those arguments, made of what it takes out of them.
+        packed: the code that packs what it takes out into those arguments again.
     """
 
     tensors: tuple[str, ...] = ()
@@ -223,12 +223,7 @@ def function_of(loss: Any) -> Callable[..., Any]:
 
 
 def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
-    """Read how to call a loss.
-
-    Args:
-        target: the subject, whose documentation counts too.
-        loss: what it builds; the subject itself where that is called with tensors.
-    """
+    """Read how to call a loss, from its documentation too and from that of what builds it."""
     parameters = parameters_of(loss)
     views, labels, extra = _roles(parameters)
     source = source_of(function_of(loss))

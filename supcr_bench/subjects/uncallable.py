@@ -94,8 +94,7 @@ def not_constructed(
         return found or UncallableError("construct", reason, "Correct its constructor.")
     source = signature.source_of(signature.behind(subject.factory))
     filled = "".join(f", {argument}={_gap(argument, source)}" for argument in missing)
-    modules = ("functools", "types") if "types." in filled else ("functools",)
-    wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], *modules)
+    wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"])
     if isinstance(getattr(subject.factory, "__wrapped__", None), type):  # a method, bound later
         wrapper = re.sub(r"functools\.partial\((.+?)\.(\w+), (.*)\)\n", r"\1(\3).\2\n", wrapper)
     needs = listed([f"`{name}`" for name in missing])
@@ -172,15 +171,14 @@ def needs_more(
 def _takes_a_batch(
     subject: Implementation, own: Resolution, told: signature.CallSignature
 ) -> UncallableError:
-    """Say that it takes embeddings and labels out of its arguments, and make these of them."""
+    """Report that it unpacks embeddings and labels from its arguments; the wrapper packs them."""
     taken, arguments = (listed([f"`{x}`" for x in some]) for some in (told.keys, told.extra))
     one = "one argument, " if len(told.extra) == 1 else ""
     reason = f"{subject.name} cannot be called with embeddings and labels: it reads {taken} from "
     reason += f"{one}{arguments}."
-    modules = ["types"] * ("types." in told.packed)
     if own.temperature and not isinstance(signature.behind(subject.factory), type):
         own = replace(own, at_call=(own.temperature,))
-    wrapper = _calling(subject, own, told.keys, [told.packed], "", *modules)
+    wrapper = _calling(subject, own, told.keys, [told.packed])
     return UncallableError("call", reason, "Verify this wrapper's `loss`.", wrapper)
 
 
@@ -191,14 +189,9 @@ def not_called(
     works: Resolution | None,
     held: Sequence[str] = (),
 ) -> UncallableError:
-    """Report the exception of the call that documentation and parameters suggest.
+    """Report the exception of the call that documentation and parameters suggest: ``pointed``.
 
-    Args:
-        subject: the subject.
-        pointed: the suggested call, and its exception.
-        tried: all calls that were tried.
-        works: another call that gives a loss.
-        held: names of parameters that its module holds.
+    ``works`` is another call that gives a loss; ``held`` names parameters that the module holds.
     """
     own, error = pointed
     reason = f"{subject.name} cannot be called as {call_words(own)}: {error_text(error)}."
@@ -223,9 +216,7 @@ def not_called(
     if shown.definition.call == "features_single_view":
         names = ["features", "labels"]
         doc = f"features [N, d], labels {'[N, 1]' if shown.one_dimension else '[N, D]'}."
-    given = call_text(shown, *names[:-1])
-    imports = ["torch"] if "torch." in given else []
-    wrapper = _calling(subject, shown, names, [given], doc, *imports)
+    wrapper = _calling(subject, shown, names, [call_text(shown, *names[:-1])], doc)
     if isinstance(error, SeveralLossesError):
         advice = "Verify this wrapper's `loss`, which is their mean."
         wrapper = wrapper.rstrip() + ".mean()\n"
@@ -254,7 +245,7 @@ def _needs_device(name: str, reason: str, subject: Implementation | None) -> Unc
     file, _, attribute = name.rpartition(":")
     wrapper, path = None, str(Path(file).resolve())
     if subject is not None and "device" in signature.parameters_of(subject.factory):
-        wrapper = _text(subject, ['loss = functools.partial({}, device="cpu")'], "functools")
+        wrapper = _text(subject, ['loss = functools.partial({}, device="cpu")'])
     elif file.endswith(".py"):
         wrapper = f"""from pathlib import Path
 
@@ -268,12 +259,9 @@ loss = {attribute}
 
 
 def import_lines(target: str, attribute: str, *modules: str) -> tuple[list[str], str]:
-    """The lines that import modules and an attribute, and its name after them.
+    """The lines that import modules and an attribute of a module or file, and its name after them.
 
-    Args:
-        target: a module, or the path of a file; ``__main__`` needs no import.
-        attribute: its path in that module.
-        modules: names of further modules.
+    What is in ``__main__`` needs no import.
     """
     top, file = attribute.partition(".")[0], Path(target)
     if not target.endswith(".py"):
@@ -287,8 +275,9 @@ def import_lines(target: str, attribute: str, *modules: str) -> tuple[list[str],
     return [*lines, f"module = importlib.import_module({file.stem!r})"], f"module.{attribute}"
 
 
-def _text(subject: Implementation, body: Sequence[str], *modules: str) -> str:
+def _text(subject: Implementation, body: Sequence[str]) -> str:
     """A wrapper: imports, then lines in which ``{}`` stands for the subject."""
+    modules = [m for m in ("functools", "torch", "types") if f"{m}." in "\n".join(body)]
     target, _, attribute = subject.name.rpartition(":")
     if not target:
         own = signature.behind(subject.factory)
@@ -304,7 +293,6 @@ def _calling(
     names: Sequence[str],
     given: Sequence[str],
     doc: str = "",
-    *modules: str,
 ) -> str:
     """A wrapper that calls a subject with those arguments, at a temperature if it takes one."""
     passed, tau = [], own.temperature
@@ -316,7 +304,7 @@ def _calling(
     if signature.is_called_with_tensors(subject.factory) or tau in own.at_call:
         call = f"({', '.join([*given, *passed])})"
     lines = [f"def loss({', '.join(names)}):", *([f'    """{doc}"""'] if doc else [])]
-    return _text(subject, [*lines, f"    return {{}}{call}"], *modules)
+    return _text(subject, [*lines, f"    return {{}}{call}"])
 
 
 def _stand_in(name: str, missing: str) -> str | None:

@@ -39,7 +39,7 @@ class Axis:
         default: the values of a grid that does not name the axis; empty for ``None``, not set.
         usual: common values, which descriptions and ids leave out.
         text: formats a value for a table.
-        symbol: stands before a value in an id, and as ``N=64`` in a description.
+        mark: what stands before a number in an id, if not ``short``.
         form: formats a value for a description, instead of the symbol.
         compared: whether reports show what the axis changes, with everything else equal.
         from_labels: whether a labels file fixes its value.
@@ -53,7 +53,7 @@ class Axis:
     reader: Reader
     usual: tuple[Any, ...] = ()
     text: Callable[[Any], str] = _plain
-    symbol: str = ""
+    mark: str = ""
     form: str = ""
     compared: bool = False
     from_labels: bool = False
@@ -80,6 +80,11 @@ class Axis:
     @property
     def id(self) -> str:
         return self.name.replace("_", "-")
+
+    @property
+    def symbol(self) -> str:
+        """What stands before a number in an id and a description; empty for text."""
+        return "" if self.reader[1] is str else self.mark or self.short
 
     def of(self, case: object) -> Any:
         return getattr(case, self.field)
@@ -123,26 +128,17 @@ _device: Reader = (
 
 
 AXES = (
-    Axis("batch_size", "batch size", "N", (64,), _whole(2), symbol="N"),
-    Axis(
-        "dims",
-        "label dimensions",
-        "D",
-        (1,),
-        _whole(1),
-        symbol="D",
-        compared=True,
-        from_labels=True,
-    ),
+    Axis("batch_size", "batch size", "N", (64,), _whole(2)),
+    Axis("dims", "label dimensions", "D", (1,), _whole(1), compared=True, from_labels=True),
     Axis(
         "nan_density",
         "missing labels",
         "NaN",
         (0.0,),
         _share,
-        usual=(None,),
+        (None,),
         text=lambda share: "own" if share is None else f"{100 * share:.4g}%",
-        symbol="nan",
+        mark="nan",
         form="NaN {}",
         compared=True,
         from_labels=True,
@@ -153,56 +149,31 @@ AXES = (
         "labels",
         ("continuous",),
         _one_of(*LABEL_KINDS),
-        usual=("continuous",),
+        ("continuous",),
         text=lambda labels: "own" if labels.startswith("file") else labels,
         form="{} labels",
         from_labels=True,
     ),
-    Axis("embedding_size", "embedding size", "d", (64,), _whole(1), usual=(64,), symbol="d"),
+    Axis("embedding_size", "embedding size", "d", (64,), _whole(1), (64,)),
     Axis(
         "embedding_norm",
         "norm of the embeddings",
         "norm",
         (),
         _above_zero,
-        usual=(None,),
+        (None,),
         text=lambda norm: "as drawn" if norm is None else _plain(norm),
-        symbol="norm",
         form="norm {}",
         compared=True,
         added=True,
     ),
     Axis(
-        "dtype",
-        "precision",
-        "dtype",
-        ("float32",),
-        _one_of(*DTYPES),
-        usual=("float32",),
-        compared=True,
+        "dtype", "precision", "dtype", ("float32",), _one_of(*DTYPES), ("float32",), compared=True
     ),
+    Axis("temperature", "temperature", "tau", (), _above_zero, (None, 0.1), compared=True),
+    Axis("device", "device", "device", ("cpu",), _device, ("cpu",)),
     Axis(
-        "temperature",
-        "temperature",
-        "tau",
-        (),
-        _above_zero,
-        usual=(None, 0.1),
-        symbol="tau",
-        compared=True,
-    ),
-    Axis("device", "device", "device", ("cpu",), _device, usual=("cpu",)),
-    Axis(
-        "ranks",
-        "ranks",
-        "ranks",
-        (1,),
-        _whole(1),
-        usual=(1,),
-        symbol="ranks",
-        form="{} ranks",
-        compared=True,
-        added=True,
+        "ranks", "ranks", "ranks", (1,), _whole(1), (1,), form="{} ranks", compared=True, added=True
     ),
     Axis("pass", "pass", "pass", PASSES, _one_of(*PASSES)),
 )

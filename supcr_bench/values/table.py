@@ -5,6 +5,7 @@ The package ``render`` shows a table in a terminal, on a report page and in Mark
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from typing import Literal
 
@@ -12,6 +13,7 @@ Facets = Mapping[str, str]
 """Values by which a page filters a row or a chart: device, pass, and so on, by name."""
 Tone = Literal["", "good", "bad", "quiet"]
 """The highlighting of a cell."""
+Kind = Literal["number", "word", "prose"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Column:
     """A column of numbers, of words, or of prose, which may continue on the next line."""
 
     header: str
-    kind: Literal["number", "word", "prose"] = "number"
+    kind: Kind = "number"
     implementation: str | None = None
 
 
@@ -74,16 +76,13 @@ class Table:
         return index > 0 and self.rows[index].group != self.rows[index - 1].group
 
 
-def numbers(*headers: str | Column) -> tuple[Column, ...]:
-    return tuple(h if isinstance(h, Column) else Column(h) for h in headers)
+def _columns(kind: Kind, *headers: str | Column) -> tuple[Column, ...]:
+    return tuple(h if isinstance(h, Column) else Column(h, kind) for h in headers)
 
 
-def words(*headers: str | Column) -> tuple[Column, ...]:
-    return tuple(h if isinstance(h, Column) else Column(h, "word") for h in headers)
-
-
-def prose(*headers: str | Column) -> tuple[Column, ...]:
-    return tuple(h if isinstance(h, Column) else Column(h, "prose") for h in headers)
+numbers = partial(_columns, "number")
+words = partial(_columns, "word")
+prose = partial(_columns, "prose")
 
 
 def row(*cells: Cell | str, facets: Facets | None = None, group: object = None) -> Row:

@@ -1,5 +1,6 @@
-"""The context of a check: the implementation (subject), the definition, inputs and the clock."""
+"""A check (one test of a loss), and its context: implementation, definition, inputs and clock."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,18 +12,23 @@ from torch import Tensor
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Batch, WeightKind, make_problem
-from supcr_bench.reference.answer import Answer
-from supcr_bench.reference.compare import deviations, judge, reference_of
+from supcr_bench.measure.outcome import describe_error
+from supcr_bench.reference.compare import Answer, deviations, judge, reference_of
 from supcr_bench.reference.reference import Method, Reference
 from supcr_bench.reference.tolerance import Bounds, bounds_of
 from supcr_bench.reference.trial import Trial, outright, worst_of
-from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import call_words
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NORMALISED, Definition
 from supcr_bench.values.implementation import Recognition, Resolution
-from supcr_bench.verification.check import finding_of
-from supcr_bench.verification.outcome import NotApplicableError
+from supcr_bench.verification.outcome import (
+    FindingError,
+    Group,
+    NotApplicableError,
+    Outcome,
+    Verdict,
+)
 from supcr_bench.verification.phrases import PHRASES
 
 SLOWEST_CALL_S = 8.0
@@ -40,10 +46,17 @@ WIDEST = 40.0
 exponentials of 88 overflow in float32, or vanish."""
 
 
-def tested_as(resolution: Resolution) -> Recognition:
-    """The call that was used, for an implementation that was not recognised."""
+def tested_as(
+    resolution: Resolution,
+    nearest: str | None = None,
+    choices: Sequence[str] = (),
+    faults: Sequence[str] = (),
+) -> Recognition:
+    """The call that was used, and what was recognised, if anything was."""
     return Recognition(
-        nearest=resolution.definition.name,
+        nearest=nearest or resolution.definition.name,
+        choices=tuple(choices),
+        faults=tuple(faults),
         call=call_words(resolution),
         dims="1 label dimension" if resolution.one_dimension else "1 to 3 label dimensions",
     )
@@ -89,7 +102,7 @@ class CheckContext:
         weights: WeightKind = "equal",
         **axes: Any,
     ) -> Batch:
-        """Generate the inputs of ``n`` rows that the subject takes and that are nearest to these.
+        """Generate inputs of ``n`` rows, adjusted to what the subject takes.
 
         If it takes no temperature or weights, the definition's temperature or equal weights are
         used; where missing labels are not supported, none is missing. The seed of the inputs is
@@ -122,9 +135,20 @@ class CheckContext:
         shorter = 2.0 ** math.floor(math.log2(WIDEST / width) / power)
         return problem.moved(f"rows times {shorter:g}", lambda view: view * shorter)
 
-    def problems(self, specs: Sequence[dict[str, Any]]) -> Iterator[Batch]:
-        """Yield problems of rising size, without those that do not apply or take too long."""
-        for spec in specs:
+    def problems(
+        self, columns: str, *rows: tuple[Any, ...], **axes: Sequence[Any]
+    ) -> Iterator[Batch]:
+        """Yield the problems of a table, without those that do not apply or take too long.
+
+        Args:
+            columns: names of arguments of :meth:`problem`, ``n`` first, which is the seed too where
+                no column gives one.
+            rows: their values, by rising ``n``.
+            axes: values of further arguments; each row is combined with all of them.
+        """
+        for row, values in itertools.product(rows, itertools.product(*axes.values())):
+            given = zip((*columns.split(), *axes), (*row, *values), strict=True)
+            spec: dict[str, Any] = {"seed": row[0], **dict(given)}
             if spec["n"] == 2 and not self.takes_two_rows:
                 continue
             if self.affordable(spec["n"]) and self.has_pairs(problem := self.problem(**spec)):
@@ -212,13 +236,19 @@ class CheckContext:
         definition = self.definition.at(problem.temperature)
         return self.subject.build(definition, problem.weights if weights else None, self.device)
 
+    def bind(self, problem: Batch) -> BoundLoss:
+        first, second, labels = problem.copies(self.device)
+        there = replace(problem, first=first, second=second, labels=labels)
+        return self.subject.bind(self.definition.at(problem.temperature), there)
+
     def call(self, problem: Batch, module: Any = None) -> Any:
         """The output of a call, with its graph."""
         return self.subject.call(module or self.build(problem), *problem.copies(self.device))
 
     def reference(self, problem: Batch, upstream: Tensor | None = None) -> Reference:
         method: Method = "direct" if len(problem.labels) <= DIRECT_ROWS else "fast"
-        return reference_of(self.definition, problem, upstream, method)
+        arriving = None if upstream is None else tuple(upstream.tolist())
+        return reference_of(self.definition, problem, arriving, method)
 
     def compare(
         self,
@@ -231,12 +261,8 @@ class CheckContext:
     ) -> Trial:
         """Compare loss, per-dimension losses and gradients with the definition.
 
-        Args:
-            problem: the inputs.
-            upstream: gradient of (loss, per-dimension losses).
-            module: the module to call instead of a new one.
-            dtype: sets the rounding that the bounds allow; by default that of the inputs.
-            how: further arguments of :meth:`answers`.
+        The bounds allow the rounding of ``dtype``, by default that of the inputs. See
+        :meth:`answers` for the other arguments.
         """
         try:
             answers = self.answers(problem, upstream, module, **how)
@@ -280,3 +306,48 @@ class CheckContext:
         expected = tuple(gradient(g) for g in before.gradients)[:: -1 if swapped else 1]
         right = replace(before, gradients=expected)
         return worst_of(deviations(changed, after, right, both, gives="the relation gives"))
+
+
+def finding_of(error: Exception) -> str:
+    """What an error that ends a trial says."""
+    return str(error) if isinstance(error, FindingError) else f"raises {describe_error(error)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: short name, shown in findings.
+        group: which kind of failure it finds.
+        run: makes the trials from a CheckContext, or on ranks a RankContext; raises
+            NotApplicableError if the check does not apply. Its docstring says what it tries and
+            why that matters.
+        slow: whether it runs after the others of its group, so that failures show early.
+    """
+
+    name: str
+    group: Group
+    run: Callable[[Any], Iterator[Trial]]
+    slow: bool = False
+
+    def outcome(self, context: Any) -> tuple[Outcome, list[Trial]]:
+        started, before = time.perf_counter(), context.left_out
+        trials: list[Trial] = []
+        try:
+            trials.extend(self.run(context))
+        except NotApplicableError as reason:
+            verdict = Verdict.NOT_APPLICABLE
+            return Outcome(self.name, self.group, verdict, finding=str(reason)), []
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
+            trials.append(outright("the check", finding_of(error)))
+        left_out, seconds = context.left_out - before, time.perf_counter() - started
+        outcome = Outcome.judged(self.name, self.group, trials, left_out, seconds)
+        return outcome, [t for t in trials if t.failed]
+
+
+def check(
+    name: str, group: Group, *, slow: bool = False
+) -> Callable[[Callable[[Any], Iterator[Trial]]], Check]:
+    """Turn a function into a check; :class:`Check` describes the arguments."""
+    return lambda run: Check(name, group, run, slow)

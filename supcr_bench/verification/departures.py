@@ -9,7 +9,7 @@ from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.reading import Reading
 
 JOINED = {"sum": "separate", "mean": "separate", "concatenate": "concatenated", "single": "single"}
-"""The views of a member, by those of a definition."""
+"""A member's word for the use of views, by the word of a definition."""
 FAULTS = ("comparison", "pairs", "measured", "ties", "gradient")
 """Fields of a member that have one right value for all definitions."""
 DROPPED = "rows with a missing label dropped"

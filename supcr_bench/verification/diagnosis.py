@@ -60,16 +60,12 @@ def diagnose(
     if not found and not counting:
         return None
     problems = sorted((t.problem for t in failed if t.problem is not None), key=lambda p: p.size)
-    smallest = next((shrink(context, p) for p in problems[:5] if fails(context, p)), None)
+    smallest = next((shrink(context, p) for p in problems[:5] if context.compare(p).failed), None)
     return Diagnosis(
         causes=found,
         smallest=smallest.name if smallest else None,
         snippet=snippet(context, smallest) if smallest else None,
     )
-
-
-def fails(context: CheckContext, problem: Batch) -> bool:
-    return context.compare(problem).failed
 
 
 def shrink(context: CheckContext, problem: Batch) -> Batch:
@@ -79,7 +75,7 @@ def shrink(context: CheckContext, problem: Batch) -> Batch:
         candidate = next(steps, None)
         if candidate is None or time.process_time() - began > LONGEST_S:
             break
-        if fails(context, candidate):
+        if context.compare(candidate).failed:
             n, d, dims = candidate.size
             parts = ((n, "row"), (dims, "label dimension"), (d, "column"))
             name = ", ".join(f"{size} {part}{'s' * (size > 1)}" for size, part in parts)
@@ -117,8 +113,10 @@ def snippet(context: CheckContext, problem: Batch) -> str:
     """Write a program that shows what the subject gives, beside what the definition gives."""
     n, d, dims = problem.size
     views = ("first", "second")[: 1 + (context.definition.views != "single")]
-    if len(views) * n * d + n * dims > LITERAL_UP_TO and fails(context, _generated(problem)):
-        problem = _generated(problem)
+    generated = _generated(problem)
+    long = len(views) * n * d + n * dims > LITERAL_UP_TO
+    if long and context.compare(generated).failed:
+        problem = generated
         tensors = [
             "torch.manual_seed(0)",
             f"first = torch.randn({n}, {d}, requires_grad=True)",

@@ -1,4 +1,4 @@
-"""Evaluates many members of the family at once: their losses and gradients on one batch."""
+"""Losses and gradients of members of the family: of many on a small batch, or of one on a large."""
 
 import functools
 from collections.abc import Sequence
@@ -8,12 +8,23 @@ import torch
 from torch import Tensor
 
 from supcr_bench.reference.contrast import denominators, numerators
-from supcr_bench.verification.family import NOTHING, Member, candidates, losses, rule_of
+from supcr_bench.verification.family import (
+    NOTHING,
+    STRICT,
+    Member,
+    candidates,
+    losses,
+    pair_weights,
+    places,
+    rule_of,
+)
 
 Rows = tuple[tuple[float, ...], ...]
-"""A matrix as numbers, by which what was worked out for it is found again."""
+"""A matrix as nested tuples of numbers, a key of the caches below."""
 ALL_KEPT = 300
-"""Answers for more members are kept only where they are those of a probe that all losses get."""
+"""More members are cached only on nearly alike rows (``warm``), a probe that all losses get."""
+ELEMENTS = 2**19
+"""Most elements [i, j, k] of candidates of a large batch in memory at once."""
 
 
 def evaluate(
@@ -53,11 +64,11 @@ def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Te
             m = members[at]
             number = (m.temperature, m.partner, m.eps, m.eps_rule)
             different.setdefault((*(r.index(m) for r in rules), *number), []).append(at)
-        for places in different.values():
-            m = members[places[0]]
+        for slots in different.values():
+            m = members[slots[0]]
             for part in parts:
                 key = len(part.similarities), m.eps_rule if m.eps else ""
-                terms.setdefault(key, []).append((part, m, places))
+                terms.setdefault(key, []).append((part, m, slots))
     for (_, rule), some in terms.items():
         values, slopes = _terms([(part, m) for part, m, _ in some], rule, warm=warm)
         of_part: dict[int, list[int]] = {}
@@ -66,9 +77,9 @@ def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Te
         for own in of_part.values():
             found = slopes[own] @ some[own[0]][0].jacobian
             which = [at for at, k in enumerate(own) for _ in some[k][2]]
-            places = [place for k in own for place in some[k][2]]
-            gradients[places] += found[which]
-            sums[places] += values[own][which]
+            slots = [slot for k in own for slot in some[k][2]]
+            gradients[slots] += found[which]
+            sums[slots] += values[own][which]
     return sums, gradients
 
 
@@ -177,3 +188,67 @@ def _terms(some: Sequence[tuple[Part, Member]], rule: str, *, warm: bool) -> tup
     both = contrast.sum((1, 2)), -pulled.sum((1, 2))
     slopes = [torch.autograd.grad(x.sum(), similarities, retain_graph=True)[0] for x in both]
     return torch.stack(both, 1).detach(), torch.stack(slopes, 1).flatten(2)
+
+
+def evaluate_large(
+    member: Member, views: Sequence[Tensor], labels: Tensor, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, list[Tensor]]:
+    """Gradient [V N d] of a member, and its terms [n, n], which add up to the loss.
+
+    For batches of hundreds of rows: in place of the [n, n, n] candidates of :func:`evaluate`, it
+    sorts each anchor's row, or holds the candidates of a few anchors at a time. Rows with a missing
+    label are left out.
+    """
+    leaves = [v.detach().to(dtype).requires_grad_() for v in views]
+    log_eps, rule = torch.tensor(member.eps, dtype=torch.float64).log(), member.eps_rule
+    in_row = member.measured not in ("partner", "candidate")
+    sorts = in_row and (member.comparison in STRICT or member.keeps_partner)
+    pulled: list[Tensor] = []
+    terms: list[Tensor] = []
+    for similarity, difference, share in losses(member, leaves, labels):
+        logits, n = similarity / member.temperature, len(similarity)
+        s, itself = logits.detach().requires_grad_(), torch.eye(n, dtype=torch.bool)
+        block = n if sorts else max(1, ELEMENTS // n**2)
+        found = []
+        for anchors in (slice(start, start + block) for start in range(0, n, block)):
+            if sorts:
+                contrast, weight = _by_sorting(member, s, difference)
+            else:
+                chosen, weight = candidates(member, difference, anchors)
+                contrast = s[anchors].unsqueeze(1).masked_fill(~chosen, NOTHING).logsumexp(dim=2)
+            contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
+            contrast, _ = denominators(contrast, s[anchors], itself[anchors], log_eps, rule)
+            term = contrast - numerators(member.partner * s[anchors], contrast, log_eps, rule)
+            term = torch.where(weight > 0, term, 0.0) * weight.to(s) * share
+            term.sum().backward()  # type: ignore[no-untyped-call]
+            found.append(term.detach())
+        terms.append(torch.cat(found))
+        assert s.grad is not None
+        pulled.append((logits * s.grad).sum())
+    torch.stack(pulled).sum().backward()  # type: ignore[no-untyped-call]
+    gradient = [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves]
+    return torch.cat([g.flatten() for g in gradient]), terms
+
+
+def _by_sorting(member: Member, s: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
+    """log(contrast) and the weights of all pairs, [n, n] each.
+
+    By falling or rising label distance, every candidate set is the beginning of the row.
+    """
+    itself = torch.eye(len(s), dtype=torch.bool)
+    strict = member.comparison in STRICT
+    place = places(member, difference)
+    place = (-place if member.comparison.startswith(">") else place).contiguous()
+    order = place.argsort(dim=1)
+    size = torch.searchsorted(place.gather(1, order), place, right=not strict)
+    own, anchor = place.diagonal().unsqueeze(1), s.diagonal().unsqueeze(1)
+    others = size > (own < place if strict else own <= place).long()
+    partner, s = s, s if member.self_candidate == "when_tied" else s.masked_fill(itself, NOTHING)
+    begun = torch.cat((torch.full_like(anchor, NOTHING), s.gather(1, order)), dim=1)
+    contrast = begun.logcumsumexp(dim=1).gather(1, size)
+    if member.self_candidate == "always":
+        contrast = torch.logaddexp(contrast, anchor)
+        partner = s
+    if strict and member.keeps_partner:
+        contrast = torch.logaddexp(contrast, partner)
+    return contrast, pair_weights(member, others, itself)

@@ -122,22 +122,14 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
     heads = ("continuous", "tied") if generated else ("random", "ordered")
     above = [*wrap(heading, WIDTH), _line("", (*heads, "length", "pairs"))]
     lines = list(above)
-    for key, same in alike.items():
-        own = _row(_name(*key), _cells(same))
+    for (departure, definition), same in alike.items():
+        words = (departure or f"all, from {definition}").partition(":")[0]
+        name = shorten(words, WIDTH - 2, placeholder=" ...")
+        long = len(name) > NAME_WIDTH  # which needs a line of its own
+        own = [f"  {name}"] * long + [_line("" if long else name, _cells(same))]
         if len(lines) + len(own) + len(below) <= MOST_LINES:
             lines += own
     return [*lines, *below]
-
-
-def _name(departure: str | None, definition: str) -> str:
-    words = (departure or f"all, from {definition}").partition(":")[0]
-    return shorten(words, WIDTH - 2, placeholder=" ...")
-
-
-def _row(name: str, cells: Iterable[str]) -> list[str]:
-    """The line of a row; two where its name needs one."""
-    line = _line(name if len(name) <= NAME_WIDTH else "", cells)
-    return [line] if len(name) <= NAME_WIDTH else [f"  {name}", line]
 
 
 def _line(name: str, cells: Iterable[str]) -> str:

@@ -21,27 +21,25 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import DEFINITIONS, Definition
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import departures, member_of
+from supcr_bench.verification.evaluate import evaluate_large
 from supcr_bench.verification.family import Member
 from supcr_bench.verification.impact import ROUNDING, Impact, ImpactQuestion
-from supcr_bench.verification.large_batch import evaluate_large
 from supcr_bench.verification.reading import Reading
 
 Table = npt.NDArray[np.float64]
 Sample = tuple[float | None, float | None, float | None]
 """In one batch: degrees between two gradients, the ratio of their lengths, the share of pairs."""
 Ask = Callable[[Batch], Tensor]
-BATCHES = 8
-BUDGET_S = 10.0
-"""Seconds after which no further batch starts."""
+BATCHES, BUDGET_S = 8, 10.0
+"""Most batches, and the seconds after which no further one starts."""
 SLOW_CALL_S, QUICK_CALL_S = 3.0, 0.02
 """Longest predicted seconds of a call, with labels from a file and with generated ones, which
 nobody has asked for; a slower loss is not called."""
 SAME_TERM = 1e-12
 """A pair's terms count as different above this relative difference."""
-ARC = 0.9 * math.pi
-"""Angle over which rows lie that are ordered by label."""
-NOISE = 0.3
-"""Length of the noise added to such rows, relative to theirs."""
+ARC, NOISE = 0.9 * math.pi, 0.3
+"""The angle over which rows lie that are ordered by label; and the length of the noise on them,
+relative to theirs."""
 SAME_DEGREES = 0.1
 """A member may stand in for a loss if their gradients are within this angle."""
 _TOGETHER = {
@@ -63,11 +61,8 @@ def alone(departure: str, member: Member, plain: Member) -> Member:
 class ImpactStudy:
     """Compares the gradients of one loss, and of its departures, with those of definitions.
 
-    Args:
-        context: calls the loss.
-        reading: what was read from its numbers, if that was done.
-        nearest: the definition from which it departs.
-        question: labels, batch size and temperature.
+    It departs from the definition ``nearest``; ``reading`` is what was read from its numbers, if
+    that was done.
     """
 
     def __init__(
@@ -77,9 +72,7 @@ class ImpactStudy:
         nearest: Definition,
         question: ImpactQuestion,
     ) -> None:
-        self._context, self._question = context, question
-        self._factor = reading.factors[0] if reading and reading.factors else 1.0
-        self._scaled = bool(reading and reading.factor_words)
+        self._context, self._question, self._reading = context, question, reading
         own, takes = context.definition.temperature, context.own.temperature
         self._tau = (question.temperature or own) if takes else own
         others = (d for d in DEFINITIONS.values() if d.name != nearest.name)
@@ -90,14 +83,12 @@ class ImpactStudy:
         self._departures: list[tuple[str, Member, Member]] = []  # each with what it departs from
         self._dims = 1
         if reading and reading.member:
-            sign = math.copysign(1, reading.member.temperature)
-            self._member = replace(reading.member, temperature=sign * self._tau)
+            signed = math.copysign(self._tau, reading.member.temperature)
+            self._member = replace(reading.member, temperature=signed)
             for name, (words, _) in departures(reading, self._near).items():
                 plain = self._plain
                 if name == "eps":  # what it does depends on the size of the similarities
-                    plain = replace(
-                        alone("similarity", self._member, plain), temperature=sign * self._tau
-                    )
+                    plain = replace(alone("similarity", self._member, plain), temperature=signed)
                 if name == "label_distance":
                     self._dims = 2
                 if name != "temperature" and (one := alone(name, self._member, plain)) != plain:
@@ -136,11 +127,9 @@ class ImpactStudy:
     ) -> Iterator[Impact]:
         """Yield a row for the whole loss from each definition, and for each departure."""
         batches = partial(self._batch, labels, table)
-        if table is None and len(self._departures) == 1:  # which is the whole
-            ask, note = None, None
-        else:
-            most_s = QUICK_CALL_S if table is None else SLOW_CALL_S
-            ask, note = self._way_to_ask(batches, most_s)
+        ask, note = None, None
+        if table is not None or len(self._departures) != 1:  # a single departure is the whole
+            ask, note = self._way_to_ask(batches, QUICK_CALL_S if table is None else SLOW_CALL_S)
         about = Impact(
             definition=self._near.name,
             labels=labels,
@@ -174,9 +163,8 @@ class ImpactStudy:
         coarse, _ = evaluate_large(self._plain, views, batch.labels, torch.float32)
         for words, member, base in self._departures:
             gradient, changed = evaluate_large(member, views, batch.labels)
-            right, usual = plain, terms
-            if base != self._plain:
-                right, usual = evaluate_large(base, views, batch.labels)
+            same = base == self._plain
+            right, usual = (plain, terms) if same else evaluate_large(base, views, batch.labels)
             yield words, near.name, (*_apart(gradient, right), _changed_share(changed, usual))
         if self._tau != near.temperature:
             words = f"default temperature {self._tau:g}"
@@ -223,7 +211,7 @@ class ImpactStudy:
             return None, f"{type(error).__name__}: {str(error)[:150]}"
         slow = f"a call of {n} rows takes too long"
         if stands:
-            but = ", but for its length" if self._scaled else ""
+            but = ", but for its length" if self._reading and self._reading.factor_words else ""
             return self._by_member, f"{slow}, so its recognised formula is used instead{but}"
         return None, f"{slow}; set a smaller --batch-size"
 
@@ -233,9 +221,9 @@ class ImpactStudy:
         return torch.cat([gradient.flatten() for gradient, _ in views])
 
     def _by_member(self, batch: Batch) -> Tensor:
-        assert self._member is not None
+        assert self._member is not None and self._reading is not None
         gradient, _ = evaluate_large(self._member, batch.views_of(self._near), batch.labels)
-        return self._factor * gradient
+        return gradient * (self._reading.factors or [1.0])[0]
 
 
 def _ordered(batch: Batch) -> Batch:

@@ -1,29 +1,32 @@
-"""Verification in this process."""
+"""Verification in this process: ``supcr_bench.verify(MyLoss)`` from Python and from a notebook."""
 
 import math
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
+from typing import Any
 
 from supcr_bench.measure.device import get_device
 from supcr_bench.reference.trial import Trial
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.process_state import ProcessState
-from supcr_bench.values.definition import DEFINITIONS, DEPARTS, Definition
+from supcr_bench.subjects.process_state import ProcessState, pinned_threads
+from supcr_bench.subjects.registry import load, locate
+from supcr_bench.values.definition import AUTO, DEFINITIONS, DEPARTS, Definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.context import CheckContext, tested_as
 from supcr_bench.verification.diagnosis import diagnose
-from supcr_bench.verification.impact import Impact, ImpactQuestion
+from supcr_bench.verification.impact import Impact, ImpactQuestion, find_question
 from supcr_bench.verification.impact_study import ImpactStudy
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
 from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.resolve import read, resolve
-from supcr_bench.verification.session import STUDY_LIMIT_S, Session, own_time_s
+from supcr_bench.verification.session import CHECK_LIMIT_S, STUDY_LIMIT_S, Session, own_time_s
+from supcr_bench.verification.verification import Verification
 
 PATIENCE = 2
 """How often a block that had less than half of its time on the processor may go on."""
@@ -149,3 +152,57 @@ def interrupted_after(seconds: float | None, what: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def verify(
+    implementation: str | Implementation | Callable[..., Any],
+    definition: str | Definition | None = None,
+    *,
+    strict: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    labels: str | None = None,
+    batch_size: int | None = None,
+    temperature: float | None = None,
+) -> Verification:
+    """Verify an implementation of the loss.
+
+    Args:
+        implementation: a class or factory, an :class:`Implementation`, or what the command line
+            takes: a registered name, ``module:attribute`` or ``file.py:attribute``.
+        definition: ``torchcell``, ``no-self``, ``rank-n-contrast``, a definition of your own, or
+            ``auto`` to recognise it from the numbers; by default the declared one, or ``auto`` if
+            none is declared, as for a class of your own.
+        strict: whether robustness findings count as failures.
+        seed: random seed for the inputs.
+        device: where inputs and module live, such as ``cuda:0``.
+        labels: ``FILE:COLUMN,...``: labels on which to measure how far each departure turns the
+            gradient.
+        batch_size: of that study; by default 256, or all rows of a smaller file.
+        temperature: of that study; by default the loss's own.
+
+    Returns:
+        a result that prints as a table, also in a notebook, and is true if the loss passes.
+
+    Raises:
+        TypeError: what is given is neither a name nor callable.
+        UsageError: there is no such implementation, definition, device, file or column.
+    """
+    question = find_question(labels, batch_size, temperature)
+    if isinstance(implementation, str):
+        implementation = load(locate(implementation))
+    elif not isinstance(implementation, Implementation):
+        if not callable(implementation):
+            raise TypeError(
+                f"{implementation!r} is not an implementation: give a class, a function or a name"
+            )
+        name = getattr(implementation, "__name__", type(implementation).__name__)
+        implementation = Implementation(
+            name=name, title=name, source="Python", definition=AUTO, factory=implementation
+        )
+    session = LocalSession(
+        implementation, definition, device=device, limit_s=CHECK_LIMIT_S, strict=strict, seed=seed
+    )
+    session.question = question if labels else None
+    with pinned_threads(1):  # the problems are small; more threads would only wait for each other
+        return session.verified()

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from supcr_bench.reference.trial import Trial, worst_of
 
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
     NOT_RUN = "not run"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How one check ended.
 
@@ -78,12 +78,13 @@ class Outcome:
         """Make the outcome from a check's worst trial; without trials the check does not apply."""
         if not trials:
             reason = "every case would have taken too long" if left_out else "no case applies"
-            return cls.not_applicable(check, group, reason, left_out=left_out, seconds=seconds)
+            verdict = Verdict.NOT_APPLICABLE
+            return cls(check, group, verdict, left_out=left_out, finding=reason, seconds=seconds)
         worst, failed = worst_of(trials), sum(t.failed for t in trials)
         return cls(
-            check=check,
-            group=group,
-            verdict=Verdict.FAIL if failed else Verdict.PASS,
+            check,
+            group,
+            Verdict.FAIL if failed else Verdict.PASS,
             cases=len(trials),
             failed=failed,
             left_out=left_out,
@@ -99,19 +100,8 @@ class Outcome:
     def ended(cls, check: str, group: Group, finding: str, *, overdue: bool = False) -> Self:
         """Make the outcome of a check that crashed, which is a failure, or took too long."""
         if overdue:
-            return replace(cls.skipped(check, group, finding), overdue=True)
-        return cls(
-            check=check, group=group, verdict=Verdict.FAIL, cases=1, failed=1, finding=finding
-        )
-
-    @classmethod
-    def skipped(cls, check: str, group: Group, reason: str) -> Self:
-        return cls(check=check, group=group, verdict=Verdict.NOT_RUN, finding=reason)
-
-    @classmethod
-    def not_applicable(cls, check: str, group: Group, reason: str, **measured: Any) -> Self:
-        verdict = Verdict.NOT_APPLICABLE
-        return cls(check=check, group=group, verdict=verdict, finding=reason, **measured)
+            return cls(check, group, Verdict.NOT_RUN, finding=finding, overdue=True)
+        return cls(check, group, Verdict.FAIL, cases=1, failed=1, finding=finding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

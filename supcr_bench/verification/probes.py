@@ -193,12 +193,9 @@ class Prober:
         return replace(member, temperature=member.temperature * divisor, partner=partner)
 
     def fits(self, members: Sequence[Member], probe: Probe, *, warm: bool = False) -> list[Fit]:
-        """How well each member gives a probe's gradient, up to a factor; the best first.
+        """How well each member, at temperature 1, gives a probe's gradient, up to a factor.
 
-        Args:
-            members: which, at temperature 1.
-            probe: what was asked, and the answer.
-            warm: whether all candidates weigh the same on the probe.
+        The best comes first. ``warm``: whether all candidates weigh the same on the probe.
         """
         kept = probe.reached
         goal = probe.gradient[kept]

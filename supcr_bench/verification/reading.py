@@ -1,8 +1,8 @@
 """Reads from a loss's numbers which member of the family it is, one choice at a time.
 
 Each probe is a small batch on which some choices show. On rows that are nearly alike every
-candidate weighs the same, whatever the temperature: there the direction of the gradient tells
-views, similarity and candidates. On ordinary rows the weights tell the temperature, on equal labels
+candidate weighs the same, whatever the temperature: there the direction of the gradient shows
+views, similarity and candidates. On ordinary rows the weights show the temperature, on equal labels
 the rule on ties, on several label dimensions the label distance, and where similarities are low,
 eps. A constant factor does not change a direction: it is read last, with what it depends on.
 """
@@ -16,12 +16,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.family import (
-    TWO_VIEWS,
-    WHOLE,
-    Member,
-    structures,
-)
+from supcr_bench.verification.family import TWO_VIEWS, WHOLE, Member, structures
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import (
     FITS,
@@ -52,7 +47,7 @@ EPS = sorted(
     + [10.0**-x for x in range(2, 16)]
     + [torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)]
 )
-"""Sizes of eps that are told apart."""
+"""The sizes of eps that are tried."""
 
 
 @dataclass(slots=True)

@@ -47,11 +47,8 @@ def resolve(
 ) -> tuple[Resolution, Reading | None]:
     """Resolve how to call an implementation, and its definition; also the choices found.
 
-    Args:
-        implementation: the implementation to call.
-        definition: the definition to compare with, or its name; ``auto`` to recognise it, and
-            ``None`` for the declared one.
-        device: where to try the calls.
+    The definition, or its name, is the one to compare with: ``auto`` to recognise it, and ``None``
+    for the declared one.
 
     Raises:
         SubjectError: it cannot be built, or no call gives a loss.
@@ -71,27 +68,20 @@ def recognise(implementation: Implementation, device: str = "cpu") -> tuple[Reso
     Raises:
         SubjectError: it cannot be built, or no call gives a loss.
     """
-    fewest: tuple[bool, int] | None = None
+    best: tuple[tuple[bool, int], Resolution, Reading] | None = None
     for call in find_calls(implementation, device=device):
         reading = read(Adapter(implementation.factory, call), device)
         definition, choices, faults = definition_of(reading, call.definition.call)
-        faulty = (reading.member is None, len(faults))
-        if fewest is None or faulty < fewest:
-            fewest = faulty
-            read_best = reading
+        faulty = reading.member is None, len(faults)
+        if best is None or faulty < best[0]:
             alone = reading.member is not None and not reading.several_dimensions
-            resolution = replace(
-                call, definition=definition, one_dimension=call.one_dimension or alone
-            )
-            recognised = replace(
-                tested_as(resolution),
-                nearest=definition.name.split(DEPARTS)[0],
-                choices=tuple(choices),
-                faults=tuple(faults),
-            )
+            own = replace(call, definition=definition, one_dimension=call.one_dimension or alone)
+            recognised = tested_as(own, definition.name.split(DEPARTS)[0], choices, faults)
+            best = faulty, replace(own, recognised=recognised), reading
         if not faults:
             break
-    return replace(resolution, recognised=recognised), read_best
+    assert best is not None
+    return best[1:]
 
 
 def read(subject: Adapter, device: str = "cpu") -> Reading:

@@ -241,14 +241,7 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
 
 
 def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bool) -> None:
-    """Find the factor of the mean over pairs.
-
-    Args:
-        prober: calls the loss.
-        reading: faults are added to it.
-        member: the choices found so far.
-        counted: whether rows with a missing label are counted.
-    """
+    """Find the factor of the mean over pairs; rows with a missing label may be ``counted``."""
     n = prober.rows
     if len(reading.factors) < 2:
         return
@@ -324,13 +317,8 @@ def factor_words(
 ) -> str:
     """The factor of the mean over pairs, in words; empty if there is none.
 
-    Args:
-        at: the factor at n rows and temperature 1.
-        more: the factor at 2 n rows and temperature 1.
-        warmer: the factor at n rows and temperature 1.7.
-        n: rows.
-        rough: the relative difference of factors that count as equal.
-        counts_missing: whether rows without a label are counted too.
+    It is ``at`` for n rows at temperature 1, ``more`` for 2 n rows, and ``warmer`` for n rows at
+    1.7; ``rough`` is the relative difference of factors that count as equal.
     """
     words = []
     if math.isclose(warmer / at, 1.7, rel_tol=rough):

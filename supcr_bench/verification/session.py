@@ -8,7 +8,7 @@ from supcr_bench.values.errors import SubjectError, UncallableError
 from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.units import listed
 from supcr_bench.verification.impact import Impact, ImpactQuestion
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Verdict
 from supcr_bench.verification.verification import NO_DEFINITION, Verification
 
 OPEN_LIMIT_S = 10.0
@@ -45,6 +45,8 @@ class Session(ABC):
     """Asks how much the departures turn the gradient, after the checks."""
     ranks: int | None = None
     total_limit_s = TOTAL_LIMIT_S
+    ends_of_a_hang = 1
+    """As how many ended processes a hang counts, of ``MOST_ENDS``."""
 
     def __init__(
         self, name: str, *, strict: bool = False, seed: int = 0, only: Collection[str] | None = None
@@ -115,14 +117,14 @@ class Session(ABC):
             yield Outcome.ended(FORMULA, "definition", listed(self.recognised.faults))
         for check, group in checks:
             if ends >= MOST_ENDS:
-                yield Outcome.skipped(check, group, "it ended too many processes")
+                yield Outcome(check, group, Verdict.NOT_RUN, finding="it ended too many processes")
             elif self.spent_s() > self.total_limit_s:
-                yield Outcome.skipped(check, group, "the time was up")
+                yield Outcome(check, group, Verdict.NOT_RUN, finding="the time was up")
             else:
                 try:
                     yield self.make(check)
                 except CheckEndedError as end:
-                    ends += self.weight(end)
+                    ends += self.ends_of_a_hang if end.overdue else 1
                     yield Outcome.ended(check, group, end.finding, overdue=end.overdue)
         if ends < MOST_ENDS:
             try:
@@ -145,10 +147,6 @@ class Session(ABC):
     def spent_s(self) -> float:
         """Seconds that the verification has taken, of which others may have taken a part."""
         return time.monotonic() - self._began_s
-
-    def weight(self, end: CheckEndedError) -> int:
-        del end
-        return 1
 
     def result(self) -> Verification:
         return Verification(

@@ -12,10 +12,8 @@ from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
-from supcr_bench.verification.ranks.checks import RANK_CHECKS
-from supcr_bench.verification.ranks.context import RankContext, RanksRaisedError
-from supcr_bench.verification.ranks.diagnosis import diagnose_ranks, follows
-from supcr_bench.verification.ranks.step import RankQuestion
+from supcr_bench.verification.ranks.checks import RANK_CHECKS, diagnose_ranks, follows
+from supcr_bench.verification.ranks.context import RankContext, RankQuestion, RanksRaisedError
 from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Session
 from supcr_bench.workers.messages import AskRank, Failed
 from supcr_bench.workers.rank_group import RankGroupWorker
@@ -32,6 +30,7 @@ class RankVerification(Session):
 
     ranks: int
     total_limit_s = 2 * TOTAL_LIMIT_S  # each question waits for every rank
+    ends_of_a_hang = MOST_ENDS  # which takes long to detect
     _context: RankContext
 
     def __init__(
@@ -60,10 +59,6 @@ class RankVerification(Session):
 
     def make(self, check: str) -> Outcome:
         return self._checks[check].outcome(self._context)[0]
-
-    def weight(self, end: CheckEndedError) -> int:
-        """How much an end counts; a hang, which takes long to detect, ends the verification."""
-        return MOST_ENDS if end.overdue else 1
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
         return diagnose_ranks(self._context, outcomes)

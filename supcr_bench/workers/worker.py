@@ -33,8 +33,7 @@ from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard,
 from supcr_bench.measure.version_times import time_versions
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.compiler import COMPILATION, numba_watched
-from supcr_bench.subjects.default_call import call_by_default
-from supcr_bench.subjects.find_call import find_call
+from supcr_bench.subjects.find_call import call_by_default, find_call
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.subjects.process_wide import require_own_imports
 from supcr_bench.subjects.registry import Subject, load
@@ -46,7 +45,7 @@ from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import CheckEndedError
-from supcr_bench.verification.ranks.step import answer_on_rank
+from supcr_bench.verification.ranks.context import answer_on_rank
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
 from supcr_bench.workers.activity import RECOGNITION, ActivityPage

@@ -8,9 +8,8 @@ import pytest
 from rich.console import Console
 
 from supcr_bench.commands import self_test as self_test_command
-from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
+from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SelfTestRow
 from supcr_bench.verification.local_session import LocalSession
-from supcr_bench.verification.self_test import SelfTestRow
 from tests.commands.conftest import Cli, WithChecks
 from tests.studies import false_alarms
 

@@ -14,7 +14,7 @@ import supcr_bench
 from supcr_bench.commands.app import app
 from supcr_bench.store.run import load_run
 from supcr_bench.sweep.suite import load_suite
-from supcr_bench.verification.python_api import verify
+from supcr_bench.verification.local_session import verify
 from tests.docs.pages import CHECKOUT, PAGES, Block, anchors, blocks, commands, links
 from tests.forked.start import Servers
 from tests.made_verifications import make_verification

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.answer import scale_up
+from supcr_bench.reference.compare import scale_up
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.reference.tolerance import bounds_of
 from supcr_bench.subjects.adapter import Adapter

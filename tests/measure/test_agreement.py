@@ -7,7 +7,7 @@ from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.agreement import errors_of, pair_differences
-from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.compare import Answer
 from supcr_bench.reference.reference import Reference, compute_reference
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL

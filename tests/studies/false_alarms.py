@@ -9,10 +9,9 @@ import torch
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.implementation import ANY
-from supcr_bench.verification.bugs.catalogue import RIGHT
+from supcr_bench.verification.bugs.catalogue import RIGHT, as_implementation
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import Verdict
-from supcr_bench.verification.self_test import as_implementation
 from tests.family import CHOICES, definition_of, right_implementation
 
 SEEDS = 200

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.default_call import call_by_default
-from supcr_bench.subjects.find_call import find_call
+from supcr_bench.subjects.find_call import call_by_default, find_call
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.default_call import changes_of_call
 from supcr_bench.values.definition import TORCHCELL

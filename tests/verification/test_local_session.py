@@ -5,14 +5,20 @@ import pytest
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import NO_SELF
-from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
+from supcr_bench.verification.bugs.catalogue import (
+    BUGS,
+    RIGHT,
+    SelfTestRow,
+    as_implementation,
+    bug_session,
+)
 from supcr_bench.verification.bugs.right import RankedContrast, RightNoSelf
+from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.diagnosis import find_causes
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import GROUPS, Verdict
-from supcr_bench.verification.self_test import SelfTestRow, as_implementation, bug_session
 
 
 def opened(bug: SeededBug) -> LocalSession:

@@ -10,7 +10,7 @@ from torch import Tensor
 import supcr_bench
 from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.errors import UnknownNameError, UsageError
-from supcr_bench.verification import local_session, python_api
+from supcr_bench.verification import local_session
 from supcr_bench.verification.bugs.right import RightNoSelf, RightSupCR
 from supcr_bench.verification.checks import all_checks
 
@@ -90,7 +90,7 @@ def test_a_check_that_hangs_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> N
             return perturbed.sum()
 
     (two_rows,) = (check for check in all_checks() if check.name == "two rows")
-    monkeypatch.setattr(python_api, "CHECK_LIMIT_S", 1)
+    monkeypatch.setattr(local_session, "CHECK_LIMIT_S", 1)
     monkeypatch.setattr(local_session, "all_checks", lambda: [two_rows])
     found = supcr_bench.verify(Hangs, "no-self")
     assert found.headline == "Hangs is undecided: loading and recognition took over 1 s."

@@ -191,7 +191,8 @@ def test_what_is_right_and_not_robust_says_where() -> None:
 
 
 def test_checks_that_were_not_made_share_their_reason() -> None:
-    skipped = [Outcome.skipped(name, "conduct", "the time was up") for name in ("a", "b")]
+    end, why = Verdict.NOT_RUN, "the time was up"
+    skipped = [Outcome(name, "conduct", end, finding=why) for name in ("a", "b")]
     assert lines(make_verification("one", *skipped)) == ["Not made: a, b: the time was up"]
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from supcr_bench.measure.version_times import VersionTimes
-from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.compare import Answer
 from supcr_bench.subjects.registry import locate
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.subjects.registry import Subject, locate
-from supcr_bench.verification.bugs.catalogue import RANK_BUGS
+from supcr_bench.verification.bugs.catalogue import RANK_BUGS, SelfTestRow
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
-from supcr_bench.verification.self_test import SelfTestRow
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.activity import RECOGNITION
 from supcr_bench.workers.rank_verification import RankVerification, rank_bug_session

@@ -33,7 +33,7 @@ class SeededBug:
 
 
 def wrong(
-    text: str,
+    name: str,
     edits: Mapping[str, str],
     cause: str = "",
     right: type[RankedContrast] = RightSupCR,
@@ -42,16 +42,14 @@ def wrong(
     """A correct implementation with an edit of its text.
 
     Args:
-        text: ``name: what it does wrong.``; the name alone where the cause says that.
+        name: says what is wrong, in words with hyphens.
         edits: passages of ``right.py``, each of which is there once, and what replaces them;
             further lines are indented like the first.
         cause: ``field: choice``, the keys in ``PHRASES`` of the cause to name, if any.
         right: the correct implementation.
         caught_by: the group of checks that must catch it.
     """
-    name, _, doc = text.partition(": ")
     field, _, choice = cause.partition(": ")
-    named = PHRASES[field][choice] if cause else None
     wrong_text = TEXT
     for old, new in edits.items():
         start, *rest = wrong_text.split(old)
@@ -63,8 +61,8 @@ def wrong(
     exec(compile(wrong_text, f"<{name}>", "exec"), found)  # noqa: S102 - it is this package's text
     factory: type[RankedContrast] = found[right.__name__]
     factory.__name__ = factory.__qualname__ = name.title().replace("-", "")
-    factory.__doc__ = doc or f"{named}."
-    return SeededBug(factory, caught_by, named)
+    return SeededBug(factory, caught_by, PHRASES[field][choice] if cause else None)
 
 
 no_self = partial(wrong, right=RightNoSelf)
+not_robust = partial(wrong, caught_by="robustness")

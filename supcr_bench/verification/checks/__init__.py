@@ -1,6 +1,6 @@
 """The checks that run in a single process, with one file for each group of checks."""
 
-from supcr_bench.verification.check import Check
+from supcr_bench.verification.context import Check
 
 
 def all_checks() -> list[Check]:

@@ -12,13 +12,11 @@ from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.device import find_accelerator
-from supcr_bench.reference.answer import Answer
-from supcr_bench.reference.compare import deviation, deviations
+from supcr_bench.reference.compare import Answer, deviation, deviations
 from supcr_bench.reference.trial import Trial, outright, worst_of
-from supcr_bench.subjects.calls import invoke, lay_out, loss_of
+from supcr_bench.subjects.calls import loss_of
 from supcr_bench.subjects.process_state import changes_by
-from supcr_bench.verification.check import check, finding_of
-from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.context import CheckContext, check, finding_of
 
 TAG = "compile"
 CALLS = 8
@@ -105,21 +103,13 @@ def evaluation_mode(context: CheckContext) -> Iterator[Trial]:
 def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
     """The call changes no input: labels filled in place are wrong for the next reader."""
     problem = context.problem(n=9, dims=2, nan_density=0.2, weights="unnormalised")
-    own = context.own
-    given = lay_out(own, *problem.copies(context.device))
-    kept = {name: tensor.clone() for name, tensor in given.items()}
-    for name, tensor in given.items():
-        tensor.requires_grad_("labels" not in name)
-    loss_of(invoke(own, context.build(problem), given)).backward()  # type: ignore[no-untyped-call]
-    for name, tensor in given.items():
-        same = torch.allclose(tensor.detach(), kept[name], rtol=0, atol=0, equal_nan=True)
+    loss, pristine = context.bind(problem), context.bind(problem).arguments
+    loss.training()
+    changed = loss.changed_from(pristine)
+    for name in pristine:
         role = {"perturbed": "first view", "intact": "second view"}.get(name, name)
-        yield outright(f"{problem.name}: {role}", None if same else f"the call changes the {role}")
-
-
-def _live_tensors() -> int:
-    gc.collect()
-    return sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+        finding = f"the call changes the {role}" if name in changed else None
+        yield outright(f"{problem.name}: {role}", finding)
 
 
 @check("memory growth", "conduct", slow=True)
@@ -133,7 +123,8 @@ def memory_growth(context: CheckContext) -> Iterator[Trial]:
         for _ in range(3):
             for _ in range(CALLS):
                 context.ask(problem, module=module)
-            counts.append(_live_tensors())
+            gc.collect()
+            counts.append(sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects()))
     finally:
         gc.unfreeze()
     grown = min(counts[1] - counts[0], counts[2] - counts[1])
@@ -177,11 +168,10 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
 @check("process settings", "conduct")
 def process_settings(context: CheckContext) -> Iterator[Trial]:
     """It changes no setting and no function of the process, which would hold for all training."""
-    problem, own = context.problem(n=9, dims=1), context.own
-    module, given = context.build(problem), lay_out(own, *problem.copies(context.device))
+    loss = context.bind(context.problem(n=9, dims=1))
     for when, changes in (
-        ("its import", own.process_changes),
-        ("the call", changes_by(lambda: invoke(own, module, given))),
+        ("its import", context.own.process_changes),
+        ("the call", changes_by(loss.forward)),
     ):
         said = " and ".join(changes)
         yield outright(when, f"{when} {said}, for the whole process" if changes else None)
@@ -250,11 +240,6 @@ def repeatability(context: CheckContext) -> Iterator[Trial]:
         yield _same(context, question.changed(name), alone, context.ask(question, module=module))
 
 
-def _transposed(x: Tensor) -> Tensor:
-    """Copy a matrix into column-major memory."""
-    return x.t().contiguous().t()
-
-
 def _sliced(x: Tensor) -> Tensor:
     """Copy a matrix into every second row and column of a larger tensor of other values."""
     wide = torch.full((2 * x.shape[0], 2 * x.shape[1] + 1), 9.0, dtype=x.dtype, device=x.device)
@@ -267,7 +252,8 @@ def strides(context: CheckContext) -> Iterator[Trial]:
     """The loss ignores memory layout: embeddings may be slices or transposes."""
     problem = context.problem(n=9, d=6, dims=3)
     usual = context.ask(problem)
-    for name, lay in (("transposed in memory", _transposed), ("sliced", _sliced)):
+    layouts = ("transposed in memory", lambda x: x.t().contiguous().t()), ("sliced", _sliced)
+    for name, lay in layouts:
         answer = context.ask(problem, lay=lay)
         cause = "it depends on the memory layout of its inputs"
         yield _same(context, problem.changed(name), usual, answer, cause)

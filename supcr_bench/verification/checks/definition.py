@@ -1,5 +1,6 @@
 """Checks that compare value and gradient with the definition, the chosen variant of the loss."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,10 +12,9 @@ import torch
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.trial import Trial, measured, outright
-from supcr_bench.values.case import UNIT_ROUNDOFF
+from supcr_bench.values.case import LABEL_KINDS, UNIT_ROUNDOFF
 from supcr_bench.values.definition import NORMALISED, TORCHCELL
-from supcr_bench.verification.check import check
-from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.context import CheckContext, check
 
 _NAN = math.nan
 _LABELS = ((1.2, 2.1), (0.4, _NAN), (_NAN, 3.2), (1.4, 2.3))
@@ -85,7 +85,7 @@ def gradcheck(context: CheckContext) -> Iterator[Trial]:
     """
     below = context.definition.eps and "below" in context.definition.eps_rule
     context.require(not below, "eps is used after a detached maximum, which moves the slope")
-    for labels in ("continuous", "tied"):
+    for labels in LABEL_KINDS:
         for dims in (1, 3):
             problem = context.problem(
                 n=7, d=4, dims=dims, labels=labels, dtype="float64", seed=dims
@@ -101,25 +101,17 @@ def gradcheck(context: CheckContext) -> Iterator[Trial]:
 def large_batches(context: CheckContext) -> Iterator[Trial]:
     """Code that works in chunks often fails only after its first chunk, or in a short last one."""
     views = 2 if context.definition.views == "concatenate" else 1
-    specs = [
-        {
-            "n": -(-n // views),
-            "d": 16,
-            "dims": dims,
-            "nan_density": share,
-            "labels": labels,
-            "seed": n,
-        }
-        for n, dims, share, labels in (
-            (17, 1, 0.0, "continuous"),
-            (33, 1, 0.0, "continuous"),
-            (65, 1, 0.0, "tied"),
-            (129, 2, 0.1, "clustered"),
-            (257, 1, 0.0, "continuous"),
-            (300, 1, 0.1, "continuous"),
-        )
-    ]
-    yield from map(context.compare, context.problems(specs))
+    rows = (
+        (17, 1, 0.0, "continuous"),
+        (33, 1, 0.0, "continuous"),
+        (65, 1, 0.0, "tied"),
+        (129, 2, 0.1, "clustered"),
+        (257, 1, 0.0, "continuous"),
+        (300, 1, 0.1, "continuous"),
+    )
+    columns = "n seed d dims nan_density labels"
+    problems = context.problems(columns, *((-(-n // views), n, 16, *row) for n, *row in rows))
+    yield from map(context.compare, problems)
 
 
 def _with_valid(problem: Batch, counts: tuple[int, ...]) -> Batch:
@@ -135,12 +127,8 @@ def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     """Rows without a label are left out and not counted; a wrong count rescales the gradient."""
     context.require_missing_labels()
     whole = context.definition.nan_labels == "drop_row" or context.own.one_dimension
-    specs = [
-        {"n": 24, "dims": 3, "nan_density": density, "labels": labels, "weights": "unequal"}
-        for density in (0.1, 0.25, 0.5, 0.75, 0.9)
-        for labels in ("continuous", "tied")
-    ]
-    problems = list(context.problems(specs))
+    axes = {"nan_density": (0.1, 0.25, 0.5, 0.75, 0.9), "labels": LABEL_KINDS}
+    problems = list(context.problems("n seed dims weights", (24, 0, 3, "unequal"), **axes))
     for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
         problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
         problems += [problem] if context.has_pairs(problem) else []
@@ -184,29 +172,27 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
     """A loss that is wrong on plain random batches optimises something else."""
     # In one column, rows come so near that distances made of products are lost in rounding.
     narrow = 2 if "euclidean" in context.definition.similarity else 1
-    specs: list[dict[str, Any]] = [
-        {"n": n, "d": d, "dims": dims, "nan_density": density, "seed": 10 * n + dims}
-        for n, d, dims, density in (
-            (2, 8, 1, 0.0),
-            (3, 2, 1, 0.0),
-            (3, 8, 2, 0.0),
-            (5, 8, 1, 0.2),
-            (5, narrow, 2, 0.0),
-            (5, 64, 3, 0.2),
-            (17, 8, 1, 0.0),
-            (17, 3, 2, 0.25),
-            (17, 16, 8, 0.5),
-            (17, 512, 4, 0.1),
-            (40, 8, 1, 0.0),
-            (40, 64, 2, 0.25),
-            (40, 16, 3, 0.9),
-        )
-    ]
+    rows = (
+        (2, 8, 1, 0.0),
+        (3, 2, 1, 0.0),
+        (3, 8, 2, 0.0),
+        (5, 8, 1, 0.2),
+        (5, narrow, 2, 0.0),
+        (5, 64, 3, 0.2),
+        (17, 8, 1, 0.0),
+        (17, 3, 2, 0.25),
+        (17, 16, 8, 0.5),
+        (17, 512, 4, 0.1),
+        (40, 8, 1, 0.0),
+        (40, 64, 2, 0.25),
+        (40, 16, 3, 0.9),
+    )
+    seeded = ((n, 10 * n + dims, d, dims, share) for n, d, dims, share in rows)
+    problems = context.problems("n seed d dims nan_density", *seeded)
     tau = context.definition.temperature
-    if context.own.temperature:
-        factors = (0.8, 3, 5)  # authors clamp what is farther from their default
-        specs += [{"n": 9, "d": 8, "dims": 1, "temperature": f * tau} for f in factors]
-    for problem in context.problems(specs):
+    factors = (0.8, 3, 5) if context.own.temperature else ()  # authors clamp farther ones
+    others = context.problems("n seed temperature", *((9, 0, f * tau) for f in factors))
+    for problem in itertools.chain(problems, others):
         plain = context.compare(problem)
         yield plain
         upstream = context.upstream(problem)
@@ -220,12 +206,10 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
 @check("ties", "definition")
 def ties(context: CheckContext) -> Iterator[Trial]:
     """Labels tie, as real labels do; there definitions differ and sorting goes wrong."""
-    specs = [
-        {"n": n, "dims": dims, "labels": labels, "nan_density": density, "seed": n}
-        for n, dims, density in ((2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (40, 1, 0.0))
-        for labels in ("tied", "clustered", "binary", "constant")
-    ]
-    yield from map(context.compare, context.problems(specs))
+    rows = (2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (40, 1, 0.0)
+    kinds = ("tied", "clustered", "binary", "constant")
+    problems = context.problems("n dims nan_density", *rows, labels=kinds)
+    yield from map(context.compare, problems)
 
 
 @check("label dimensions", "definition")
@@ -255,10 +239,7 @@ def weights(context: CheckContext) -> Iterator[Trial]:
     yield outright(other.name, "the weights that it takes change nothing" if ignored else None)
     if not context.takes_weights:
         return  # one distance over all dimensions: the definition gives weights no meaning
-    specs = [
-        {"n": n, "dims": dims, "weights": weights, "nan_density": density, "seed": dims}
-        for n, dims, density in ((5, 2, 0.0), (9, 3, 0.3), (17, 8, 0.2))
-        for weights in ("unequal", "unnormalised")
-    ]
-    for problem in context.problems(specs):
+    rows = (5, 2, 2, 0.0), (9, 3, 3, 0.3), (17, 8, 8, 0.2)
+    kinds = ("unequal", "unnormalised")
+    for problem in context.problems("n seed dims nan_density", *rows, weights=kinds):
         yield context.compare(problem, upstream=context.upstream(problem))

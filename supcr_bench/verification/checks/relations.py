@@ -13,20 +13,15 @@ from torch.nn import functional
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.reference.compare import VIEWS, deviation, judge
 from supcr_bench.reference.trial import Trial, measured, worst_of
+from supcr_bench.values.case import LABEL_KINDS
 from supcr_bench.values.definition import NORMALISED
-from supcr_bench.verification.check import check
-from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.context import CheckContext, check
 
 
 @check("bounds", "relations")
 def bounds(context: CheckContext) -> Iterator[Trial]:
     """No term is negative; with M candidates and a cosine, none exceeds log M + 2 / tau."""
-    specs = [
-        {"n": n, "dims": 1, "labels": labels, "seed": n}
-        for n in (3, 5, 17)
-        for labels in ("continuous", "tied")
-    ]
-    for problem in context.problems(specs):
+    for problem in context.problems("n dims", (3, 1), (5, 1), (17, 1), labels=LABEL_KINDS):
         loss = float(context.ask(problem).loss)
         bound, definition = context.bounds(problem).loss, context.definition.at(problem.temperature)
         views = 2 if definition.views == "sum" else 1
@@ -81,7 +76,7 @@ def identical_embeddings(context: CheckContext) -> Iterator[Trial]:
 @check("label transformations", "relations")
 def label_transformations(context: CheckContext) -> Iterator[Trial]:
     """Shifting, scaling or negating the labels changes nothing; multiples of 1/64 stay exact."""
-    for labels in ("continuous", "tied"):
+    for labels in LABEL_KINDS:
         problem = context.problem(n=13, dims=2, labels=labels)
         dyadic = torch.round(problem.labels * 64) / 64
         problem = problem.changed("dyadic", labels=dyadic)
@@ -96,12 +91,8 @@ def label_transformations(context: CheckContext) -> Iterator[Trial]:
 @check("permutation", "relations")
 def permutation(context: CheckContext) -> Iterator[Trial]:
     """Reordering the rows must not change the loss, and reorders the gradients alike."""
-    specs = [
-        {"n": n, "dims": 2, "nan_density": 0.2, "labels": labels, "seed": n}
-        for n in (5, 17)
-        for labels in ("continuous", "tied")
-    ]
-    for problem in context.problems(specs):
+    rows = (5, 2, 0.2), (17, 2, 0.2)
+    for problem in context.problems("n dims nan_density", *rows, labels=LABEL_KINDS):
         n = len(problem.labels)
         order = torch.from_numpy(Stream("order", context.seed, n).choose(n, of=n))
         changed = problem.rows(order).changed("rows permuted")
@@ -128,7 +119,7 @@ def rotation(context: CheckContext) -> Iterator[Trial]:
 def swapped_views(context: CheckContext) -> Iterator[Trial]:
     """A view that is used twice, or detached, trains half of the network."""
     context.require(context.definition.views != "single", f"{context.definition.name} has one view")
-    for labels in ("continuous", "tied"):
+    for labels in LABEL_KINDS:
         problem = context.problem(n=11, dims=2, labels=labels)
         changed = problem.changed("views swapped", first=problem.second, second=problem.first)
         yield context.relation(problem, changed, swapped=True)

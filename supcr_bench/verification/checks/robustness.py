@@ -7,14 +7,13 @@ from dataclasses import replace
 import torch
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.answer import answer_of
-from supcr_bench.reference.compare import deviations, reference_of
+from supcr_bench.reference.compare import answer_of, deviations, reference_of
 from supcr_bench.reference.tolerance import bounds_of
 from supcr_bench.reference.trial import Trial, outright
 from supcr_bench.subjects.calls import loss_of
+from supcr_bench.values.case import LABEL_KINDS
 from supcr_bench.values.definition import NORMALISED, NanLabels
-from supcr_bench.verification.check import check
-from supcr_bench.verification.context import CheckContext
+from supcr_bench.verification.context import CheckContext, check
 
 TEMPERATURES = (1.0, 0.5, 0.2, 0.1, 0.07, 0.05, 0.02, 0.0112, 0.005)
 
@@ -55,12 +54,9 @@ def default_weights(context: CheckContext) -> Iterator[Trial]:
 @check("float64 accuracy", "robustness")
 def float64_accuracy(context: CheckContext) -> Iterator[Trial]:
     """A float32 accumulator inside makes gradient checks in float64 meaningless."""
-    specs = [
-        {"n": n, "dims": dims, "labels": labels, "dtype": "float64", "seed": n}
-        for n, dims in ((3, 1), (9, 2), (17, 3))
-        for labels in ("continuous", "tied")
-    ]
-    yield from map(context.compare, context.problems(specs))
+    rows = [(n, dims, "float64") for n, dims in ((3, 1), (9, 2), (17, 3))]
+    problems = context.problems("n dims dtype", *rows, labels=LABEL_KINDS)
+    yield from map(context.compare, problems)
 
 
 @check("label magnitude", "robustness")

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.answer import Answer
+from supcr_bench.reference.compare import Answer
 from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.values.definition import DEFINITIONS
-from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT, SeededBug
+from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
+from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from tests.batches import loss_dtype
 from tests.batches import problem as made
 from tests.examples import NAN
