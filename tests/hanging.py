@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from supcr_bench.workers import rank_group
-from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.messages import Response
+from supcr_bench.workers.messages import Activity, Response
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import WorkerProcess
 

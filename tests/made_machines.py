@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.cluster_executor import Slot
-from supcr_bench.sweep.executor import Event
-from supcr_bench.values.case import Workload
+from supcr_bench.sweep.runner import Event
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Activity, PreflightResult
 
 BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
 
@@ -48,7 +46,7 @@ class MadeBackend:
         self.ended_early = 0
 
     def preflight(
-        self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
+        self, slots: Sequence[Slot], subjects: Sequence[Subject], device: str
     ) -> list[Mapping[str, PreflightResult]]:
         return [
             {"a": PreflightResult("a", "is not there" if slot.node == "1" else None)}

@@ -16,9 +16,8 @@ def grant_patience(set_attribute: Callable[[object, str, object], None] = setatt
     """Raise every limit of time in this process; also called where test workers are forked."""
     from supcr_bench.measure import other_work
     from supcr_bench.verification import context, local_session, session
-    from supcr_bench.workers import verification as in_worker
 
-    for module in (local_session, in_worker):
+    for module in (local_session, session):
         set_attribute(module, "CHECK_LIMIT_S", ENOUGH_S)
     for name in ("SLOWEST_CALL_S", "BUDGET_S"):
         set_attribute(context, name, ENOUGH_S)

@@ -1,12 +1,11 @@
 """``supcr-bench compare``: lays two stored runs side by side."""
 
-import json
 from pathlib import Path
 
 import typer
 
 from supcr_bench.commands.options import JSON_FILE, read_run, share
-from supcr_bench.values.files import write_file
+from supcr_bench.values.files import write_json
 
 
 def compare(
@@ -42,8 +41,7 @@ def compare(
 
     print_comparison(make_console(), before, after, comparison, comparison_tables(comparison))
     if json_file:
-        values = to_mapping(comparison, before, after)
-        write_file(json_file, json.dumps(values, indent=2) + "\n")
+        write_json(json_file, to_mapping(comparison, before, after))
     if comparison.finding:
         raise typer.Exit(1)
     raise typer.Exit(3 if comparison.nothing_compared else 0)

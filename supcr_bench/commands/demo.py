@@ -24,7 +24,7 @@ def demo() -> None:
     console.print(Text(f"A loss with one mistake:\n{line_of(subject)[0]}\n"), soft_wrap=True)
     console.print(Text(f"$ supcr-bench verify {LOSS}", "bold"), soft_wrap=True)
     console.print()
-    (found,) = verify_each([subject], None, strict=False, seed=0, console=console)
+    (found,) = verify_each([subject], strict=False, seed=0, console=console)
     print_verification(console, found)
     console.print()
     console.print("Now yours: supcr-bench verify path/to/my_loss.py:MyLoss", soft_wrap=True)

@@ -1,7 +1,8 @@
 """``supcr-bench doctor``: what this machine has, what is missing, and what that means."""
 
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,15 +27,39 @@ def doctor() -> None:
 
     Measures for a second how much the times of identical calls differ now. Exits with 0.
     """
-    import textwrap
-
     from supcr_bench import __version__
 
     print(f"supcr-bench  {__version__}, Python {sys.version.split()[0]}")
-    for name, said in [*_software(), *_machine(), ("noise", noise_line(measure_noise()))]:
+    for name, said in _facts():
         line = f"{name:<11}  {said}"
         indent = 13 * " "
         print(textwrap.fill(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False))
+
+
+def _facts() -> Iterator[tuple[str, str]]:
+    """What there is or is missing, by the name of each thing."""
+    import psutil
+
+    from supcr_bench.measure.device import available_devices
+    from supcr_bench.subjects.compiler import why_no_compiler
+    from supcr_bench.values.machine import default_threads, usable_cpus
+    from supcr_bench.values.units import format_bytes, plural
+
+    yield "torch", _version("torch") or "missing"
+    missing = why_no_compiler("cpu")
+    yield "compiler", f"missing, so NAME@compile is left out: {missing}" if missing else "found"
+    for name, (distribution, meaning) in PACKAGES.items():
+        yield name, _version(distribution) or f"missing: {meaning}; pip install {distribution}"
+    devices = available_devices()
+    only = "" if len(devices) > 1 else ": no accelerator, so nothing is measured on a GPU"
+    yield "devices", ", ".join(devices) + only
+    cpus, load = usable_cpus(), psutil.getloadavg()[0]
+    cores = f"{cpus}; {load:.2g} processes ran or waited for one in the last minute; "
+    yield "cores", cores + f"measuring uses {plural(default_threads(cpus), 'thread')}"
+    memory = psutil.virtual_memory()
+    free = f"of which {format_bytes(memory.available)} are free"
+    yield "memory", f"{format_bytes(memory.total)}, {free}"
+    yield "noise", noise_line(measure_noise())
 
 
 def _version(distribution: str) -> str | None:
@@ -44,36 +69,6 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _software() -> list[tuple[str, str]]:
-    from supcr_bench.subjects.compiler import why_no_compiler
-
-    missing = why_no_compiler("cpu")
-    compiler = f"missing, so NAME@compile is left out: {missing}" if missing else "found"
-    rows = [("torch", _version("torch") or "missing"), ("compiler", compiler)]
-    for name, (distribution, meaning) in PACKAGES.items():
-        absent = f"missing: {meaning}; pip install {distribution}"
-        rows.append((name, _version(distribution) or absent))
-    return rows
-
-
-def _machine() -> list[tuple[str, str]]:
-    import psutil
-
-    from supcr_bench.measure.device import available_devices
-    from supcr_bench.values.machine import default_threads, usable_cpus
-    from supcr_bench.values.units import format_bytes, plural
-
-    devices = available_devices()
-    only = "" if len(devices) > 1 else ": no accelerator, so nothing is measured on a GPU"
-    cpus = usable_cpus()
-    load = psutil.getloadavg()[0]
-    cores = f"{cpus}; {load:.2g} processes ran or waited for one in the last minute; "
-    cores += f"measuring uses {plural(default_threads(cpus), 'thread')}"
-    memory = psutil.virtual_memory()
-    size = f"{format_bytes(memory.total)}, of which {format_bytes(memory.available)} are free"
-    return [("devices", ", ".join(devices) + only), ("cores", cores), ("memory", size)]
 
 
 def measure_noise() -> float:

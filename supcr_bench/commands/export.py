@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from supcr_bench.commands.options import RUN, choice, output_file, read_run
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
+from supcr_bench.values.units import plural
 
 if TYPE_CHECKING:
     from supcr_bench.store.loaded_run import Run
@@ -45,11 +46,11 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
         from supcr_bench.render.benchmark_json import benchmark_file
 
         made, left_out = benchmark_file(run)
-        benchmarks, without = len(made["benchmarks"]), sum(left_out.values())
-        note = f"{benchmarks} benchmark{'s' * (benchmarks != 1)} of run {run.id}"
+        note = f"{plural(len(made['benchmarks']), 'benchmark')} of run {run.id}"
         if left_out:
             listed = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in left_out.items())
-            note += f"; {without} result{'s' * (without != 1)} without times left out: {listed}"
+            without = plural(sum(left_out.values()), "result")
+            note += f"; {without} without times left out: {listed}"
         text = json.dumps(made, indent=4, allow_nan=False) + "\n"
         return text.encode(), note
     if form in (ACTION, BENCHER):
@@ -60,7 +61,7 @@ def _exported(run: "Run", form: str) -> tuple[bytes, str]:
         return text.encode(), f"{len(values)} entries of run {run.id}"
     from supcr_bench.render.csv_tables import results_csv, results_parquet
 
-    note = f"{len(run.results)} result{'s' * (len(run.results) != 1)} of run {run.id}"
+    note = f"{plural(len(run.results), 'result')} of run {run.id}"
     if form == CSV:
         return results_csv(run).encode(), note
     try:

@@ -120,19 +120,14 @@ def gate(
     axes = opt.set_axes({"device": device}, set_)
 
     from supcr_bench.commands.run_work import make_work
-    from supcr_bench.gate.accepted import (
-        USUAL_FILE,
-        apply_accepted,
-        read_accepted,
-        write_accepted,
-    )
+    from supcr_bench.gate import accepted as costs
     from supcr_bench.gate.baseline import load_baseline
     from supcr_bench.gate.terms import Terms
     from supcr_bench.sweep.plan import allowances, require_room
     from supcr_bench.sweep.suite import load_suite, read_axes
 
-    accepted_file = accepted or USUAL_FILE
-    entries = read_accepted(accepted_file) if accepted or accepted_file.is_file() else []
+    accepted_file = accepted or costs.USUAL_FILE
+    entries = costs.read_accepted(accepted_file) if accepted or accepted_file.is_file() else []
     loaded = load_suite(suite).with_axes(read_axes(axes)).with_definition(definition)
     work = make_work(loaded, implementation or loaded.implementations)
     require_room(work.plan)
@@ -182,11 +177,11 @@ def gate(
             return
     today = datetime.now(UTC).date()
     if accept is not None:
-        count = write_accepted(accepted_file, outcome.changes, accept, today)
+        count = costs.write_accepted(accepted_file, outcome.changes, accept, today)
         said = f"{accepted_file} accepts {plural(count, 'more change')}; commit it."
         print_sentence(console, said)
-        entries = read_accepted(accepted_file) if count else entries
-    changes, notes = apply_accepted(outcome.changes, entries, today)
+        entries = costs.read_accepted(accepted_file) if count else entries
+    changes, notes = costs.apply_accepted(outcome.changes, entries, today)
     outcome = replace(
         outcome,
         changes=tuple(changes),

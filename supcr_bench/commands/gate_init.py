@@ -10,12 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from supcr_bench.gate.checkout import Checkout
 from supcr_bench.render.terminal import print_sentence
-from supcr_bench.store.revision import RevisionError
+from supcr_bench.store.checkout import Checkout, RevisionError
 from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.values.case import Workload
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
 
@@ -47,7 +45,7 @@ def find_losses(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     """By name, the definition of each loss of the family, and why the others are none."""
     losses, others = {}, {}
     with closing(LocalExecutor()) as executor:
-        found = executor.preflight([locate(name) for name in names], Workload(batch_size=8))
+        found = executor.preflight([locate(name) for name in names], "cpu")
     for name, one in found.items():
         recognised = one.resolution.recognised if one.resolution else None
         if one.finding:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,14 @@ from rich.text import Text
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.commands.run_sweep import check_devices
 from supcr_bench.commands.run_work import Work, provenance
-from supcr_bench.gate.agreement import checks_to_repeat, judge_default_call
 from supcr_bench.gate.baseline import (
     comparability_notes,
     deterministic_notes,
     dropped_implementations,
 )
-from supcr_bench.gate.cost import judge_deterministic
+from supcr_bench.gate.exact import checks_to_repeat, judge_default_call, judge_deterministic
 from supcr_bench.gate.terms import Terms
-from supcr_bench.gate.time_trial import (
-    TimeTrial,
-    cells_to_time,
-    least_s,
-    longest_cell_s,
-    process_sampler,
-)
+from supcr_bench.gate.time_trial import ROOM, TimeTrial, cells_to_time, process_sampler
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.loaded_run import Run
@@ -37,8 +31,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, only, under, untimed
-from supcr_bench.sweep.runner import SweepProgress
-from supcr_bench.sweep.verified import run_verified
+from supcr_bench.sweep.runner import SweepProgress, run_verified
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict, TimeStudy
@@ -116,13 +109,9 @@ class GateSession:
             [replace(v.before, name=v.name) for v in versions if v.before],
             checks_to_repeat(after),
         )
+        worse = GateVerdict.REGRESSION
         changes = [
-            GatedChange.of(
-                "agreement",
-                (name, None),
-                (GateVerdict.REGRESSION, finding),
-                terms.verify_command(name),
-            )
+            GatedChange.of("agreement", (name, None), (worse, finding), terms.verify_command(name))
             for name, finding in broken.items()
         ]
         before, after, inapplicable = self._applicable(before, after)
@@ -133,22 +122,18 @@ class GateSession:
             then, now = (s and self.checked[s.name].default_call for s in (v.before, v.after))
             if then and now:
                 changes += judge_default_call(v.name, then, now, before, terms)
-        cells, others = cells_to_time(
-            self._cells(),
-            whole,
-            before,
-            after,
-            lambda case: terms.share("max_slowdown", case),
-        )
+        max_slowdown = partial(terms.share, "max_slowdown")
+        cells, others = cells_to_time(self._cells(), whole, before, after, max_slowdown)
         study = None
         if cells:
-            rule = TimeRule(max_slowdown=terms.share("max_slowdown"), cells=len(cells))
-            longest_s = longest_cell_s(rule, terms.time_budget_s)
+            rule = TimeRule(max_slowdown=max_slowdown(), cells=len(cells))
+            longest_s = ROOM * terms.time_budget_s / rule.first_look  # else it stays undecided
             sampler = process_sampler(self.budget.threads, self.suite.seed, longest_s)
             trial = TimeTrial(cells, rule, sampler, terms.time_budget_s)
             trial.tell = lambda said: print_sentence(self.console, said, "yellow")
             first = {result.key: result for result in before.results}
-            trial.expect([least_s(first[cell.implementation, cell.case]) for cell in cells])
+            firsts = (first[cell.implementation, cell.case].first_call_s for cell in cells)
+            trial.expect([3 * (seconds or 0.0) for seconds in firsts])  # of three versions
             with self._stage("Time") as say:
                 for progress in trial.run():
                     say(progress)
@@ -248,7 +233,7 @@ class GateSession:
     def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
         """The errors of subjects (implementations) that cannot be loaded or called, by name."""
         check_devices(self.work.plan, self.executor)
-        checked = self.executor.preflight(subjects, self.work.plan[0].workload)
+        checked = self.executor.preflight(subjects, self.work.plan[0].workload.device)
         self.checked |= checked
         return {name: found.finding for name, found in checked.items() if found.finding}
 
@@ -265,7 +250,6 @@ class GateSession:
                 subjects,
                 Forecast(self.budget),
                 verify=verify if self.suite.verify else {},
-                definition=self.suite.compared_with,
                 seed=self.suite.seed,
             ):
                 match event:

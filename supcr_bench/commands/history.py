@@ -60,29 +60,23 @@ def history(
         )
     found = trends(snapshots, max_slowdown, max_memory_growth)
 
+    from supcr_bench.render import history as shown
     from supcr_bench.render.gate_words import verdict_sentence
-    from supcr_bench.render.history import (
-        changed_tables,
-        history_charts,
-        history_json,
-        history_outcome,
-        history_sentences,
-    )
     from supcr_bench.render.terminal import make_console, print_sentence, print_table
 
-    outcome, console = history_outcome(found, snapshots), make_console()
+    outcome, console = shown.history_outcome(found, snapshots), make_console()
     print_sentence(console, str(verdict_sentence(outcome)), "bold")
-    for table in changed_tables(outcome):
+    for table in shown.changed_tables(outcome):
         print_table(console, table)
-    for sentence in history_sentences(found, snapshots):
+    for sentence in shown.history_sentences(found, snapshots):
         print_sentence(console, str(sentence))
     charts = 0
-    for chart in history_charts(found, snapshots):
+    for chart in shown.history_charts(found, snapshots):
         content = chart.svg if format_ == "svg" else chart.png()
         write_file(out / f"{chart.name}.{format_}", content, folders=True)
         charts += 1
     print_sentence(console, f"{plural(charts, 'chart')} of what changed, and of times: {out}/")
     if json_file is not None:
-        write_file(json_file, history_json(found, snapshots, outcome.verdict))
+        write_file(json_file, shown.history_json(found, snapshots, outcome.verdict))
     worse = outcome.verdict is GateVerdict.REGRESSION
     raise typer.Exit(1 if worse else 3 if outcome.measured_nothing else 0)

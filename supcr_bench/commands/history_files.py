@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.gate.checkout import Checkout
 from supcr_bench.gate.history import Snapshot
 from supcr_bench.render.gate_files import FIGURES
+from supcr_bench.store.checkout import Checkout, GitError
 from supcr_bench.store.loaded_run import damage, make_run, parse_json
-from supcr_bench.store.revision import GitError
 from supcr_bench.store.run import RUN_FILE, load_run
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import StoreError, UsageError
@@ -68,9 +67,10 @@ def _gate_result(path: Path, values: Mapping[str, Any]) -> Snapshot:
     metrics = {FIGURES.get(name, name): metric for name, metric in METRICS.items()}
     rows: dict[tuple[str, Case], dict[str, Any]] = {}
     with damage(f"{path} is not a gate's result"):
+        changed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         info = {
             "id": path.stem,
-            "started_at": values.get("started_at") or _changed_at(path),
+            "started_at": values.get("started_at") or changed_at.isoformat(timespec="seconds"),
             "suite": {"name": values["suite"]},
             "code": values.get("code"),
             "environment": values["environment"],
@@ -121,10 +121,6 @@ def _label(info: Mapping[str, Any], run_id: str) -> str:
         return run_id
     name, plus, _ = str(revision).partition("+")
     return name[:LABEL_LETTERS] + ("+" if plus or dirty else "")
-
-
-def _changed_at(path: Path) -> str:
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 
 def _instant(date: str) -> datetime:

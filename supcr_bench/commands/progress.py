@@ -12,7 +12,7 @@ from supcr_bench.values.definition import TORCHCELL, short_name
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.verification.outcome import Outcome
-from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import Activity
 
 
 def result_line(result: Result) -> str:

@@ -12,17 +12,12 @@ from rich.text import Text
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.commands.compared_runs import compare_loaded, print_comparison
+from supcr_bench.render import report as pages
 from supcr_bench.render.answer import answer, headline
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.comparison import verdicts
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.markdown import comparison_markdown, run_markdown
-from supcr_bench.render.report import (
-    main_figures,
-    render_comparison,
-    render_report,
-    render_reports_index,
-)
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.terminal import answer_lines, print_table
 from supcr_bench.render.verified import print_verifications
@@ -76,13 +71,13 @@ def show_and_write(
         for chart in charts:
             files[run.path / "plots" / f"{chart.name}.svg"] = chart.svg
             files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
-    files[page] = render_report(run, findings, tables, charts)
+    files[page] = pages.render_report(run, findings, tables, charts)
     if markdown:
         files[markdown] = run_markdown(run, findings)
     listing = {
         **_summary(run, run.id, headline(found)),
         "machine": " ".join(run.measured_on),
-        "figures": main_figures(findings),
+        "figures": pages.main_figures(findings),
     }
     _write(files, page, listing if listed else None)
     results = f"{run.path}/ (measurements, tables, plots)" if run.path.is_dir() else run.path
@@ -98,7 +93,9 @@ def show_and_write_comparison(
     comparison = compare_loaded(before, after)
     page = out or REPORTS / f"{after.id}-against-{before.id}" / PAGE
     reports = [_address(run, page) for run in (before, after)]
-    files: dict[Path, str | bytes] = {page: render_comparison(before, after, comparison, reports)}
+    files: dict[Path, str | bytes] = {
+        page: pages.render_comparison(before, after, comparison, reports)
+    }
     if markdown:
         files[markdown] = comparison_markdown(before.id, after.id, comparison)
     name = f"{after.id} against {before.id}"
@@ -121,7 +118,7 @@ def _write(files: dict[Path, str | bytes], page: Path, summary: Mapping[str, Any
     for path, content in files.items():
         write_file(path, content, folders=True)
     if summary is not None:
-        write_file(REPORTS / PAGE, render_reports_index(reports_in(REPORTS)))
+        write_file(REPORTS / PAGE, pages.render_reports_index(reports_in(REPORTS)))
 
 
 def _require_nothing_lost(page: Path, run: Run) -> None:

@@ -1,13 +1,13 @@
 """``supcr-bench run``: reads its options and starts the run."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from supcr_bench.commands import options as opt
+from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import UsageError
 
 DEFAULT_SUITE = "default"
@@ -74,8 +74,13 @@ def run(
     axes = opt.set_axes({**own, "device": device, "ranks": ranks, "pass": pass_}, set_)
     limits = {"time_limit": time_limit, "memory_limit": memory_limit, "processes": processes}
     budgets = {name: text for name, text in limits.items() if text is not None}
-    if labels is not None:
-        check_labels(labels, axes)
+    if labels == "":
+        raise UsageError("--labels needs a file, as in FILE or FILE:COLUMN,COLUMN")
+    for name in (axis.name for axis in AXES if axis.from_labels and labels):
+        if name in axes:
+            raise UsageError(
+                f"--labels and {name} {axes[name]}: the labels file decides {name}; leave one out"
+            )
     if not re.fullmatch("local|ray(:.+)?", executor):
         raise UsageError(f"unknown executor {executor!r}; choose local, ray or ray:HOST:PORT")
 
@@ -118,16 +123,3 @@ def run(
 
     named = bool(implementation or folder)
     raise typer.Exit(carry_out(work, executor, root, folder, require_all=named, verbose=verbose))
-
-
-def check_labels(labels: str, axes: Mapping[str, str]) -> None:
-    """Refuse a labels file without a name, or together with an axis that the file fixes."""
-    if not labels:
-        raise UsageError("--labels needs a file, as in FILE or FILE:COLUMN,COLUMN")
-    from supcr_bench.values.axes import AXES
-
-    for axis in (known.name for known in AXES if known.from_labels):
-        if axis in axes:
-            raise UsageError(
-                f"--labels and {axis} {axes[axis]}: the labels file decides {axis}; leave one out"
-            )

@@ -18,13 +18,11 @@ from supcr_bench.render.terminal import make_console, print_sentence
 from supcr_bench.store.run import RunWriter, default_page, load_run, new_run_id
 from supcr_bench.subjects.source_files import changes
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
-from supcr_bench.sweep.executor import Executor
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, over_processes, under, with_own_cells
 from supcr_bench.sweep.ray_executor import make_ray_executor
-from supcr_bench.sweep.runner import SweepProgress
-from supcr_bench.sweep.verified import run_verified
+from supcr_bench.sweep.runner import Executor, SweepProgress, run_verified
 from supcr_bench.values.cell import CACHES, Account, Budget, Cell
 from supcr_bench.values.errors import StoreError, SubjectError, UsageError
 from supcr_bench.values.files import require_writable
@@ -34,7 +32,7 @@ from supcr_bench.values.machine import SAME_MACHINE, machine_of, usable_cpus
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import Activity
 
 
 def carry_out(
@@ -178,7 +176,6 @@ def sweep(
         work.subjects,
         forecast,
         finished,
-        definition=work.suite.compared_with,
         seed=work.suite.seed,
         verify=verify,
         together=together,
@@ -252,7 +249,7 @@ def check_calls(
     """
     descriptions, definitions, unavailable = {}, {}, {}
     subjects = {s.name: s for s in work.subjects}
-    for name, checked in executor.preflight(work.subjects, work.plan[0].workload).items():
+    for name, checked in executor.preflight(work.subjects, work.plan[0].workload.device).items():
         if checked.description and (own := checked.resolution):
             descriptions[name], definitions[name] = checked.description, own.definition
             subjects[name] = replace(subjects[name], resolution=own, files=checked.files)

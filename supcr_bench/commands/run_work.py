@@ -9,8 +9,8 @@ from typing import Any
 
 import supcr_bench
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
+from supcr_bench.store.checkout import code_of, git_revision
 from supcr_bench.store.loaded_run import damage
-from supcr_bench.store.revision import code_of, git_revision
 from supcr_bench.subjects.registry import COMPILED, Subject, file_of, locate
 from supcr_bench.sweep.plan import make_plan, only
 from supcr_bench.sweep.suite import Suite, read_suite

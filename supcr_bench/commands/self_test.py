@@ -1,6 +1,5 @@
 """``supcr-bench verify --self-test``: the verifier must catch and name every seeded bug."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.render.terminal import make_console, print_table
-from supcr_bench.values.files import write_file
+from supcr_bench.values.files import write_json
 from supcr_bench.values.table import Cell, Table, prose, row, words
 from supcr_bench.values.units import MISSING
 from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS, SelfTestRow, bug_session
@@ -66,5 +65,5 @@ def run_seeded_bugs(
     summary += f"{named} of {len(nameable)} that have a known cause were diagnosed correctly."
     console.print(Text(summary))
     if file:
-        write_file(file, json.dumps([asdict(one) for one in rows], indent=2) + "\n")
+        write_json(file, [asdict(one) for one in rows])
     return caught == len(rows) and named >= NAMED_AT_LEAST * len(nameable)

@@ -1,7 +1,7 @@
 """``supcr-bench verify``: proves implementations right, or says what is wrong with them."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import typer
 from supcr_bench.commands.options import JSON_FILE, flag, option, output_file, say_notes
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UsageError
-from supcr_bench.values.files import write_file
+from supcr_bench.values.files import write_file, write_json
 from supcr_bench.verification.impact import ImpactQuestion, find_question
 
 if TYPE_CHECKING:
@@ -84,7 +84,12 @@ def verify(
         from supcr_bench.commands.self_test import run_seeded_bugs
 
         raise typer.Exit(0 if run_seeded_bugs(json_file, ranks, seed) else 1)
-    wanted = find_definition(definition, suite)
+    find: Callable[[str], Definition] = get_definition
+    if suite is not None:
+        from supcr_bench.sweep.suite import load_suite
+
+        find = load_suite(str(suite)).get_definition
+    wanted = definition if definition in (None, AUTO) else find(definition)
     question = find_question(labels, batch_size, temperature, say_notes)
     if labels and ranks is not None:
         raise UsageError("--labels measures one process: leave out --ranks")
@@ -97,17 +102,15 @@ def verify(
 
     from supcr_bench.render.terminal import make_console, print_sentence, print_table
     from supcr_bench.render.verified import print_verification
-    from supcr_bench.subjects.registry import locate, registered
-    from supcr_bench.sweep.selection import select
+    from supcr_bench.subjects.registry import locate, registered, select
     from supcr_bench.verification.verification import exit_status, verified_table
 
     names = implementation or (registered() if ranks is None else select(["tag:ranks"]))
-    subjects = [locate(name) for name in names]
+    subjects = [replace(locate(name), definition=wanted) for name in names]
     console = make_console()
     verifications: list[Verification] = []
     for found in verify_each(
         subjects,
-        wanted,
         strict=strict,
         seed=seed,
         console=console,
@@ -121,8 +124,7 @@ def verify(
     if len(subjects) > 1:
         print_table(console, verified_table(verifications))
     if json_file:
-        values = [v.to_mapping() for v in verifications]
-        write_file(json_file, json.dumps(values, indent=2) + "\n")
+        write_json(json_file, [v.to_mapping() for v in verifications])
     wrappers = [v.program for v in verifications if v.uncallable and v.program]
     if wrapper and wrappers:
         write_file(wrapper, "\n\n".join(wrappers))
@@ -130,23 +132,8 @@ def verify(
     raise typer.Exit(exit_status(verifications))
 
 
-def find_definition(name: str | None, suite: Path | None) -> Definition | str | None:
-    """Find a definition (loss) by name: a shipped one, one of a suite file, ``auto``, or none.
-
-    Raises:
-        UsageError: there is no such definition, or the suite file is not valid.
-    """
-    find: Callable[[str], Definition] = get_definition
-    if suite is not None:
-        from supcr_bench.sweep.suite import load_suite
-
-        find = load_suite(str(suite)).get_definition
-    return name if name is None or name == AUTO else find(name)
-
-
 def verify_each(
     subjects: "Iterable[Subject]",
-    definition: Definition | str | None,
     *,
     strict: bool,
     seed: int,
@@ -172,14 +159,12 @@ def verify_each(
             session: Session
             if ranks is None:
                 session = WorkerVerification(
-                    subject, definition, strict=strict, seed=seed, device=device, idle=idle
+                    subject, strict=strict, seed=seed, device=device, idle=idle
                 )
             else:
                 from supcr_bench.workers.rank_verification import RankVerification  # imports torch
 
-                session = RankVerification(
-                    subject, definition, ranks=ranks, strict=strict, seed=seed
-                )
+                session = RankVerification(subject, ranks=ranks, strict=strict, seed=seed)
             session.question = question
             for outcome in session.run():
                 status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))

@@ -19,20 +19,11 @@ from supcr_bench.analysis.change_points import fewest_sessions, segments
 from supcr_bench.analysis.compare import count_change
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, other_torch
 from supcr_bench.store.loaded_run import Run
+from supcr_bench.values import metrics
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import machine_of
-from supcr_bench.values.metrics import (
-    COUNTS,
-    DISPATCHED_OPS,
-    ELEMENTS_PROCESSED,
-    MEMORY,
-    TIME,
-    Direction,
-    Metric,
-    interpreter_of,
-)
 from supcr_bench.values.result import Result
 from supcr_bench.values.units import listed, plural
 
@@ -71,7 +62,7 @@ class Series(NamedTuple):
     ``kind`` names the machine, or the software, within which values may be compared.
     """
 
-    metric: Metric
+    metric: metrics.Metric
     implementation: str
     case: Case
     kind: str
@@ -91,10 +82,10 @@ class Trend(NamedTuple):
 
 def series_of(snapshots: Sequence[Snapshot]) -> list[Series]:
     """Every figure with two points or more."""
-    found: dict[tuple[Metric, str, Case, str], list[Point]] = {}
+    found: dict[tuple[metrics.Metric, str, Case, str], list[Point]] = {}
     for at, snapshot in enumerate(snapshots):
         for result in filter(lambda r: r.status.has_figures, snapshot.run.results):
-            for metric in (*COUNTS, TIME):
+            for metric in (*metrics.COUNTS, metrics.TIME):
                 if (value := metric.compared(result)) is not None:
                     kind = _kind(metric, snapshot, result)
                     key = (metric, result.implementation, result.case, kind)
@@ -102,9 +93,9 @@ def series_of(snapshots: Sequence[Snapshot]) -> list[Series]:
     return [Series(*key, tuple(points)) for key, points in found.items() if len(points) > 1]
 
 
-def _kind(metric: Metric, snapshot: Snapshot, result: Result) -> str:
+def _kind(metric: metrics.Metric, snapshot: Snapshot, result: Result) -> str:
     if metric.interpreted:
-        return interpreter_of(snapshot.run.environment_of(result))
+        return metrics.interpreter_of(snapshot.run.environment_of(result))
     if metric.exact:
         return ""
     machine = result.machine or machine_of(snapshot.run.environment)
@@ -131,7 +122,7 @@ def _values(series: Series) -> list[float]:
 
 def _of_count(series: Series, snapshots: Sequence[Snapshot], max_memory_growth: float) -> Trend:
     metric, first, last = series.metric, series.points[0], series.points[-1]
-    allowed = max_memory_growth if metric is MEMORY else metric.allowance
+    allowed = max_memory_growth if metric is metrics.MEMORY else metric.allowance
     if other_torch(snapshots[first.at].run, snapshots[last.at].run):
         allowed = max(allowed, TORCH_ALLOWANCE)
     moved = [
@@ -139,7 +130,7 @@ def _of_count(series: Series, snapshots: Sequence[Snapshot], max_memory_growth: 
         for a, b in pairwise(series.points)
         if b.value != a.value
     ]
-    least = MEMORY.allowance if metric is MEMORY else 0.0
+    least = metrics.MEMORY.allowance if metric is metrics.MEMORY else 0.0
     steps = tuple(at for at, share in moved if abs(share) > least)
     change = count_change(metric.name, first.value, last.value, allowed)
     assert change is not None
@@ -147,7 +138,7 @@ def _of_count(series: Series, snapshots: Sequence[Snapshot], max_memory_growth: 
     if len(moved) == 1:
         where = f"at {snapshots[moved[0][0]].label}"
     elif moved:
-        up = change.direction is not Direction.LESS
+        up = change.direction is not metrics.Direction.LESS
         at, _ = max(moved, key=lambda step: step[1] if up else -step[1])
         where = f"{len(moved)} steps, largest at {snapshots[at].label}"
     return Trend(series, steps, _change(series, change.direction, where, first.value, last.value))
@@ -168,9 +159,9 @@ def _of_time(
     logs = [math.log(point.value) - of_session.get(point.at, 0.0) for point in series.points]
     parts = segments(logs, error)
     ratio = math.exp(parts[-1].last - parts[0].first)
-    direction = Direction.SAME
+    direction = metrics.Direction.SAME
     if max(ratio, 1 / ratio) > 1 + max_slowdown:
-        direction = Direction.SLOWER if ratio > 1 else Direction.FASTER
+        direction = metrics.Direction.SLOWER if ratio > 1 else metrics.Direction.FASTER
     steps = [series.points[part.start].at for part in parts[1:]]
     where = [f"at {listed([snapshots[at].label for at in steps])}"] if steps else []
     where += [
@@ -184,9 +175,9 @@ def _of_time(
 
 
 def _change(
-    series: Series, direction: Direction, where: str, before: float, after: float
+    series: Series, direction: metrics.Direction, where: str, before: float, after: float
 ) -> GatedChange:
-    worse = direction in (Direction.MORE, Direction.SLOWER)
+    worse = direction in (metrics.Direction.MORE, metrics.Direction.SLOWER)
     return GatedChange.of(
         series.metric.name,
         (series.implementation, series.case),
@@ -200,7 +191,7 @@ def _change(
 
 def _unchanged(counts: Sequence[Series]) -> list[str]:
     """The implementations whose counted work is known and the same in all snapshots."""
-    work = [s for s in counts if s.metric in (DISPATCHED_OPS, ELEMENTS_PROCESSED)]
+    work = [s for s in counts if s.metric in (metrics.DISPATCHED_OPS, metrics.ELEMENTS_PROCESSED)]
     return [
         name
         for name, own in grouped(work, lambda s: s.implementation).items()
@@ -212,19 +203,16 @@ def _session_shifts(
     timed: Sequence[Series], unchanged: Sequence[str]
 ) -> dict[tuple[str, str], dict[int, float]]:
     """By kind and implementation: each session's log ratio, the median of other implementations."""
-    import pandas as pd  # slow to import
-
-    logs = [
-        (s.kind, s.implementation, p.at, math.log(p.value) - math.log(median(_values(s))))
-        for s in timed
-        for p in s.points
-    ]
-    frame = pd.DataFrame(logs, columns=["kind", "implementation", "at", "log"])
-    found = {}
-    for kind, own in frame.groupby("kind"):
-        moved = own.pivot_table("log", "at", "implementation", "median")
-        for name in moved:
-            others = moved[[n for n in unchanged if n != name and n in moved]]
-            shared = others[others.count(axis=1) >= FEWEST_OTHERS].median(axis=1)
-            found[str(kind), str(name)] = {int(at): float(shared[at]) for at in shared.index}
+    moved: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for series in timed:
+        usual = math.log(median(_values(series)))
+        for point in series.points:
+            logs = moved.setdefault((series.kind, point.at), {})
+            logs.setdefault(series.implementation, []).append(math.log(point.value) - usual)
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for (kind, at), logs in moved.items():
+        for name in {series.implementation for series in timed if series.kind == kind}:
+            others = [median(logs[n]) for n in unchanged if n != name and n in logs]
+            if len(others) >= FEWEST_OTHERS:
+                found.setdefault((kind, name), {})[at] = median(others)
     return found

@@ -22,8 +22,8 @@ some 170, and 2.14 as many; element work and peak memory are the same in all thr
 class Terms:
     """The settings of one gate, and the command-line arguments that repeat it.
 
-    ``given`` holds the shares of the command line by name, which replace those of the suite's
-    grids; ``allowed`` holds the grids', by workload and name.
+    ``given`` are the allowed shares that the command line sets, by name. They replace ``allowed``,
+    which the suite's grids set, by workload and name.
     """
 
     suite: str

@@ -17,7 +17,6 @@ from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import SupcrBenchError
 from supcr_bench.values.gate import GatedChange, GateVerdict, TimeStudy
 from supcr_bench.values.metrics import Direction
-from supcr_bench.values.result import Result
 from supcr_bench.values.units import format_share
 from supcr_bench.workers.messages import Failed, Returned, TimeVersions
 from supcr_bench.workers.worker_process import WorkerProcess
@@ -116,16 +115,6 @@ def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
     return median(math.log(one / other) for one, other in zip(seconds, before, strict=True))
 
 
-def longest_cell_s(rule: TimeRule, budget_s: float) -> float:
-    """The most seconds that a cell may take in a process; a longer cell cannot be decided."""
-    return ROOM * budget_s / rule.first_look
-
-
-def least_s(first: Result) -> float:
-    """The fewest seconds in which a process calls three versions once, by an earlier call."""
-    return 3 * (first.first_call_s or 0.0)
-
-
 @dataclass(slots=True)
 class CellTrial:
     """One cell, with its times in each process.
@@ -149,15 +138,9 @@ class CellTrial:
             return True
         return self.raised is not None or self.left_out_s is not None
 
-    @property
-    def after(self) -> list[float]:
-        """The log-ratio of the median call now to the one before, in each process."""
-        return [log_ratio(s.seconds[AFTER], s.seconds[BEFORE]) for s in self.samples]
-
-    @property
-    def again(self) -> list[float]:
-        """The log-ratio of the A/A arm to the median call before, in each process."""
-        return [log_ratio(s.seconds[AGAIN], s.seconds[BEFORE]) for s in self.samples]
+    def log_ratios(self, version: str) -> list[float]:
+        """The log-ratio of a version's median call to that of the version before, by process."""
+        return [log_ratio(s.seconds[version], s.seconds[BEFORE]) for s in self.samples]
 
     def add(self, sample: VersionTimes) -> None:
         self.cost_s = sample.needed_s or sample.spent_s
@@ -172,7 +155,8 @@ class CellTrial:
             [math.log(s.totals[version] / s.totals[BEFORE]) for s in self.samples]
             for version in (AFTER, AGAIN)
         )
-        self.decision = self.rule.judge(self.after, self.again, look, *means)
+        after, again = self.log_ratios(AFTER), self.log_ratios(AGAIN)
+        self.decision = self.rule.judge(after, again, look, *means)
 
     def change(self, error: str | None, command: Sequence[str], spent_s: float) -> GatedChange:
         decision, key = self.decision, (self.cell.implementation, self.cell.case)
@@ -232,9 +216,8 @@ def _would_do(seconds: float) -> str:
 class TimeTrial:
     """Times each cell until it is decided, as long as another process fits the budget.
 
-    A cell whose first look does not fit is left out before it is sampled, the dearest first, and
-    ``tell`` gets a sentence about it. ``least_s`` are the least seconds that each cell takes in a
-    process.
+    Where not every cell can get the processes that the first look needs, the dearest cells are left
+    out before they are sampled, and ``tell`` is called with a sentence about each.
     """
 
     def __init__(
@@ -260,7 +243,7 @@ class TimeTrial:
         return [trial for trial in self.trials if not trial.decided]
 
     def expect(self, least_s: Sequence[float]) -> None:
-        """Leave out cells whose first calls alone do not fit the budget."""
+        """Leave out cells that do not fit, by the least seconds that each takes in a process."""
         for trial, seconds in zip(self.trials, least_s, strict=True):
             trial.cost_s = seconds
         self._leave_out(self.rule.first_look)
@@ -344,7 +327,8 @@ class TimeTrial:
         ]
         bounds = [ends for _, ends in judged]
         farthest = max(bounds, key=lambda ends: max(map(abs, ends)), default=None)
-        found = [t.rule.detectable(t.again, t.look) for t, _ in judged]
+        again = [(t, t.log_ratios(AGAIN)) for t, _ in judged]
+        found = [t.rule.detectable(ratios, t.look) for t, ratios in again]
         return TimeStudy(
             max_slowdown=rule.max_slowdown,
             allowed=tuple(sorted({t.rule.max_slowdown for t in self.trials})),
@@ -360,7 +344,7 @@ class TimeTrial:
             again_high=math.exp(farthest[1]) if farthest else None,
             again_covers=sum(low <= 0 <= high for low, high in bounds) if bounds else None,
             detectable=max((d for d in found if d is not None), default=None),
-            moved=max((_moved(t.again) for t, _ in judged), default=None),
+            moved=max((_moved(ratios) for _, ratios in again), default=None),
         )
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
-from supcr_bench.gate.checkout import Checkout, readable
-from supcr_bench.store.revision import RevisionError
+from supcr_bench.store.checkout import Checkout, RevisionError, readable
 from supcr_bench.subjects.packages import membership, rooted
 from supcr_bench.subjects.registry import Subject, file_of
 from supcr_bench.values.errors import SubjectError
@@ -81,7 +80,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
             f"{subject.name}: git ignores {path}, so there is no version of it to go back to; "
             "install its checkout with `pip install --editable`, or use --baseline RUN"
         )
-    within, place = _placed(subject, path, checkout.names_now(), file.read_bytes())
+    within, place = _placed(subject, path, checkout.listed("--cached"), file.read_bytes())
     notes = list[str]()
     where = "the checkout's top folder and below" if within == "." else f"{readable(within)}/"
     bytecode = ":(exclude,glob)**/__pycache__/**"  # which imports write
@@ -106,7 +105,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
         notes.append(
             f"{subject.name} was in {readable(old)} at {revision}; that file is the version before"
         )
-        names, source = checkout.names_at(commit), checkout.git("show", f"{commit}:{old}")
+        names, source = checkout.files_at(commit), checkout.git("show", f"{commit}:{old}")
         within, earlier = _placed(subject, old, names, source, place.root)
         then = checkout.python_files(commit, within)
     elif then == now:

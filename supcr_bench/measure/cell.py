@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any
 
@@ -20,11 +20,11 @@ import torch
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.agreement import errors_of, pair_differences
-from supcr_bench.measure.device import Device, Meter
+from supcr_bench.measure.device import Device, Elapsed, Meter
 from supcr_bench.measure.interpreter import is_small
 from supcr_bench.measure.outcome import describe_error, outcome_of
 from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_of
-from supcr_bench.measure.timing import Samples, garbage_collection_held, sample_arms
+from supcr_bench.measure.timing import garbage_collection_held, sample_arms
 from supcr_bench.reference.compare import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
@@ -64,15 +64,16 @@ class CellRun:
     _batch: Batch = field(init=False)
     _losses: dict[str, BoundLoss] = field(init=False, default_factory=dict)
     _answers: dict[Arm, Answer] = field(init=False, default_factory=dict)
-    _ended: dict[Arm, Result] = field(init=False, default_factory=dict)
-    _spent_s: dict[Arm, float] = field(init=False, default_factory=dict)
-    _first_s: dict[Arm, float] = field(init=False, default_factory=dict)
-    _costs: dict[Arm, dict[str, Any]] = field(init=False, default_factory=dict)
     _references: dict[Definition, Reference] = field(init=False, default_factory=dict)
-    _no_self_errors: dict[Definition, float | None] = field(init=False, default_factory=dict)
+    _figures: dict[Arm, dict[str, Any]] = field(init=False)
+    """The fields of each arm's result, as they become known."""
     _findings: dict[Arm, str] = field(init=False, default_factory=dict)
-    _floors_s: dict[tuple[Definition, Pass], float] = field(init=False, default_factory=dict)
-    _changed: dict[str, dict[str, None]] = field(init=False, default_factory=dict)
+    _ended: set[Arm] = field(init=False, default_factory=set)
+    _changed: dict[str, dict[str, None]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._figures = {arm: {} for arm in self.cell.arms}
+        self._changed = {arm.implementation: {} for arm in self.cell.arms}
 
     def results(self) -> Iterator[Result]:
         """The results, as they become known; in a compilation, that is the announced stage."""
@@ -105,13 +106,11 @@ class CellRun:
                 yield from self._take_reference(definition)
             for arm in list(self._live()):
                 yield from self._take_costs(arm)
-        with self.alone():
-            timed = self._take_times() if self.cell.timed else {}
-        for arm, samples in timed.items():
-            if samples.error is not None:
-                yield self._end(arm, *outcome_of(samples.error))
+        if self.cell.timed:
+            with self.alone():
+                yield from self._take_times()
         for arm in list(self._live()):
-            yield self._measured(arm, timed.get(arm))
+            yield self._measured(arm)
 
     def end_with(self, arm: Arm, error: BaseException) -> Iterator[Result]:
         """The result of the arm whose error stopped the cell, unless that arm already has one."""
@@ -124,8 +123,7 @@ class CellRun:
         first = arms.get("forward") or arms["training"]
         subject, definition = self.subjects[implementation], self.cell.definition(first)
         if reason := subject.resolution.why_not(definition, self.cell.workload):
-            for arm in arms.values():
-                yield self._end(arm, Status.SKIPPED, reason)
+            yield from (self._end(arm, Status.SKIPPED, reason) for arm in arms.values())
             return
         at: Pass = "forward"
         started = perf_counter()
@@ -138,16 +136,15 @@ class CellRun:
                 self.device.synchronize()
             answer = loss.answer(output, gradients=False)
             if "forward" in arms:
-                self._answers[arms["forward"]] = answer
-                self._spend(arms["forward"], perf_counter() - started, first=True)
+                self._keep(arms["forward"], answer, perf_counter() - started)
             if "training" in arms:
                 at = "training"
                 self.announce("agreement", arms["training"])
                 with self._limited():
                     loss_of(output).backward()  # type: ignore[no-untyped-call]
                     self.device.synchronize()
-                self._answers[arms["training"]] = loss.answer(output, gradients=True)
-                self._spend(arms["training"], perf_counter() - started, first=True)
+                answer = loss.answer(output, gradients=True)
+                self._keep(arms["training"], answer, perf_counter() - started)
             if changed := loss.changed_from(subject.arguments(pristine)):
                 self._batch = pristine
                 at = "forward"
@@ -168,6 +165,11 @@ class CellRun:
                 self._losses[implementation].clear_gradients()
             self._undo_changes(implementation)
 
+    def _keep(self, arm: Arm, answer: Answer, seconds: float) -> None:
+        """Keep an arm's first answer, and what it took."""
+        self._answers[arm] = answer
+        self._figures[arm] |= {"first_call_s": seconds, "spent_s": seconds}
+
     def _end_from(
         self, at: Pass, arms: Mapping[Pass, Arm], status: Status, reason: str
     ) -> Iterator[Result]:
@@ -178,18 +180,21 @@ class CellRun:
                 yield self._end(arm, status, f"in forward: {reason}")
 
     def _take_reference(self, definition: Definition) -> Iterator[Result]:
+        arms = [arm for arm in self._live() if self.cell.definition(arm) == definition]
         try:
             with self._accounted("reference_s"):
                 self._compare_references(definition)
                 reference = compute_reference(definition, self._batch)
-                self._no_self_errors[definition] = self._no_self_error(definition, reference)
+                no_self_error = self._no_self_error(definition, reference)
                 if not bool(torch.isfinite(reference.per_dimension).all()):
                     raise UnusableReferenceError(f"{definition.name} itself is not finite here")
-            self._references[definition] = reference
         except Exception as error:  # noqa: BLE001 - any failure becomes a result
             reason = f"no reference to compare with: {describe_error(error)}"
-            for arm in [a for a in self._live() if self.cell.definition(a) == definition]:
-                yield self._end(arm, Status.FAILED, reason)
+            yield from (self._end(arm, Status.FAILED, reason) for arm in arms)
+        else:
+            self._references[definition] = reference
+            for arm in arms:
+                self._figures[arm]["no_self_error"] = no_self_error
 
     def _no_self_error(self, definition: Definition, reference: Reference) -> float | None:
         """Relative difference of torchcell and ``no-self``; ``None`` for other definitions."""
@@ -217,28 +222,29 @@ class CellRun:
 
     def _take_costs(self, arm: Arm) -> Iterator[Result]:
         """Make calls that record memory, operations and instructions; end the arm if one fails."""
-        loss, costs = self._losses[arm.implementation], self._costs.setdefault(arm, {})
-        meter = self.meter
+        loss, figures, meter = self._losses[arm.implementation], self._figures[arm], self.meter
         takes = (("memory", meter.peak_memory), ("work", meter.work), ("work", meter.interpreted))
         for stage, take in takes:
             if stage == "work" and original(loss.module) is not None:
                 continue  # the counter would see what it was compiled from
-            if take == meter.interpreted and not is_small(self.cell.workload, costs):
+            if take == meter.interpreted and not is_small(self.cell.workload, figures):
                 continue
             self.announce(stage, arm)
             loss.clear_gradients()
             try:
                 with self._accounted("calls_s"), self._limited():
-                    took = take(arm, self.cell.workload, partial(loss.call, arm.pass_))
-                    costs |= took if isinstance(took, dict) else asdict(took)
+                    took = take(arm, partial(loss.call, arm.pass_))
+                    figures |= took if isinstance(took, dict) else asdict(took)
             except Exception as error:  # noqa: BLE001 - any failure becomes a result
                 yield self._end(arm, *outcome_of(error))
                 return
             finally:
                 loss.clear_gradients()
                 self._undo_changes(arm.implementation)
+        if self.subjects[arm.implementation].device_specific:
+            figures["predicted_cuda_peak_bytes"] = None
 
-    def _take_times(self) -> dict[Arm, Samples]:
+    def _take_times(self) -> Iterator[Result]:
         """Time the arms and their floors; after a call, check its answer and undo its changes."""
         batches = [self._batch]
         if self.cell.workload.ranks == 1:
@@ -250,42 +256,37 @@ class CellRun:
             timed[arm] = TimedLoss(subject, replace(loss), arm.pass_, batches)
         self.device.flush_caches()
 
-        def before(arm: Arm, call: int) -> None:
+        def call(arm: Arm, number: int) -> Elapsed:
             self.announce("time", arm)
-            timed[arm].prepare(call)
+            timed[arm].prepare(number)
             self.device.flush_caches()
-
-        def after(arm: Arm) -> None:
+            elapsed = self.meter.time(arm, timed[arm])
             self._undo_changes(arm.implementation)
             if finding := timed[arm].finding():
                 self._findings.setdefault(arm, finding)
             timed[arm].release()
+            return elapsed
 
         with self._limited(), garbage_collection_held():
             self.process = ProcessState()  # in which nothing is collected
-            samples = sample_arms(
-                {
-                    arm: partial(self.meter.time, arm, self.cell.workload, call)
-                    for arm, call in timed.items()
-                },
-                self.budget,
-                seed=self.cell.session,
-                before=before,
-                after=after,
-            )
+            samples = sample_arms(list(timed), call, self.budget, seed=self.cell.session)
         for arm, own in samples.items():
-            self._spend(arm, own.spent_s)
+            self._figures[arm] |= own.as_figures()
+            self._figures[arm]["spent_s"] += own.spent_s
             self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
         if self.cell.workload.ranks == 1 and self._references:
             self.announce("floor", None)
             with self._accounted("calls_s"), torch.no_grad():
-                for place in {(self.cell.definition(arm), arm.pass_): None for arm in samples}:
-                    self._floors_s[place] = self.meter.floor_s(*place, self._batch)
-        return samples
+                floor_s = lru_cache(partial(self.meter.floor_s, batch=self._batch))
+                for arm in samples:
+                    self._figures[arm]["floor_s"] = floor_s(self.cell.definition(arm), arm.pass_)
+        for arm, own in samples.items():
+            if own.error is not None:
+                yield self._end(arm, *outcome_of(own.error))
 
     def _undo_changes(self, implementation: str) -> None:
         """Undo what the last call changed in the process, and keep what it was."""
-        self._changed.setdefault(implementation, {}).update(dict.fromkeys(self.process.undo()))
+        self._changed[implementation].update(dict.fromkeys(self.process.undo()))
 
     def _limited(self) -> AbstractContextManager[None]:
         return self.device.memory_limit(self.budget.memory_limit_bytes)
@@ -294,40 +295,40 @@ class CellRun:
         return (arm for arm in self.cell.arms if arm in self._answers and arm not in self._ended)
 
     def _end(self, arm: Arm, status: Status, reason: str) -> Result:
-        self._ended[arm] = self._result(arm, status=status, reason=reason)
-        return self._ended[arm]
+        self._ended.add(arm)
+        kept = {k: v for k, v in self._figures[arm].items() if k in ("first_call_s", "spent_s")}
+        return self._result(arm, status, reason, kept)
 
-    def _result(self, arm: Arm, **figures: Any) -> Result:
-        return Result(
-            implementation=arm.implementation,
-            case=self.cell.case(arm),
-            session=self.cell.session,
-            time_limit_s=self.budget.time_limit_s,
-            memory_limit_bytes=self.budget.memory_limit_bytes,
-            spent_s=self._spent_s.get(arm),
-            first_call_s=self._first_s.get(arm),
-            process_changes=self._process_changes(arm.implementation),
-            own_process=self.subjects[arm.implementation].resolution.own_process or None,
+    def _result(
+        self, arm: Arm, status: Status, reason: str | None, figures: Mapping[str, Any]
+    ) -> Result:
+        """A result with these figures, and with what the implementation changes in the process."""
+        resolution = self.subjects[arm.implementation].resolution
+        changed = dict.fromkeys((*resolution.process_changes, *self._changed[arm.implementation]))
+        return self.cell.result(
+            arm,
+            self.budget,
+            status,
+            reason,
+            process_changes=tuple(changed) or None,
+            own_process=resolution.own_process or None,
             **figures,
         )
 
-    def _process_changes(self, implementation: str) -> tuple[str, ...] | None:
-        """What the implementation does to the process, which was undone; ``None`` for nothing."""
-        before = self.subjects[implementation].resolution.process_changes
-        found = dict.fromkeys((*before, *self._changed.get(implementation, ())))
-        return tuple(found) or None
+    def _measured(self, arm: Arm) -> Result:
+        finding, figures = self._findings.get(arm), self._figures[arm]
+        if not self.cell.further:
+            compared, wrong = self._compared(arm)
+            figures, finding = figures | compared, wrong or finding
+        return self._result(arm, Status.WRONG if finding else Status.MEASURED, finding, figures)
 
-    def _measured(self, arm: Arm, samples: Samples | None) -> Result:
-        figures, odd = samples.as_figures() if samples else {}, self._findings.get(arm)
-        if self.cell.further:
-            status = Status.WRONG if odd else Status.MEASURED
-            return self._result(arm, status=status, reason=odd, **figures)
+    def _compared(self, arm: Arm) -> tuple[dict[str, Any], str | None]:
+        """The figures on agreement, and a sentence if the errors exceed the tolerance."""
         definition = self.cell.definition(arm)
         answer, reference = self._answers[arm], self._references[definition]
         errors, finding = errors_of(answer, reference)
-        finding = finding or odd
         others = {
-            other: pair_differences(answer, self._answers[other])
+            other.implementation: pair_differences(answer, self._answers[other])
             for other in self._live()
             if other.pass_ == arm.pass_
             and other != arm
@@ -335,30 +336,16 @@ class CellRun:
             and self.cell.definition(other).temperature == definition.temperature
         }
         loss = float(answer.loss)
-        result = self._result(
-            arm,
-            status=Status.WRONG if finding else Status.MEASURED,
-            reason=finding,
-            loss=loss if np.isfinite(loss) else None,
-            reference_loss=float(reference.loss),
+        figures: dict[str, Any] = {
             **errors,
-            reference=reference.method,
-            value_difference={o.implementation: v for o, (v, _) in others.items()},
-            gradient_difference=(
-                {o.implementation: g for o, (_, g) in others.items()} if answer.gradients else None
-            ),
-            **figures,
-            **self._costs[arm],
-            floor_s=self._floors_s.get((definition, arm.pass_)),
-            no_self_error=self._no_self_errors[definition],
-        )
-        specific = self.subjects[arm.implementation].device_specific
-        return replace(result, predicted_cuda_peak_bytes=None) if specific else result
-
-    def _spend(self, arm: Arm, seconds: float, *, first: bool = False) -> None:
-        if first:
-            self._first_s[arm] = seconds
-        self._spent_s[arm] = self._spent_s.get(arm, 0.0) + seconds
+            "loss": loss if np.isfinite(loss) else None,
+            "reference_loss": float(reference.loss),
+            "reference": reference.method,
+            "value_difference": {name: value for name, (value, _) in others.items()},
+        }
+        if answer.gradients:
+            figures["gradient_difference"] = {name: own for name, (_, own) in others.items()}
+        return figures, finding
 
     @contextmanager
     def _accounted(self, kind: str) -> Iterator[None]:

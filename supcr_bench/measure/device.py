@@ -25,7 +25,7 @@ from supcr_bench.measure.interpreter import count_instructions
 from supcr_bench.measure.other_work import OtherWork
 from supcr_bench.measure.outcome import describe_error, is_out_of_memory
 from supcr_bench.measure.work import Work, count_work
-from supcr_bench.values.case import Pass, Workload
+from supcr_bench.values.case import Pass
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UsageError
@@ -225,22 +225,20 @@ class Meter:
     def __init__(self, device: Device) -> None:
         self._device = device
 
-    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
-        del arm, workload
+    def time(self, arm: Arm, call: Callable[[], object]) -> Elapsed:
+        del arm
         return self._device.time(call)
 
-    def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
-        del arm, workload
+    def peak_memory(self, arm: Arm, call: Callable[[], object]) -> PeakMemory:
+        del arm
         return self._device.peak_memory(call)
 
-    def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
-        del arm, workload
+    def work(self, arm: Arm, call: Callable[[], object]) -> Work:
+        del arm
         return count_work(call, host=self._device.name == "cpu")
 
-    def interpreted(
-        self, arm: Arm, workload: Workload, call: Callable[[], object]
-    ) -> dict[str, int | None]:
-        del arm, workload
+    def interpreted(self, arm: Arm, call: Callable[[], object]) -> dict[str, int | None]:
+        del arm
         return {"python_instructions": count_instructions(call)}
 
     def floor_s(self, definition: Definition, pass_: Pass, batch: Batch) -> float:

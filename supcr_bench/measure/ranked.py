@@ -26,7 +26,6 @@ from supcr_bench.measure.timed_loss import BrokenCallError
 from supcr_bench.measure.work import Work
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import unpack
-from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Cell
 
 VALUES_AGREE = 1e-5
@@ -59,7 +58,7 @@ class RankShard:
         limit_bytes: int | None,
         table: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        self.workload, self.subjects = cell.workload, subjects
+        self._dims, self.subjects = cell.workload.dims, subjects
         self._definitions = {arm.implementation: cell.definition(arm) for arm in cell.arms}
         self._device, self._limit_bytes = device, limit_bytes
         self._meter = Meter(device)
@@ -87,10 +86,10 @@ class RankShard:
                 case "time":
                     distributed.barrier()
             call = partial(self._losses[arm.implementation].call, arm.pass_)
-            return getattr(self._meter, step)(arm, self.workload, call)
+            return getattr(self._meter, step)(arm, call)
 
     def _forward(self, arm: Arm) -> tuple[Tensor, Tensor]:
-        self._loss, parts = unpack(self._losses[arm.implementation].forward(), self.workload.dims)
+        self._loss, parts = unpack(self._losses[arm.implementation].forward(), self._dims)
         own = self._loss.new_empty(0) if parts is None else parts
         return self._loss.detach().cpu(), own.detach().cpu()
 
@@ -152,20 +151,20 @@ class Coordinator(Meter):
         )
         return gathered
 
-    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
-        del workload, call
+    def time(self, arm: Arm, call: Callable[[], object]) -> Elapsed:
+        del call
         times: list[Elapsed] = self.broadcast("time", arm)
         return max(times, key=lambda elapsed: elapsed.host_s)
 
-    def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> PeakMemory:
-        del workload, call
+    def peak_memory(self, arm: Arm, call: Callable[[], object]) -> PeakMemory:
+        del call
         peaks: list[PeakMemory] = self.broadcast("peak_memory", arm)
         largest = max(peaks, key=lambda peak: peak.peak_bytes or 0)
         method = f"{largest.memory_method}, of the rank that needs most"
         return replace(largest, memory_method=method)
 
-    def work(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Work:
-        del workload, call
+    def work(self, arm: Arm, call: Callable[[], object]) -> Work:
+        del call
         works: list[Work] = self.broadcast("work", arm)
         return Work(*(max(figures) for figures in zip(*map(astuple, works), strict=True)))
 

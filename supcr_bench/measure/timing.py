@@ -130,38 +130,30 @@ def _far(one: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def sample_arms(
-    arms: Mapping[Arm, Callable[[], "Elapsed"]],
-    budget: Budget,
-    *,
-    seed: object,
-    before: Callable[[Arm, int], None],
-    after: Callable[[Arm], None] = lambda arm: None,  # noqa: ARG005
+    arms: Sequence[Arm], call: Callable[[Arm, int], "Elapsed"], budget: Budget, *, seed: object
 ) -> dict[Arm, Samples]:
-    """Time every arm by its call until its median is precise, decided or out of budget.
+    """Time every arm until its median is precise, decided or out of budget.
 
-    ``before`` is called with a number before each call, ``after`` after it; neither is timed. In a
-    round, all arms of one pass get the same number, and so the same inputs. The second (A/A) entry
-    of an arm gets another: a loss that remembers its last answer must not meet its inputs again.
+    ``call`` makes one call of an arm, on the inputs of a number, and returns its time. In a round,
+    all arms of one pass get the same number, and so the same inputs. The second (A/A) entry of an
+    arm gets another: a loss that remembers its last answer must not meet its inputs again.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}
 
-    def call(arm: Arm, own: Samples, round_: int) -> "Elapsed | None":
+    def timed(arm: Arm, own: Samples, round_: int) -> "Elapsed | None":
         first = samples[arm]
         if first.error is not None:  # raised in the other entry's turn, earlier in this round
             return None
         try:
-            before(arm, 4 * round_ + 2 * (arm.pass_ == "training") + (own is not first))
-            elapsed = arms[arm]()
-            after(arm)
+            return call(arm, 4 * round_ + 2 * (arm.pass_ == "training") + (own is not first))
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             first.error = error.with_traceback(None)  # its frames hold tensors
             return None
-        return elapsed
 
     with garbage_collection_held():
         # The agreement pass was the warm-up, so this call tells which arm is the fastest.
-        once = {arm: elapsed for arm, own in samples.items() if (elapsed := call(arm, own, 0))}
+        once = {arm: elapsed for arm, own in samples.items() if (elapsed := timed(arm, own, 0))}
         entries = [(arm, samples[arm]) for arm in once]
         for arm, elapsed in once.items():
             samples[arm].spent_s = elapsed.host_s
@@ -176,7 +168,7 @@ def sample_arms(
             for arm, own in entries:
                 if arm in left and once[arm].host_s > COMPANY_S:
                     continue
-                elapsed = call(arm, own, round_)
+                elapsed = timed(arm, own, round_)
                 if elapsed is None or arm in left:
                     continue
                 own.spent_s += elapsed.host_s

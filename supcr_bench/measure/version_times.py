@@ -101,10 +101,9 @@ def time_versions(
     shuffle(order)
     for index in order:
         cell, began = cells[index], perf_counter()
-        batches = batches_of(cell.case.workload, make_batch(cell.case.workload))
-        device = get_device(cell.case.device)
         versions = list(cell.versions.items())
         shuffle(versions)
+        batches = batches_of(cell.case.workload, make_batch(cell.case.workload))
         losses: dict[str, TimedLoss] = {}
         for version in versions:
             _enter(version[1])
@@ -112,24 +111,14 @@ def time_versions(
             definition = subject.resolution.definition.at(cell.case.temperature)
             loss = subject.bind(definition, batches[0])
             losses[version[0]] = TimedLoss(subject, loss, cell.case.pass_, batches)
+        call = partial(_call, get_device(cell.case.device), losses, cell.versions)
         times = sample_versions(
-            {version: partial(_time, device, loss) for version, loss in losses.items()},
-            sampling_s=sampling_s,
-            seed=f"{seed} {index}",
-            before=partial(_prepare, losses, cell.versions),
-            limit_s=limit_s,
+            list(losses), call, sampling_s=sampling_s, seed=f"{seed} {index}", limit_s=limit_s
         )
         found[index] = replace(times, spent_s=perf_counter() - began)
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
-
-
-def _time(device: "Device", loss: "TimedLoss") -> "Elapsed":
-    """Time one call, and raise a BrokenCallError if its answer cannot be right."""
-    elapsed = device.time(loss)
-    loss.require_right()
-    return elapsed
 
 
 def _enter(subject: Subject) -> None:
@@ -138,41 +127,45 @@ def _enter(subject: Subject) -> None:
         isolated.enter(Path(subject.root))
 
 
-def _prepare(
-    losses: "Mapping[str, TimedLoss]", subjects: Mapping[str, Subject], version: str, number: int
-) -> None:
-    """Free the results of the last call, and make the inputs of a version's next call."""
+def _call(
+    device: "Device",
+    losses: "Mapping[str, TimedLoss]",
+    subjects: Mapping[str, Subject],
+    version: str,
+    number: int,
+) -> "Elapsed":
+    """Release the last output, and time a call; a BrokenCallError if its answer cannot be right."""
     for loss in losses.values():
         loss.release()
     _enter(subjects[version])
     losses[version].prepare(number)
+    elapsed = device.time(losses[version])
+    losses[version].require_right()
+    return elapsed
 
 
 def sample_versions(
-    versions: Mapping[str, Callable[[], "Elapsed"]],
+    versions: Sequence[str],
+    call: Callable[[str, int], "Elapsed"],
     *,
     sampling_s: float,
     seed: object,
-    before: Callable[[str, int], None],
     limit_s: float = math.inf,
 ) -> VersionTimes:
     """Time versions in rounds: each round gives one mean time per version.
 
-    ``versions`` gives for each version a function that makes one call and returns its time. The
-    calls of one version take about ``sampling_s``, within the limits on the number of rounds.
-    ``before`` is called before each call with the version and the number of the call, which is the
-    same for all versions; it is not timed. After the calls of a version in a round its cyclic
+    ``call`` makes one call of a version, on the inputs of a number, and returns its time; the
+    numbers are the same for all versions. The calls of one version take about ``sampling_s``,
+    within the limits on the number of rounds. After the calls of a version in a round its cyclic
     garbage is collected, and the time counts in its total: training pays for it, too.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
-
     running = ""
 
-    def call(version: str, number: int) -> float:
+    def call_s(version: str, number: int) -> float:
         nonlocal running
         running = version
-        before(version, number)
-        return versions[version]().host_s
+        return call(version, number).host_s
 
     order = list(versions)
     samples: dict[str, list[float]] = {version: [] for version in versions}
@@ -181,9 +174,9 @@ def sample_versions(
         try:
             shuffle(order)
             for version in order:
-                call(version, 0)  # the first call of a module includes one-time work
+                call_s(version, 0)  # the first call of a module includes one-time work
             shuffle(order)
-            once_s = [call(version, 1) for version in order]
+            once_s = [call_s(version, 1) for version in order]
             repetitions, rounds = _planned(once_s, sampling_s)
             needed_s = sum(once_s) * (2 + repetitions * rounds)
             if needed_s > limit_s:
@@ -192,7 +185,7 @@ def sample_versions(
             for start in range(2, 2 + rounds * repetitions, repetitions):
                 shuffle(order)
                 for version in order:
-                    seconds = [call(version, start + i) for i in range(repetitions)]
+                    seconds = [call_s(version, start + i) for i in range(repetitions)]
                     samples[version].append(sum(seconds) / repetitions)
                     totals[version] += sum(seconds) + _collection_s()
         except Exception as error:  # noqa: BLE001 - implementations may raise anything

@@ -13,14 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.store.loaded_run import (
-    Run,
-    damage,
-    make_run,
-    parse_json,
-    require_known_schema,
-    require_run_id,
-)
+from supcr_bench.store import loaded_run
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.files import read_bytes
 
@@ -34,38 +27,34 @@ SUMMARY_KEYS = ("id", "suite", "started_at", "headline")
 _START = "data:application/gzip;base64,"
 
 
-def embedded(run: Run) -> str:
+def embedded(run: loaded_run.Run) -> str:
     """The value of ``href`` for the element; equal runs give equal texts."""
     rows = [result.to_mapping() for result in run.results]
-    verified = (
-        None
-        if run.verification is None
-        else {n: v.to_mapping() for n, v in run.verification.items()}
-    )
+    verified = {n: v.to_mapping() for n, v in (run.verification or {}).items()} or None
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     values = {"run": dict(run.info), "results": columns, "verification": verified}
     text = json.dumps(values, allow_nan=False, separators=(",", ":"))
     return _START + base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
-def load_report(path: Path) -> Run:
+def load_report(path: Path) -> loaded_run.Run:
     """Read the run that a report was made from; a StoreError if its data cannot be read."""
-    with damage(f"{path} cannot be read"):
+    with loaded_run.damage(f"{path} cannot be read"):
         page = read_bytes(path).decode()
     finder = _Finder()
     finder.feed(page)
     address = finder.address
     if address is None or not address.startswith(_START):
         raise StoreError(f"{path} holds no data of a run; give a report that `supcr-bench` wrote")
-    with damage(f"{path}: the data of its run are damaged", "make the report again"):
+    with loaded_run.damage(f"{path}: the data of its run are damaged", "make the report again"):
         packed = base64.b64decode(address.removeprefix(_START), validate=True)
         unpacked = read_bytes(path, lambda *_: gzip.GzipFile(fileobj=BytesIO(packed)))
-        values = parse_json(unpacked)
+        values = loaded_run.parse_json(unpacked)
         info, columns, verification = (values[k] for k in ("run", "results", "verification"))
-        require_known_schema(info["schema_version"], path)
+        loaded_run.require_known_schema(info["schema_version"], path)
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        require_run_id(info["id"])
-    return make_run(
+        loaded_run.require_run_id(info["id"])
+    return loaded_run.make_run(
         path, info, rows, verification, (f"{path}: result", f"{path}: the verification")
     )
 
@@ -91,7 +80,7 @@ def reports_in(folder: Path) -> list[tuple[str, dict[str, Any]]]:
 
 def _summary(folder: Path) -> dict[str, Any]:
     try:
-        values = parse_json(read_bytes(folder / SUMMARY_FILE))
+        values = loaded_run.parse_json(read_bytes(folder / SUMMARY_FILE))
         found: dict[str, Any] = {key: str(values[key]) for key in SUMMARY_KEYS}
         if "figures" in values:
             figures = {str(k): float(v) for k, v in values["figures"].items()}

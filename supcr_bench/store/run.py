@@ -29,7 +29,7 @@ from supcr_bench.store.loaded_run import damage, make_run, parse_json, require_k
 from supcr_bench.store.report_file import PAGE, load_report
 from supcr_bench.store.run_file import load_run_file
 from supcr_bench.values.errors import StoreError
-from supcr_bench.values.files import read_bytes, write_file
+from supcr_bench.values.files import read_bytes, write_json
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
 
@@ -62,12 +62,9 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
     for path in (root / name, Path(name)):
         if (path / RUN_FILE).is_file():
             return path
-    named = Path(name)
-    if named.suffix == ".json" and named.is_file():
-        return named
-    for page in (named, named / PAGE):
-        if page.suffix == ".html" and page.is_file():
-            return page
+    for file in (Path(name), Path(name) / PAGE):
+        if file.suffix in (".json", ".html") and file.is_file():
+            return file
     latest = f"; the latest runs in {root}/ are: {', '.join(p.name for p in runs[-5:])}"
     raise StoreError(f"no run {name!r}{latest if runs else f', and {none}'}")
 
@@ -126,18 +123,15 @@ def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int, bool]:
     with _damage(file):
         content = read_bytes(file)
     rows: list[dict[str, Any]] = []
-    end = 0
-    for number, line in enumerate(content.splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n"):
-            return rows, end, True
+    end = content.rfind(b"\n") + 1
+    for number, line in enumerate(content[:end].split(b"\n")[:-1], start=1):
         try:
             rows.append(parse_json(line))
         except ValueError:
             raise StoreError(
                 f"{file} line {number} is not JSON; remove the line to continue without it"
             ) from None
-        end += len(line)
-    return rows, end, False
+    return rows, end, end < len(content)
 
 
 class RunWriter(AbstractContextManager["RunWriter", None]):
@@ -170,7 +164,7 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
                 ) from None
         head = {"schema_version": SCHEMA_VERSION, "id": path.name}
         whole = {**head, "started_at": _now(), "finished_at": None, **info}
-        _write_json(path / RUN_FILE, whole)
+        write_json(path / RUN_FILE, whole)
         return cls(Run(path, whole, ()), file)
 
     @classmethod
@@ -203,12 +197,12 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
         self.verification[found.implementation] = found
         values = {name: v.to_mapping() for name, v in self.verification.items()}
         whole = {"schema_version": SCHEMA_VERSION, "implementations": values}
-        _write_json(self.path / VERIFICATION_FILE, whole)
+        write_json(self.path / VERIFICATION_FILE, whole)
 
     def update(self, **fields: Any) -> None:
         """Replace fields of ``run.json``."""
         self.info.update(fields)
-        _write_json(self.path / RUN_FILE, self.info)
+        write_json(self.path / RUN_FILE, self.info)
 
     def finish(self, accounting: Mapping[str, float]) -> None:
         """Store the end time, and add this session's times to those of earlier sessions."""
@@ -237,7 +231,3 @@ def _locked(folder: Path) -> IO[bytes]:
             "out --resume to start a new run"
         ) from None
     return file
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    write_file(path, json.dumps(values, indent=2) + "\n")

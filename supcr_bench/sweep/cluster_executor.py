@@ -17,14 +17,13 @@ from threading import Condition
 from typing import Any, Protocol
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, Executor, without_figures
+from supcr_bench.sweep.runner import Event, Executor
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Activity, PreflightResult
 
 ATTEMPTS = 3
 """A cell that lost its slot this many times is considered the cause."""
@@ -69,7 +68,7 @@ class ClusterBackend(Protocol):
     """Reaches the slots of one kind of cluster, such as Ray."""
 
     def preflight(
-        self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
+        self, slots: Sequence[Slot], subjects: Sequence[Subject], device: str
     ) -> Sequence[Mapping[str, PreflightResult]]:
         """Load and call each subject (implementation) in each slot; results by slot, in order."""
 
@@ -181,15 +180,12 @@ class ClusterExecutor(Executor):
     def machine_for(self, workload: Workload, before: str | None) -> str:
         return self._slots.kind_for(workload, before)
 
-    def preflight(
-        self, subjects: Sequence[Subject], like: Workload
-    ) -> Mapping[str, PreflightResult]:
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
         """Check the subjects on every machine; a finding names the machine."""
         merged: dict[str, PreflightResult] = {}
-        slots = list({s.node: s for s in self._slots.all if like.device in s.devices}.values())
-        for slot, results in zip(
-            slots, self._backend.preflight(slots, subjects, like), strict=True
-        ):
+        slots = list({s.node: s for s in self._slots.all if device in s.devices}.values())
+        found = self._backend.preflight(slots, subjects, device)
+        for slot, results in zip(slots, found, strict=True):
             for name, result in results.items():
                 if result.finding:
                     merged[name] = replace(result, finding=f"{result.finding} (on {slot.name})")
@@ -209,7 +205,7 @@ class ClusterExecutor(Executor):
                 reason = f"its machine or worker was lost {ATTEMPTS} times: "
                 reason += "; ".join(lost.values())
                 for arm in (arm for arm in cell.arms if arm not in done):
-                    yield without_figures(cell, arm, budget, Status.FAILED, reason, machine=machine)
+                    yield cell.result(arm, budget, Status.FAILED, reason, machine=machine)
                 return
             with self._slots.acquire(cell.workload, lost, WAIT_S) as slot:
                 if slot is None:

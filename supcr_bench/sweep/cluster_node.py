@@ -19,14 +19,12 @@ import psutil
 
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.registry import Subject, folder
-from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.values.case import Workload
+from supcr_bench.sweep.runner import Event
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.machine import usable_cpus
-from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Activity, PreflightResult
 
 DISTRIBUTION = "supcr-bench"
 BESIDE = ("implementations", "suites")
@@ -99,9 +97,9 @@ def environment(threads: int, labels: Labels | None) -> dict[str, Any]:
 
 
 def preflight(
-    threads: int, labels: Labels | None, subjects: Sequence[Subject], like: Workload
+    threads: int, labels: Labels | None, subjects: Sequence[Subject], device: str
 ) -> Mapping[str, PreflightResult]:
-    return kept_executor(threads, labels).preflight(subjects, like)
+    return kept_executor(threads, labels).preflight(subjects, device)
 
 
 def measure(

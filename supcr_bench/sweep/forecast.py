@@ -158,7 +158,8 @@ class Forecast:
         call_s = self._usual_call_s(implementation, case, machine)
         spent = self._spent.get((implementation, case.pass_)) if timed else None
         if not spent:
-            return 0.05 + self._calls_s(call_s or 0.0, timed=timed)
+            calls_s = (FEWEST_CALLS if timed else UNTIMED_CALLS) * (call_s or 0.0)
+            return 0.05 + (max(self.budget.sampling_s, calls_s) if timed else calls_s)
         near = min(spent, key=lambda n: abs(math.log(n / case.batch_size)))
         near_s, near_call_s, samples = spent[near]
         if call_s is None:
@@ -191,8 +192,3 @@ class Forecast:
         claimed = max(law.ratio(last, n) if law else measured, measured)
         grown: float = measured ** (1 - CLAIMED_SHARE) * claimed**CLAIMED_SHARE
         return points[last] * grown
-
-    def _calls_s(self, call_s: float, *, timed: bool = True) -> float:
-        if not timed:
-            return UNTIMED_CALLS * call_s
-        return max(self.budget.sampling_s, FEWEST_CALLS * call_s)

@@ -6,15 +6,22 @@ from dataclasses import replace
 
 from supcr_bench.subjects.compiler import COMPILATION
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, Executor, without_figures
+from supcr_bench.sweep.runner import Event, Executor
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
 from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
-from supcr_bench.workers.activity import RECOGNITION, Activity
-from supcr_bench.workers.messages import Alone, Failed, MeasureCell, Preflight, PreflightResult
+from supcr_bench.workers.messages import (
+    RECOGNITION,
+    Activity,
+    Alone,
+    Failed,
+    MeasureCell,
+    Preflight,
+    PreflightResult,
+)
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import BYSTANDERS, WorkerProcess
 
@@ -69,46 +76,33 @@ class LocalExecutor(Executor):
             )
         return self._worker
 
-    def preflight(
-        self, subjects: Sequence[Subject], like: Workload
-    ) -> Mapping[str, PreflightResult]:
-        """Load and call each implementation in the worker; a hang or a crash is its error.
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
+        """Load and call each implementation in the worker; a hang or a crash is its error."""
+        return {subject.name: self._preflight(subject, device) for subject in subjects}
 
-        An implementation that ends the worker while its definition is being recognised is compared
-        with ``no-self``: large batches may be the cause, which the sweep will show.
-        """
-        results: dict[str, PreflightResult] = {}
-        instead: dict[str, Subject] = {}
-        while rest := tuple(instead.get(s.name, s) for s in subjects if s.name not in results):
-            worker = self._live_worker()
-            worker.send(Preflight(rest, like))
-            finding = ""
-            for response in worker.responses():
-                if isinstance(response, PreflightResult):
-                    results[response.name] = response
-                    if response.resolution and response.resolution.own_process:
-                        break  # what it changed would hold for the next one, too
-                    if len(results) == len(subjects):
-                        return results
-                activity = worker.activity()
-                compiles = activity is not None and activity.stage == COMPILATION
-                if activity and not compiles and activity.elapsed_s > CHECK_LIMIT_S:
-                    finding = f"did not answer within {CHECK_LIMIT_S:.0f} s"
-                    worker.kill()
-            else:
-                finding = finding or worker.exit_description()
+    def _preflight(self, subject: Subject, device: str) -> PreflightResult:
+        worker = self._live_worker()
+        worker.send(Preflight(subject, device))
+        finding = ""
+        for response in worker.responses():
+            if isinstance(response, PreflightResult):
+                if response.resolution and response.resolution.own_process:
+                    self.close()  # what it changed would hold for the next one, too
+                return response
             activity = worker.activity()
-            self.close()
-            if not finding:
-                continue
-            if activity is not None and activity.arm and activity.arm.implementation in results:
-                continue  # it answered just before it was ended
-            culprit = next(s for s in rest if s.name not in results)
-            if activity is not None and activity.stage == RECOGNITION:
-                instead[culprit.name] = replace(culprit, definition=NO_SELF)
-            else:
-                results[culprit.name] = PreflightResult(culprit.name, f"{culprit.name} {finding}")
-        return results
+            compiles = activity is not None and activity.stage == COMPILATION
+            if activity and not compiles and activity.elapsed_s > CHECK_LIMIT_S:
+                finding = f"did not answer within {CHECK_LIMIT_S:.0f} s"
+                worker.kill()
+        finding = finding or worker.exit_description()
+        activity = worker.activity()
+        self.close()
+        if activity and activity.arm and activity.arm.implementation != subject.name:
+            return self._preflight(subject, device)  # the one before it had ended the worker
+        if activity and activity.stage == RECOGNITION:
+            # Large batches may be the cause, which the sweep will show.
+            return self._preflight(replace(subject, definition=NO_SELF), device)
+        return PreflightResult(subject.name, f"{subject.name} {finding}")
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         """Run a cell; if an arm ends the worker, the others continue in a new one.
@@ -117,14 +111,13 @@ class LocalExecutor(Executor):
         """
         names = {arm.implementation for arm in cell.arms}
         apart = any(s.name in names and s.resolution and s.resolution.own_process for s in subjects)
-        if not apart:
-            yield from self._run(cell, subjects, budget)
-            return
-        self.close()
+        if apart:
+            self.close()
         try:
             yield from self._run(cell, subjects, budget)
         finally:
-            self.close()
+            if apart:
+                self.close()
 
     def _run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         done: set[Arm] = set()
@@ -223,7 +216,6 @@ class LocalExecutor(Executor):
             if arm in done:
                 continue
             if culprit in (None, arm):
-                yield without_figures(cell, arm, budget, status, reason, stage=stage)
+                yield cell.result(arm, budget, status, reason, stage=stage)
             elif culprit == Arm(arm.implementation, "forward"):
-                said = f"in forward: {reason}"
-                yield without_figures(cell, arm, budget, status, said, stage=stage)
+                yield cell.result(arm, budget, status, f"in forward: {reason}", stage=stage)

@@ -22,15 +22,13 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep import cluster_node
 from supcr_bench.sweep.cluster_executor import ClusterExecutor, Slot, SlotLostError
 from supcr_bench.sweep.cluster_node import labels_to_send, require_same_code
-from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.plan import make_budget
+from supcr_bench.sweep.runner import Event
 from supcr_bench.sweep.suite import Suite
-from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import UsageError, WorkerError
 from supcr_bench.values.machine import usable_cpus
-from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Activity, PreflightResult
 
 LOOPBACK = "127.0.0.1"
 CONNECT_LIMIT_S = 5.0
@@ -162,11 +160,11 @@ class RayBackend:
         raise UsageError(f"{name} {reason}")
 
     def preflight(
-        self, slots: Sequence[Slot], subjects: Sequence[Subject], like: Workload
+        self, slots: Sequence[Slot], subjects: Sequence[Subject], device: str
     ) -> list[Mapping[str, PreflightResult]]:
         tasks = [
             self._task(cluster_node.preflight, slot).remote(
-                slot.budget.threads, self._labels, list(subjects), like
+                slot.budget.threads, self._labels, list(subjects), device
             )
             for slot in slots
         ]

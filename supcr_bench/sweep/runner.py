@@ -1,28 +1,77 @@
 """Runs a sweep: yields each result as soon as it is known, and prints nothing.
 
-Cells (one workload, several implementations) run in order, one at a time, or in parallel if the
-executor can. Cells of one series (equal but for the batch size) always run one by one, by rising
-size, because each size is predicted from those before it. Whether a case is skipped depends only on
-its own series, and not on cells that run in parallel.
+Cells (one workload, several implementations) run in order on an executor, one at a time, or in
+parallel if it can. Cells of one series (equal but for the batch size) always run one by one, by
+rising size, because each size is predicted from those before it. Whether a case is skipped depends
+only on its own series, and not on cells that run in parallel.
+
+Implementations may be verified at the same time.
 """
 
 import math
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Lock
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event, Executor, without_figures
 from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.values.cell import Arm, Cell, new_session
+from supcr_bench.values.case import Workload
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
 from supcr_bench.values.grouping import grouped
+from supcr_bench.values.machine import usable_cpus
 from supcr_bench.values.result import Key, Result, Status
-from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.streams import merge_streams
+from supcr_bench.verification.outcome import Outcome
+from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.messages import Activity, PreflightResult
+from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
+from supcr_bench.workers.worker_process import BYSTANDERS
+
+Event = Result | Activity | Account
+_Item = TypeVar("_Item")
+
+
+class Executor(Protocol):
+    """Runs cells, each on a machine, or a GPU, that it has to itself.
+
+    Attributes:
+        environment: the facts of the machine that measures, or of the first of several.
+        environments: the facts of each kind of machine, by the kind's name in results.
+        location: where cells run, as part of a sentence: ``on this machine``.
+        max_parallel_cells: how many cells may run at the same time. Where it is more than one,
+            that many threads call :meth:`run`, which yields an event at least about every
+            second, because a thread can only be stopped at an event.
+    """
+
+    environment: Mapping[str, Any]
+    environments: Mapping[str, Mapping[str, Any]]
+    devices: Sequence[str]
+    location: str
+    max_parallel_cells: int
+
+    def machine_for(self, workload: Workload, before: str | None) -> str | None:
+        """The kind of machine on which a workload would run now; ``None`` if unknown.
+
+        All batch sizes of a workload run on one kind while such a machine is left: if possible on
+        ``before``, the kind that measured its other sizes.
+
+        Raises:
+            WorkerError: no machine is left that has the workload's device.
+        """
+
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
+        """Load each implementation and call it once on a tiny batch; results by name."""
+
+    def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
+        """Run a cell: yield a result for each arm, and Activity and Account events between."""
+
+    def close(self) -> None:
+        """End the processes that this executor started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +147,7 @@ class _Sweep:
     _subjects: Sequence[Subject]
     _forecast: Forecast
     _session: Callable[[], str]
-    _lock: Lock = field(default_factory=Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _done: dict[Key, float] = field(default_factory=dict)
     """The number of processes that a case has been through; all of them where it has no time."""
     _machines: dict[tuple[object, ...], str] = field(default_factory=dict)
@@ -159,8 +208,9 @@ class _Sweep:
                 self._peaks[name, case] = self._forecast.peak(name, case, machine)
                 continue
             predicted_s, reason = prediction
-            result = without_figures(planned, arm, self._forecast.budget, Status.SKIPPED, reason)
-            skipped.append(replace(result, machine=machine, predicted_s=predicted_s))
+            figures = {"machine": machine, "predicted_s": predicted_s}
+            budget = self._forecast.budget
+            skipped.append(planned.result(arm, budget, Status.SKIPPED, reason, **figures))
         cell = replace(planned, arms=tuple(runnable), session=self._session())
         self._done |= {result.key: math.inf for result in skipped}
         return skipped, cell if runnable else None
@@ -204,3 +254,109 @@ class _Sweep:
         took = self._took_s.get(further) or self._took_s.get(False) or []
         spent_s, whole_s = (sum(seconds) for seconds in zip(*took, strict=True)) if took else (0, 0)
         return whole_s / spent_s if spent_s else 1.0
+
+
+VerifiedEvent = SweepEvent | tuple[str, Outcome] | Verification
+"""A pair of an implementation's name and the outcome of one of its checks."""
+
+
+def run_verified(
+    plan: Sequence[Cell],
+    executor: Executor,
+    subjects: Sequence[Subject],
+    forecast: Forecast,
+    finished: Sequence[Result] = (),
+    *,
+    seed: int,
+    verify: Mapping[str, Collection[str] | None],
+    together: bool = True,
+) -> Generator[VerifiedEvent, None, None]:
+    """Run a plan as :func:`run_sweep` does, and verify subjects (implementations by name).
+
+    Verification uses the random seed ``seed``. ``verify`` maps the implementations to verify to
+    their checks (``None``: all checks and a diagnosis). One worker for each core runs at the same
+    time; while a worker of the sweep takes times, the others are suspended. If not ``together``,
+    verification begins when the sweep has ended.
+
+    Yields:
+        one :class:`Result` for every arm, one :class:`Verification` for each of ``verify``,
+        progress in between, and a SweepProgress without open cells when the sweep has ended.
+    """
+
+    def swept() -> Iterator[VerifiedEvent]:
+        yield from run_sweep(plan, executor, subjects, forecast, finished)
+        yield SweepProgress(ended=len(plan), open=(), left_s=0.0)
+
+    def verify_one(subject: Subject) -> Iterator[VerifiedEvent]:
+        only = verify[subject.name]
+        session = WorkerVerification(subject, strict=False, seed=seed, only=only, idle=idle)
+        for outcome in session.run():
+            yield subject.name, outcome
+        yield session.result()
+
+    idle = IdleWorkers()
+    streams: list[Callable[[], Iterator[VerifiedEvent]]] = [swept]
+    streams += [partial(verify_one, subject) for subject in subjects if subject.name in verify]
+    try:
+        for group in [streams] if together else [streams[:1], streams[1:]]:
+            yield from merge_streams(group, usable_cpus(), wait=False)
+    finally:
+        BYSTANDERS.kill()  # suspended processes do not end by themselves
+        idle.close()
+
+
+def merge_streams(
+    streams: Sequence[Callable[[], Iterator[_Item]]], max_open: int, *, wait: bool = True
+) -> Generator[_Item, None, None]:
+    """Yield the items of several streams, of which at most ``max_open`` run at the same time.
+
+    Streams are opened in order, and no item may be ``None``. If one raises, or if this generator is
+    closed, the others stop when they yield their next item. With ``wait``, this generator waits
+    until they have stopped, and raises the exception after their last items.
+    """
+    if min(max_open, len(streams)) <= 1:
+        for start in streams:
+            with closing(start()) as stream:  # type: ignore[type-var]
+                yield from stream
+        return
+    inbox: SimpleQueue[_Item | BaseException | None] = SimpleQueue()
+    stopped = threading.Event()
+    waiting = deque(streams)
+
+    def pump() -> None:
+        try:
+            while waiting and not stopped.is_set():
+                # Closing a stream early ends the measurement that it runs.
+                with closing(waiting.popleft()()) as stream:  # type: ignore[type-var]
+                    for item in stream:
+                        inbox.put(item)
+                        if stopped.is_set():
+                            break
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            stopped.set()
+            inbox.put(error)
+        inbox.put(None)
+
+    # A thread that waits for a worker must not keep an interrupted command from ending.
+    threads = [threading.Thread(target=pump, daemon=True) for _ in streams[:max_open]]
+    failure: BaseException | None = None
+    running = len(threads)
+    try:
+        for thread in threads:
+            thread.start()
+        while running:
+            item = inbox.get()
+            if item is None:
+                running -= 1
+            elif not isinstance(item, BaseException):
+                yield item
+            else:
+                failure = failure or item
+                if not wait:
+                    break
+    finally:
+        stopped.set()
+        for thread in threads if wait else ():
+            thread.join()
+    if failure:
+        raise failure

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,8 +24,7 @@ from pydantic import (
     field_validator,
 )
 
-from supcr_bench.subjects.registry import locate
-from supcr_bench.sweep.selection import is_selection, select
+from supcr_bench.subjects.registry import is_selection, locate, select
 from supcr_bench.values.axes import AXES, AXIS_NAMES, Axis
 from supcr_bench.values.cell import Budget
 from supcr_bench.values.definition import AUTO, DEFINITIONS, Definition, get_definition
@@ -73,6 +73,8 @@ def _not_a_boolean(value: object) -> object:
 
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 _Listed = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
+_Selected = AfterValidator(lambda names: None if names is None else select(names))
+"""Replaces ``all`` and ``tag:TAG`` by names; an UnknownNameError for a tag that nothing has."""
 
 
 Share = Annotated[
@@ -90,7 +92,7 @@ class _Grid(_Model):
     """
 
     timed: StrictBool | None = None
-    without: Annotated[tuple[str, ...] | None, _Listed] = None
+    without: Annotated[tuple[str, ...] | None, _Listed, _Selected] = None
     max_slowdown: Share = None
     max_memory_growth: Share = None
     max_work_growth: Share = None
@@ -196,6 +198,7 @@ class Suite(_Model):
         tuple[str, ...],
         Field(min_length=1),
         BeforeValidator(lambda given: [given] if is_selection(given) else given),
+        _Selected,
     ]
     definitions: dict[str, OwnDefinition] = {}
     definition: str | None = None
@@ -244,21 +247,6 @@ class Suite(_Model):
         grids = tuple(dict.fromkeys(axes.over(grid) for grid in self.grid))
         return self.model_copy(update={"grid": grids})
 
-    def with_names(self, select: Callable[[Iterable[str]], tuple[str, ...]]) -> "Suite":
-        """Apply ``select`` to the names of implementations, in grids too."""
-
-        def chosen(axes: Axes) -> Axes:
-            own = None if axes.without is None else select(axes.without)
-            return axes.model_copy(update={"without": own})
-
-        return self.model_copy(
-            update={
-                "implementations": select(self.implementations),
-                "axes": chosen(self.axes),
-                "grid": tuple(map(chosen, self.grid)),
-            }
-        )
-
 
 def suite_names() -> list[str]:
     folder = resources.files(PACKAGE)
@@ -291,9 +279,8 @@ def load_suite(name: str) -> Suite:
     """Load a suite by name, or by the path of a TOML file."""
     shown, values = read_suite(name)
     values["name"] = Path(name).stem
-    suite = read_model(Suite, values, lambda location: f"{shown}: {location}")
     try:
-        suite = suite.with_names(select)
+        suite = read_model(Suite, values, lambda location: f"{shown}: {location}")
         for axes in (suite.axes, *suite.grid):
             for left_out in axes.without or ():
                 locate(left_out)

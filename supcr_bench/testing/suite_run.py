@@ -19,8 +19,7 @@ from supcr_bench.subjects.process_state import pinned_threads
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.suite import Suite
-from supcr_bench.testing.assertions import require_right
-from supcr_bench.testing.benchmark import SupcrBenchmark, find_implementation
+from supcr_bench.testing.benchmark import SupcrBenchmark, find_implementation, require_right
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.growth_law import GrowthLaw, get_law

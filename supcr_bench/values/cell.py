@@ -2,10 +2,11 @@
 
 import uuid
 from dataclasses import dataclass, field, fields, replace
-from typing import Self
+from typing import Any, Self
 
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.definition import TORCHCELL, Definition
+from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 
 FEWEST_SAMPLES = 6
@@ -85,6 +86,21 @@ class Cell:
 
     def definition(self, arm: Arm) -> Definition:
         return arm.definition.at(self.workload.temperature)
+
+    def result(
+        self, arm: Arm, budget: Budget, status: Status, reason: str | None = None, **figures: Any
+    ) -> Result:
+        """The result of an arm, without figures unless they are given."""
+        return Result(
+            implementation=arm.implementation,
+            case=self.case(arm),
+            status=status,
+            reason=reason,
+            session=self.session or None,
+            time_limit_s=budget.time_limit_s,
+            memory_limit_bytes=budget.memory_limit_bytes,
+            **figures,
+        )
 
     def without(self, done: set[Arm], session: str) -> Self:
         rest = tuple(arm for arm in self.arms if arm not in done)

@@ -1,6 +1,7 @@
 """Reads files up to a size, and writes a file whole or not at all."""
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,6 +44,10 @@ def write_file(path: Path, content: str | bytes, *, folders: bool = False) -> No
                 temporary.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def write_json(path: Path, values: Any) -> None:
+    write_file(path, json.dumps(values, indent=2) + "\n")
 
 
 def require_writable(path: Path, option: str = "") -> None:

@@ -112,7 +112,7 @@ class Result:
             a limit (``supcr_bench/measure/interpreter.py``). ``None`` also for large cases.
         dispatch_peak_bytes: peak bytes of the tensors that operations returned, above the inputs.
             It misses what an operation allocates internally, so it only approximates
-            ``peak_bytes``; ``supcr_bench/measure/dispatch_memory.py`` gives measured differences.
+            ``peak_bytes``; ``supcr_bench/measure/work.py`` gives measured differences.
         predicted_cuda_peak_bytes: that peak with each tensor rounded up to blocks of 512 bytes, as
             in PyTorch's CUDA allocator: a prediction of ``peak_bytes`` on CUDA, not a measurement.
         no_self_error: relative distance of the definition's own value from that of ``no-self`` on

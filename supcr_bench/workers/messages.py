@@ -1,16 +1,23 @@
-"""Requests to a worker and its responses, which travel through pipes as pickles."""
+"""Requests to a worker and its responses, and a page on which it shows what it is doing.
 
+Requests and responses travel through pipes as pickles. A message per timed call would wake the
+parent while a call is being timed, so the worker instead overwrites one small page of shared
+memory, which costs it a microsecond and wakes nobody.
+"""
+
+import json
 import math
+import mmap
 import pickle
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.case import Workload
-from supcr_bench.values.cell import Account, Budget, Cell
+from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.default_call import DefaultCall
-from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
@@ -21,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Load each subject (implementation) and call it on a tiny batch; answers: PreflightResults."""
+    """Load a subject (implementation), call it on a tiny batch; answer: a PreflightResult."""
 
-    subjects: tuple[Subject, ...]
-    like: Workload
+    subject: Subject
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +65,11 @@ class TimeVersions:
 class VerifySubject:
     """Load a subject and open its session; answer: Returned or Failed.
 
-    It returns the checks to make, the definition's name, and what was recognised.
-    ``definition`` is ``None`` for the declared one, ``auto`` to recognise it; ``only``
-    names the checks to make, without a diagnosis, and is ``None`` for all.
+    It returns the checks to make, the definition's name, and what was recognised. ``only`` names
+    the checks to make, without a diagnosis, and is ``None`` for all.
     """
 
     subject: Subject
-    definition: Definition | str | None
     seed: int
     only: tuple[str, ...] | None
     device: str
@@ -171,3 +176,50 @@ def read_message(pipe: IO[bytes]) -> Any:
         return pickle.load(pipe)  # noqa: S301 - the other end runs with the same rights
     except (EOFError, pickle.UnpicklingError):  # it may have ended in the middle of a message
         return None
+
+
+PAGE_BYTES = 1024
+RECOGNITION = "recognition"
+"""The stage that recognises an implementation's definition, on batches of several sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A worker's stage, its arm (implementation and pass), and the monotonic time of the start."""
+
+    stage: str
+    arm: Arm | None
+    since_s: float
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self.since_s
+
+
+class ActivityPage:
+    """The shared page, which parent and worker map from one file."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            path.write_bytes(b"\0" * PAGE_BYTES)
+        with path.open("r+b") as file:
+            self._page = mmap.mmap(file.fileno(), PAGE_BYTES)
+
+    def write(self, stage: str, arm: Arm | None) -> None:
+        fields = [time.monotonic(), stage, *((arm.implementation, arm.pass_) if arm else ())]
+        line = json.dumps(fields).encode() + b"\n"
+        if len(line) > PAGE_BYTES:  # paths used as names can be long
+            line = json.dumps(fields[:2]).encode() + b"\n"
+        self._page[: len(line)] = line
+
+    def read(self) -> Activity | None:
+        """The activity; ``None`` before the first write and in the middle of a write."""
+        line = bytes(self._page[:]).split(b"\n", 1)[0]
+        try:
+            since_s, stage, *arm = json.loads(line)
+        except ValueError:
+            return None
+        return Activity(stage, Arm(*arm) if arm else None, since_s)
+
+    def close(self) -> None:
+        self._page.close()

@@ -15,8 +15,7 @@ from queue import Empty, SimpleQueue
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import CheckEndedError
-from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.messages import Failed, JoinRanks, Request, Response
+from supcr_bench.workers.messages import Activity, Failed, JoinRanks, Request, Response
 from supcr_bench.workers.worker_process import POLL_S, WorkerProcess
 
 JOIN_LIMIT_S = 60.0

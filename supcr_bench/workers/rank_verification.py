@@ -36,7 +36,6 @@ class RankVerification(Session):
     def __init__(
         self,
         subject: Subject,
-        definition: Definition | str | None,
         *,
         ranks: int,
         strict: bool,
@@ -45,14 +44,14 @@ class RankVerification(Session):
         only: Collection[str] | None = None,
     ) -> None:
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
-        self._subject, self._definition = subject, definition
+        self._subject = subject
         self.ranks, self._limit_s = ranks, limit_s
         self._checks = {c.name: c for c in RANK_CHECKS if only is None or c.name in only}
         self._group: RankGroupWorker | None = None
 
     def open(self) -> Sequence[tuple[str, Group]]:
         """Load the subject on every rank, and resolve how to call it and its definition."""
-        self._context = self._resolved(self._definition) or self._recognise()
+        self._context = self._resolved(self._subject.definition) or self._recognise()
         self.definition = self._context.definition.name
         self.recognised = tested_as(self._context.subject.resolution)
         return [(check.name, check.group) for check in self._checks.values()]
@@ -119,8 +118,9 @@ def rank_bug_session(
     limit_s: float = STEP_LIMIT_S,
     only: Collection[str] | None = None,
 ) -> RankVerification:
-    subject = Subject(bug.name, "module", bug.factory.__module__, bug.factory.__qualname__)
-    definition = get_definition(bug.definition)
+    factory, definition = bug.factory, get_definition(bug.definition)
+    names = factory.__module__, factory.__qualname__
+    subject = Subject(bug.name, "module", *names, definition=definition)
     return RankVerification(
-        subject, definition, ranks=ranks, strict=False, seed=seed, limit_s=limit_s, only=only
+        subject, ranks=ranks, strict=False, seed=seed, limit_s=limit_s, only=only
     )

@@ -7,17 +7,10 @@ from typing import Any, Literal
 
 from supcr_bench.subjects.compiler import COMPILATION
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.verification import session
 from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Verdict
-from supcr_bench.verification.session import (
-    CHECK_LIMIT_S,
-    OPEN_LIMIT_S,
-    STUDY_LIMIT_S,
-    Session,
-    own_time_s,
-)
 from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
 
@@ -50,7 +43,7 @@ class IdleWorkers:
             self._workers.pop().close()
 
 
-class WorkerVerification(Session):
+class WorkerVerification(session.Session):
     """The verification of one implementation in a worker, which is replaced when it ends.
 
     A registered implementation that leaves the process as it was leaves its worker to ``idle``.
@@ -59,7 +52,6 @@ class WorkerVerification(Session):
     def __init__(
         self,
         subject: Subject,
-        definition: Definition | str | None,
         *,
         strict: bool,
         seed: int,
@@ -69,7 +61,7 @@ class WorkerVerification(Session):
     ) -> None:
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
         names = tuple(sorted(only)) if only is not None else None
-        self._request = messages.VerifySubject(subject, definition, seed, names, device)
+        self._request = messages.VerifySubject(subject, seed, names, device)
         self._limit_factor = 1.0 if device == "cpu" else LAUNCHING_FACTOR
         self.total_limit_s *= self._limit_factor
         self._worker: WorkerProcess | None = None
@@ -80,7 +72,7 @@ class WorkerVerification(Session):
     def open(self) -> Sequence[tuple[str, Group]]:
         """Have a worker load the subject and keep the session."""
         self._worker = self._idle.take()
-        started = self._ask(self._request, "loading and recognition", OPEN_LIMIT_S)
+        started = self._ask(self._request, "loading and recognition", session.OPEN_LIMIT_S)
         if isinstance(started, messages.Failed):
             raise started.uncallable or SubjectError(started.reason)
         checks, self.definition, self.recognised = started.value
@@ -108,7 +100,7 @@ class WorkerVerification(Session):
                 self.open()
             except SubjectError as error:  # it loaded before, so a call has broken it
                 raise CheckEndedError(str(error)) from error
-        limit_s = STUDY_LIMIT_S if method == "measure_impact" else CHECK_LIMIT_S
+        limit_s = session.STUDY_LIMIT_S if method == "measure_impact" else session.CHECK_LIMIT_S
         answer = self._ask(messages.AskSession(method, argument), CALLED[method], limit_s)
         if isinstance(answer, messages.Failed):  # its process can go no further
             self.close()
@@ -134,7 +126,7 @@ class WorkerVerification(Session):
             polled, polled_s = now, cpu_s
             if cpu_s - seen_s > PROGRESS_S:
                 seen_s, moved = cpu_s, now
-            self._spent_s = spent_s + own_time_s(now - began, cpu_s - used_s)
+            self._spent_s = spent_s + session.own_time_s(now - began, cpu_s - used_s)
             if response is not None:
                 return response
             if max(self._spent_s - spent_s, now - moved) > limit_s:

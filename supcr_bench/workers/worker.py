@@ -48,8 +48,15 @@ from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.verification.ranks.context import answer_on_rank
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
-from supcr_bench.workers.activity import RECOGNITION, ActivityPage
-from supcr_bench.workers.messages import Failed, PreflightResult, Request, Response, Returned
+from supcr_bench.workers.messages import (
+    RECOGNITION,
+    ActivityPage,
+    Failed,
+    PreflightResult,
+    Request,
+    Response,
+    Returned,
+)
 
 GRACE_S = 1.0
 """Seconds for an idle worker to end by itself once its parent has closed the pipe."""
@@ -100,8 +107,7 @@ class Worker:
     def answer(self, request: Request) -> None:
         match request:
             case messages.Preflight():
-                for subject in request.subjects:
-                    self._respond(self._preflight(subject, request.like.device))
+                self._respond(self._preflight(request.subject, request.device))
             case messages.MeasureCell():
                 try:
                     self._measure(request)
@@ -109,17 +115,34 @@ class Worker:
                     if self._rank == 0:
                         raise
                     self._respond(Failed(describe_error(error)))
-            case messages.TimeVersions():
-                self._respond(self._time_versions(request))
-            case messages.VerifySubject():
-                self._respond(self._verify(request))
-            case messages.AskSession():
-                self._respond(self._ask_session(request))
             case messages.JoinRanks():
                 self._join(request)
                 self._respond(Returned())
-            case messages.AskRank():
-                self._respond(self._answer_on_rank(request))
+            case _:
+                self._respond(self._returned(request))
+
+    def _returned(self, request: Request) -> Returned | Failed:
+        """What a request gave, or why it failed."""
+        try:
+            match request:
+                case messages.TimeVersions(cells, sampling_s, seed, limit_s):
+                    return Returned(
+                        time_versions(cells, sampling_s=sampling_s, seed=seed, limit_s=limit_s)
+                    )
+                case messages.VerifySubject():
+                    return Returned(self._verify(request))
+                case messages.AskSession(method, argument):
+                    with self._compilation_told():
+                        return Returned(getattr(self._session, method)(argument))
+                case messages.AskRank():
+                    return Returned(self._answer_on_rank(request))
+        except CheckEndedError as end:
+            return Failed(end.finding)
+        except SubjectError as error:
+            return Failed(str(error), "load", error if isinstance(error, UncallableError) else None)
+        except Exception as error:  # noqa: BLE001 - implementations may raise anything
+            return Failed(describe_error(error))
+        raise TypeError(f"a worker does not take {request!r}")
 
     def _preflight(self, subject: Subject, device: str) -> PreflightResult:
         arm = Arm(subject.name, "forward")
@@ -146,27 +169,17 @@ class Worker:
             default_call=default,
         )
 
-    def _verify(self, request: messages.VerifySubject) -> Response:
-        try:
-            self._session = LocalSession(
-                load(request.subject),
-                request.definition,
-                seed=request.seed,
-                only=request.only,
-                device=request.device,
-            )
-            with self._compilation_told():
-                checks = tuple(self._session.open())
-        except SubjectError as error:
-            return _failed(error)
-        return Returned((checks, self._session.definition, self._session.recognised))
-
-    def _ask_session(self, request: messages.AskSession) -> Response:
-        try:
-            with self._compilation_told():
-                return Returned(getattr(self._session, request.method)(request.argument))
-        except CheckEndedError as end:
-            return Failed(end.finding)
+    def _verify(self, request: messages.VerifySubject) -> tuple[Any, ...]:
+        self._session = LocalSession(
+            load(request.subject),
+            request.subject.definition,
+            seed=request.seed,
+            only=request.only,
+            device=request.device,
+        )
+        with self._compilation_told():
+            checks = tuple(self._session.open())
+        return checks, self._session.definition, self._session.recognised
 
     def _compilation_told(
         self, stage: str = "verification", arm: Arm | None = None
@@ -189,23 +202,15 @@ class Worker:
         )
         self._rank = request.rank
 
-    def _answer_on_rank(self, request: messages.AskRank) -> Response:
+    def _answer_on_rank(self, request: messages.AskRank) -> Any:
         subject = request.subject
-        try:
-            found = _load_once(subject)
-            if request.question is None:
-                return Returned(self._resolved_on_rank(subject, found))
-        except SubjectError as error:
-            return _failed(error)
+        found = _load_once(subject)
+        if request.question is None:
+            return self._resolved_on_rank(subject, found)
         assert subject.resolution is not None
-        try:
-            adapter = Adapter.of(found, subject.resolution)
-            announce = partial(self._page.write, arm=None)
-            return Returned(
-                answer_on_rank(adapter, request.question, self._rank, self._modules, announce)
-            )
-        except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            return Failed(describe_error(error))
+        adapter = Adapter.of(found, subject.resolution)
+        announce = partial(self._page.write, arm=None)
+        return answer_on_rank(adapter, request.question, self._rank, self._modules, announce)
 
     def _resolved_on_rank(self, subject: Subject, found: Implementation) -> Resolution | None:
         if subject.resolution is not None:
@@ -217,19 +222,6 @@ class Worker:
         if not isinstance(definition, Definition):
             definition = get_definition(definition)
         return Adapter.usual(found.under(definition).factory, definition).resolution
-
-    def _time_versions(self, request: messages.TimeVersions) -> Response:
-        try:
-            return Returned(
-                time_versions(
-                    request.cells,
-                    sampling_s=request.sampling_s,
-                    seed=request.seed,
-                    limit_s=request.limit_s,
-                )
-            )
-        except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            return Failed(f"{type(error).__name__}: {error}")
 
     def _measure(self, request: messages.MeasureCell) -> None:
         """Measure a cell (all arms of one workload); ranks other than 0 join in each call."""
@@ -303,10 +295,6 @@ def _adapter(subject: Subject, definition: Definition) -> Adapter:
     found = load(subject)
     usual = Adapter.usual(found.under(definition).factory, definition)
     return Adapter.of(found, subject.resolution or usual.resolution)
-
-
-def _failed(error: SubjectError) -> Failed:
-    return Failed(str(error), "load", error if isinstance(error, UncallableError) else None)
 
 
 def _loopback() -> str:

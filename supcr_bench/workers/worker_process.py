@@ -16,8 +16,15 @@ from typing import IO, Any
 import psutil
 
 from supcr_bench.values.errors import WorkerError
-from supcr_bench.workers.activity import Activity, ActivityPage
-from supcr_bench.workers.messages import Request, Response, Returned, read_message, write_message
+from supcr_bench.workers.messages import (
+    Activity,
+    ActivityPage,
+    Request,
+    Response,
+    Returned,
+    read_message,
+    write_message,
+)
 
 START_LIMIT_S = 120.0
 """Time limit to start; importing torch from a cold, busy disk can take tens of seconds."""

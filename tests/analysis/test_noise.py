@@ -143,13 +143,9 @@ ONE, OTHER = Arm("one", "forward"), Arm("other", "forward")
 
 def cell_on_a_busy_machine(seed: int, slower: float = 1.5) -> list[Result]:
     """A cell of two arms, timed by the real sampler."""
-    clock = busy_machine(seed)
-    samples = sample_arms(
-        {ONE: lambda: clock(0.010), OTHER: lambda: clock(0.010 * slower)},
-        Budget(sampling_s=0.6, precision=0.001),
-        seed=seed,
-        before=lambda arm, call: None,
-    )
+    clock, idle_s = busy_machine(seed), {ONE: 0.010, OTHER: 0.010 * slower}
+    budget = Budget(sampling_s=0.6, precision=0.001)
+    samples = sample_arms([ONE, OTHER], lambda arm, _: clock(idle_s[arm]), budget, seed=seed)
     return [
         make_result(
             arm.implementation,

@@ -7,7 +7,6 @@ import pytest
 
 from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import TORCHCELL
 
 SOURCE = """
@@ -94,7 +93,7 @@ def test_each_is_told_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     executor = LocalExecutor()
     try:
         subjects = [replace(locate(name), definition=TORCHCELL) for name in ROWS]
-        found = executor.preflight(subjects, Workload(batch_size=8))
+        found = executor.preflight(subjects, "cpu")
     finally:
         executor.close()
     for name, words in ROWS.items():

@@ -150,9 +150,7 @@ def test_verify_over_ranks_takes_a_module_a_partial_and_a_function(
 ) -> None:
     (tmp_path / "losses.py").write_text(OVER_RANKS)
     only = ("step under DDP", "ragged ranks")
-    session = RankVerification(
-        subject(tmp_path, name), None, ranks=2, strict=False, seed=0, only=only
-    )
+    session = RankVerification(subject(tmp_path, name), ranks=2, strict=False, seed=0, only=only)
     outcomes = list(session.run())
     assert [outcome.verdict for outcome in outcomes] == [Verdict.PASS] * 2
     assert session.result().definition == definition

@@ -12,11 +12,10 @@ from supcr_bench.commands import gate_session
 from supcr_bench.commands.app import app
 from supcr_bench.gate import time_trial
 from supcr_bench.gate.time_trial import TimeTrial
-from supcr_bench.store.revision import RevisionError
+from supcr_bench.store.checkout import RevisionError
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.verified import run_verified
-from supcr_bench.values.case import Workload
+from supcr_bench.sweep.runner import run_verified
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import (
     SubjectError,
@@ -97,11 +96,11 @@ class Recordings:
         self.known: dict[object, Any] = {}
 
     def preflight(
-        self, executor: LocalExecutor, subjects: Sequence[Subject], like: Workload
+        self, executor: LocalExecutor, subjects: Sequence[Subject], device: str
     ) -> Mapping[str, PreflightResult]:
-        key = ("preflight", like, tuple(map(code_of, subjects)))
+        key = ("preflight", device, tuple(map(code_of, subjects)))
         if key not in self.known:
-            self.known[key] = list(PREFLIGHT(executor, subjects, like).items())
+            self.known[key] = list(PREFLIGHT(executor, subjects, device).items())
         return {s.name: found for s, (_, found) in zip(subjects, self.known[key], strict=True)}
 
     def measure(

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from supcr_bench.commands import gate_init, gate_session
 from supcr_bench.commands.app import app
-from supcr_bench.gate.checkout import Checkout
+from supcr_bench.store.checkout import Checkout
 from supcr_bench.values.errors import UsageError
 from tests.repository import Repository
 

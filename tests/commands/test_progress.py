@@ -10,7 +10,7 @@ from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_prog
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.values.cell import Arm, Cell
 from supcr_bench.values.result import Status
-from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import Activity
 from tests.made_results import make_result
 
 PLANNED = Cell(make_result().case.workload, ())

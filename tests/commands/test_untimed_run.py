@@ -20,12 +20,10 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import RunWriter, load_run
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
-from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
+from supcr_bench.sweep.runner import Event, SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
-from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.messages import PreflightResult
@@ -56,13 +54,12 @@ METER = FakeMeter(
 class InProcess(OneMachine):
     """Cells run here and now, metered by formula."""
 
-    def preflight(
-        self, subjects: Sequence[Subject], like: Workload
-    ) -> Mapping[str, PreflightResult]:
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
         return {}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         adapters = {name: Adapter.usual(implementation(name).factory) for name in NAMES}
+        METER.workload = cell.workload
         yield from CellRun(cell, adapters, Cpu(), METER, budget).results()
 
     def close(self) -> None:

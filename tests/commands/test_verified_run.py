@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 import supcr_bench
 from supcr_bench.commands.app import app
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep import verified
+from supcr_bench.sweep import runner
 from supcr_bench.values.definition import get_definition
 from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
@@ -34,10 +34,10 @@ class Verifier:
         self.found: dict[str, Verification] = {}
         self.stops_before: str | None = None
 
-    def __call__(self, subject: Subject, definition: Any, *, seed: int, **_: Any) -> "Session":
+    def __call__(self, subject: Subject, *, seed: int, **_: Any) -> "Session":
         if subject.name == self.stops_before:
             raise KeyboardInterrupt
-        assert definition is None  # none was asked for: what each computes
+        assert subject.definition is None  # none was asked for: what each computes
         assert subject.resolution is not None
         held = subject.resolution.definition
         assert held == get_definition(held.name)
@@ -61,8 +61,8 @@ class Session(NamedTuple):
 def verifier(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Verifier:
     monkeypatch.chdir(workplace)
     verifier = Verifier()
-    monkeypatch.setattr(verified, "WorkerVerification", verifier)
-    monkeypatch.setattr(verified, "usable_cpus", lambda: 1)  # one after the other
+    monkeypatch.setattr(runner, "WorkerVerification", verifier)
+    monkeypatch.setattr(runner, "usable_cpus", lambda: 1)  # one after the other
     return verifier
 
 

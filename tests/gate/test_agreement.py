@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.gate.agreement import checks_to_repeat, judge_agreement, judge_verification
+from supcr_bench.gate.exact import checks_to_repeat, judge_agreement, judge_verification
 from supcr_bench.gate.terms import Terms
 from supcr_bench.values.gate import Evidence, GatedChange, GateVerdict
 from supcr_bench.values.result import Result, Status

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from supcr_bench.gate.agreement import checks_to_repeat
-from supcr_bench.gate.cost import judge_deterministic
+from supcr_bench.gate.exact import checks_to_repeat, judge_deterministic
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import without_noise
@@ -16,9 +15,8 @@ from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget, make_plan, untimed
+from supcr_bench.sweep.runner import run_verified
 from supcr_bench.sweep.suite import load_suite
-from supcr_bench.sweep.verified import run_verified
-from supcr_bench.values.definition import TORCHCELL
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
@@ -110,7 +108,6 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Run:
             executor,
             list(subjects.values()),
             Forecast(make_budget(suite, 2**32)),
-            definition=TORCHCELL,
             seed=suite.seed,
             verify={name: None for name, change in CHANGES.items() if change.verified},
         ):
@@ -120,9 +117,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Run:
                 verifications.append(event)
     # As in a gate, the version before is verified by the checks that fail now.
     failing = set().union(*checks_to_repeat(made_run(verifications=verifications)).values())
-    session = WorkerVerification(
-        subjects["broadcast"], TORCHCELL, strict=False, seed=suite.seed, only=failing
-    )
+    session = WorkerVerification(subjects["broadcast"], strict=False, seed=suite.seed, only=failing)
     assert [*session.run()]
     return made_run(results, [*verifications, session.result()])
 

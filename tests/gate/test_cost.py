@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.gate.baseline import deterministic_notes
-from supcr_bench.gate.cost import judge_cost, judge_deterministic
+from supcr_bench.gate.exact import judge_cost, judge_deterministic
 from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.gate import Evidence, GatedChange, GateVerdict

@@ -36,7 +36,7 @@ def test_what_is_decided_is_not_timed_any_more():
     trial = trial_of(sampler, budget_s=30)
     assert sampler.asked[0] == ["one", "two"]
     assert sampler.asked[-1] == ["two"]
-    assert len(trial.trials[0].after) < len(trial.trials[1].after)
+    assert len(trial.trials[0].samples) < len(trial.trials[1].samples)
 
 
 def test_a_slowdown_at_the_limit_stays_undecided_to_the_end_of_the_budget():

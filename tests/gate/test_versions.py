@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.gate.checkout import Checkout
 from supcr_bench.gate.versions import Versions, at_revision
-from supcr_bench.store import revision
-from supcr_bench.store.revision import RevisionError
+from supcr_bench.store import checkout
+from supcr_bench.store.checkout import Checkout, RevisionError
 from supcr_bench.subjects import isolated
 from supcr_bench.subjects.registry import Subject, load, locate
 from supcr_bench.values.errors import SubjectError
@@ -309,7 +308,7 @@ def test_a_blob_that_a_partial_clone_lacks_is_named(repository, tmp_path):
 
 
 def test_a_git_that_hangs_is_a_usage_error(repository, monkeypatch):
-    monkeypatch.setattr(revision, "GIT_LIMIT_S", 0)
+    monkeypatch.setattr(checkout, "GIT_LIMIT_S", 0)
     with pytest.raises(RevisionError, match="git rev-parse took more than 0 s"):
         Checkout(repository.top / "losses/loss.py")
 

@@ -73,6 +73,8 @@ def run_cell(
 ) -> dict[Arm, Result]:
     """Run a cell in this process; its results by arm, each exactly once."""
     arms = tuple(Arm(name, pass_) for name in factories for pass_ in passes)
+    if isinstance(meter, FakeMeter):
+        meter.workload = workload
     run = CellRun(
         cell=Cell(workload, arms, "session", timed, process),
         subjects={name: Adapter.usual(factory) for name, factory in factories.items()},

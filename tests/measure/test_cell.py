@@ -262,11 +262,11 @@ class Failing(FakeMeter):
         if (stage, arm) == (self.stage, Arm("bad", "training")):
             raise self.error
 
-    def time(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Elapsed:
+    def time(self, arm: Arm, call: Callable[[], object]) -> Elapsed:
         self.fail("time", arm)
         return Elapsed(1e-3)
 
-    def peak_memory(self, arm: Arm, workload: Workload, call: Callable[[], object]) -> Any:
+    def peak_memory(self, arm: Arm, call: Callable[[], object]) -> Any:
         self.fail("memory", arm)
         return Cpu().peak_memory(lambda: None)
 

@@ -45,12 +45,12 @@ def test_peak_memory_on_the_cpu_counts_what_the_call_adds_and_says_how() -> None
 def test_the_meter_times_one_call() -> None:
     calls = []
     meter = Meter(Cpu())
-    arm, workload = Arm("one", "forward"), Workload(batch_size=4)
-    elapsed = meter.time(arm, workload, lambda: calls.append(1))
+    arm = Arm("one", "forward")
+    elapsed = meter.time(arm, lambda: calls.append(1))
     assert elapsed.host_s > 0
     assert elapsed.device_s is None
     assert calls == [1]
-    assert meter.peak_memory(arm, workload, lambda: torch.ones(100)).peak_bytes == 400
+    assert meter.peak_memory(arm, lambda: torch.ones(100)).peak_bytes == 400
 
 
 class FakeAllocator:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.measure.allocator_events import peak_cpu_bytes
-from supcr_bench.measure.dispatch_memory import in_blocks
-from supcr_bench.measure.work import count_work
+from supcr_bench.measure.work import count_work, in_blocks
 from supcr_bench.values.case import PASSES, Pass, Workload
 from tests.batches import clear_gradients, make_leaves
 from tests.examples import build

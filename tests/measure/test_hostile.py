@@ -75,7 +75,8 @@ def test_verify_catches_each_that_a_check_can_see(name: str) -> None:
     try:
         if expected.lasting:
             only = (str(expected.check),)
-            worker = WorkerVerification(subject, "torchcell", strict=False, seed=0, only=only)
+            subject = replace(subject, definition="torchcell")
+            worker = WorkerVerification(subject, strict=False, seed=0, only=only)
             outcomes, headline = list(worker.run()), worker.result().headline
         else:
             session = LocalSession(load(subject), "torchcell", only=(str(expected.check),))

@@ -1,5 +1,5 @@
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -23,7 +23,7 @@ class Sides:
         self.collected = False
         self.calls = {side: self._call(side, s) for side, s in seconds.items()}
 
-    def _call(self, side: str, seconds: float):
+    def _call(self, side: str, seconds: float) -> Callable[[], Elapsed]:
         def call() -> Elapsed:
             self.order.append(side)
             self.collected |= gc.isenabled()
@@ -31,16 +31,15 @@ class Sides:
 
         return call
 
-    def prepare(self, side: str, number: int) -> None:
+    def call(self, side: str, number: int) -> Elapsed:
         self.prepared.append((side, number))
+        return self.calls[side]()
 
 
 def sample(
     sides: Sides, sampling_s: float = 0.1, seed: object = 0
 ) -> Mapping[str, tuple[float, ...]]:
-    return sample_versions(
-        sides.calls, sampling_s=sampling_s, seed=seed, before=sides.prepare
-    ).seconds
+    return sample_versions(list(sides.calls), sides.call, sampling_s=sampling_s, seed=seed).seconds
 
 
 def test_every_side_has_its_time_once_a_round():
@@ -106,7 +105,7 @@ def test_a_call_that_raises_says_whose_it_was():
         raise RuntimeError("boom")
 
     calls = {"before": lambda: Elapsed(0.01), "after": boom}
-    times = sample_versions(calls, sampling_s=0.1, seed=0, before=lambda side, number: None)
+    times = sample_versions(list(calls), lambda side, number: calls[side](), sampling_s=0.1, seed=0)
     assert times == VersionTimes({}, raised_by="after", reason="RuntimeError: boom")
     assert gc.isenabled()
 
@@ -122,7 +121,9 @@ def test_garbage_that_refers_to_itself_is_collected_and_counts_in_the_total():
         return Elapsed(0.004)
 
     calls = {"before": lambda: Elapsed(0.004), "after": littering}
-    times = sample_versions(calls, sampling_s=0.04, seed=0, before=lambda side, number: None)
+    times = sample_versions(
+        list(calls), lambda side, number: calls[side](), sampling_s=0.04, seed=0
+    )
     garbage = {version: times.totals[version] - sum(times.seconds[version]) for version in calls}
     assert garbage["after"] > 2 * garbage["before"] > 0
     assert gc.get_freeze_count() == 0
@@ -130,6 +131,6 @@ def test_garbage_that_refers_to_itself_is_collected_and_counts_in_the_total():
 
 def test_a_cell_that_would_take_too_long_is_not_sampled():
     sides = Sides(before=1.0, after=1.0)
-    times = sample_versions(sides.calls, sampling_s=0.1, seed=0, before=sides.prepare, limit_s=10.0)
+    times = sample_versions(list(sides.calls), sides.call, sampling_s=0.1, seed=0, limit_s=10.0)
     assert times == VersionTimes({}, needed_s=24.0)
     assert len(sides.order) == 4

@@ -39,8 +39,12 @@ def sample(
 ) -> tuple[dict[Arm, Samples], list[Arm]]:
     """The samples, and the arms in the order in which they were called."""
     called: list[Arm] = []
-    before = lambda arm, number: called.append(arm)  # noqa: E731
-    return sample_arms(arms, budget, seed=seed, before=before), called
+
+    def call(arm: Arm, number: int) -> Elapsed:
+        called.append(arm)
+        return arms[arm]()
+
+    return sample_arms(list(arms), call, budget, seed=seed), called
 
 
 def again(own: Samples) -> Samples:
@@ -225,20 +229,24 @@ def test_samples_are_never_dropped() -> None:
 
 def test_a_round_gives_every_arm_the_same_number_so_the_same_inputs() -> None:
     numbers: list[tuple[Arm, int]] = []
-    sample_arms(
-        {A: clock(0.01), B: clock(0.02)},
-        STEADY,
-        seed=0,
-        before=lambda arm, number: numbers.append((arm, number)),
-    )
+
+    def call(arm: Arm, number: int) -> Elapsed:
+        numbers.append((arm, number))
+        return Elapsed({A: 0.01, B: 0.02}[arm])
+
+    sample_arms([A, B], call, STEADY, seed=0)
     for round_ in range(FEWEST_SAMPLES + 1):
         assert {arm for arm, number in numbers if number == 4 * round_} == {A, B}
 
 
 def test_no_two_calls_of_one_implementation_get_the_same_inputs() -> None:
     numbers: list[int] = []
-    arms = {Arm("a", pass_): clock(0.01) for pass_ in PASSES}
-    sample_arms(arms, STEADY, seed=0, before=lambda arm, number: numbers.append(number))
+
+    def call(arm: Arm, number: int) -> Elapsed:
+        numbers.append(number)
+        return Elapsed(0.01)
+
+    sample_arms([Arm("a", pass_) for pass_ in PASSES], call, STEADY, seed=0)
     assert len(numbers) == len(set(numbers)) == 2 * (1 + 2 * FEWEST_SAMPLES)
 
 
@@ -256,11 +264,13 @@ def test_flushing_before_each_call_makes_equal_arms_equal_whoever_ran_before() -
 
         return call
 
-    def flush(arm: Arm, number: int) -> None:
-        del arm, number
-        cached.clear()
+    arms = {A: arm(A, 0.0), B: arm(B, 0.002)}
 
-    samples = sample_arms({A: arm(A, 0.0), B: arm(B, 0.002)}, STEADY, seed=0, before=flush)
+    def flushed(arm: Arm, number: int) -> Elapsed:
+        cached.clear()
+        return arms[arm]()
+
+    samples = sample_arms([A, B], flushed, STEADY, seed=0)
     assert len(samples[B].seconds) > 3 * len(samples[A].seconds)
     assert {round(s, 6) for s in samples[A].seconds} == {0.013}
     assert {round(s, 6) for s in samples[B].seconds} == {0.013, 0.015}
@@ -297,28 +307,6 @@ def test_when_every_arm_raises_sampling_ends() -> None:
 
 def test_without_arms_there_is_nothing_to_do() -> None:
     assert sample({}) == ({}, [])
-
-
-def test_before_and_after_surround_every_call() -> None:
-    log: list[str] = []
-
-    def arm(name: str) -> Clock:
-        def call() -> Elapsed:
-            log.append(name)
-            return Elapsed(0.0005)
-
-        return call
-
-    sample_arms(
-        {A: arm("a"), B: arm("b")},
-        STEADY,
-        seed=0,
-        before=lambda arm, number: log.append(f"before {arm.implementation}"),
-        after=lambda arm: log.append(f"after {arm.implementation}"),
-    )
-    assert len(log) == 3 * (2 + 3 * FEWEST_SAMPLES)
-    for before, name, after in zip(log[0::3], log[1::3], log[2::3], strict=True):
-        assert (before, after) == (f"before {name}", f"after {name}")
 
 
 def test_garbage_is_not_collected_while_sampling_and_is_again_afterwards() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.gate.accepted import FIGURES, Accepted, apply_accepted
 from supcr_bench.gate.baseline import deterministic_notes, dropped_implementations
-from supcr_bench.gate.cost import judge_deterministic
+from supcr_bench.gate.exact import judge_deterministic
 from supcr_bench.gate.terms import Terms
 from supcr_bench.gate.time_trial import TimeTrial, TimingError, cells_to_time
 from supcr_bench.gate.versions import Versions

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from supcr_bench.store.revision import code_of, git_revision
+from supcr_bench.store.checkout import code_of, git_revision
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 

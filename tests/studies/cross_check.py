@@ -79,14 +79,14 @@ def make_call(timed: Timed) -> Call:
 
 
 def by_harness(timed: Timed) -> float:
-    name, pass_, n = timed
-    arm, meter, workload = Arm(name, pass_), Meter(Cpu()), Workload(batch_size=n)
+    name, pass_, _ = timed
+    arm, meter = Arm(name, pass_), Meter(Cpu())
     call = make_call(timed)
     samples = sample_arms(
-        {arm: lambda: meter.time(arm, workload, call)},
+        [arm],
+        lambda arm, number: meter.time(arm, call),
         Budget(sampling_s=BLOCK_S, precision=1e-9),
         seed=0,
-        before=lambda arm, call: None,
     )
     return median(samples[arm].seconds)
 

@@ -13,7 +13,6 @@ minutes, is no part of the test suite, and ends with 1 if an arm is shifted.
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from statistics import median
 from time import thread_time
 from unittest.mock import patch
@@ -61,33 +60,24 @@ def sample_session(arms: Mapping[Arm, TimedLoss], session: int) -> dict[Arm, lis
     taken: dict[Arm, list[float]] = {arm: [] for arm in arms}
     told: dict[Arm, float] = {}
 
-    def before(arm: Arm, call: int) -> None:
-        arms[arm].prepare(call)
+    def call(arm: Arm, number: int) -> Elapsed:
+        arms[arm].prepare(number)
         device.flush_caches()
-        numbers[arm] = call
-
-    def time(arm: Arm) -> Elapsed:
         start_s = thread_time()
         arms[arm]()
         elapsed_s = thread_time() - start_s
-        if arm in told and numbers[arm] % 2 == 0:  # not that of a second entry
+        arms[arm].release()
+        if arm in told and number % 2 == 0:  # not that of a second entry
             taken[arm].append(elapsed_s)
-        longer = arm.implementation == "third" and numbers[arm] // 4 % 2
+        longer = arm.implementation == "third" and number // 4 % 2
         return Elapsed(told.setdefault(arm, elapsed_s) * (2 if longer else 1))
 
-    numbers: dict[Arm, int] = {}
     with (
         patch.object(timing, "FEWEST_SAMPLES", ROUNDS),
         patch.object(timing, "MOST_SAMPLES", LONGER * ROUNDS),
         patch.object(timing, "LOOKS", ()),
     ):
-        timing.sample_arms(
-            {arm: partial(time, arm) for arm in arms},
-            ENDLESS,
-            seed=session,
-            before=before,
-            after=lambda arm: arms[arm].release(),
-        )
+        timing.sample_arms(list(arms), call, ENDLESS, seed=session)
     return taken
 
 

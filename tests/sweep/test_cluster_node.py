@@ -13,7 +13,7 @@ from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import Activity
 
 CELL = Cell(Workload(batch_size=4, embedding_size=4), (Arm("rowsort", "forward"),), "session")
 RESULT = Result(implementation="rowsort", case=CELL.case(CELL.arms[0]), status=Status.MEASURED)
@@ -35,7 +35,7 @@ def test_tasks_share_a_worker_until_one_has_other_labels(tmp_path: Path) -> None
     rowsort = [locate("rowsort")]
     assert cluster_node.environment(1, None)["threads"] == 1
     first = cluster_node.kept_executor(1, None)
-    found = cluster_node.preflight(1, None, rowsort, CELL.workload)
+    found = cluster_node.preflight(1, None, rowsort, "cpu")
     assert found["rowsort"].finding is None
     budget = Budget(threads=1, time_limit_s=60.0, sampling_s=0.005)
     events = list(cluster_node.measure(None, CELL, rowsort, budget))

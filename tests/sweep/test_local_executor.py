@@ -15,7 +15,7 @@ from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import PASSES, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.activity import RECOGNITION, Activity
+from supcr_bench.workers.messages import RECOGNITION, Activity
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.hanging import call_long_ago
 from tests.patience import HANGS_S
@@ -175,7 +175,7 @@ def test_a_check_names_who_hangs_and_who_crashes_and_clears_the_others(
 ) -> None:
     call_long_ago(monkeypatch, WorkerProcess, "Sleeps")
     subjects = [locate("rowsort"), subject(losses, "Sleeps"), subject(losses, "Exits")]
-    checked = executor.preflight(subjects, WORKLOAD)
+    checked = executor.preflight(subjects, "cpu")
     assert checked["rowsort"].finding is None
     assert checked["rowsort"].description is not None
     assert checked["rowsort"].description.claimed_time == "N^2 log N"
@@ -188,7 +188,7 @@ def test_a_loss_that_hangs_on_more_than_a_few_rows_is_left_to_the_sweep(
 ) -> None:
     call_long_ago(monkeypatch, WorkerProcess, "SleepsOnMany", RECOGNITION)
     subjects = [subject(losses, "SleepsOnMany"), locate("rowsort")]
-    checked = executor.preflight(subjects, WORKLOAD)
+    checked = executor.preflight(subjects, "cpu")
     assert [found.finding for found in checked.values()] == [None, None]
     assert {n: r.resolution.definition.name for n, r in checked.items() if r.resolution} == {
         "SleepsOnMany": "no-self",
@@ -230,7 +230,7 @@ def test_what_an_implementation_has_started_ends_though_its_worker_crashed(
         "pathlib.Path(__file__).with_name('pid').write_text(str(child.pid))\n"
         "os._exit(3)\n"
     )
-    (found,) = executor.preflight([locate(f"{path}:Loss")], WORKLOAD).values()
+    (found,) = executor.preflight([locate(f"{path}:Loss")], "cpu").values()
     assert "exited with status 3" in str(found.finding)
     with suppress(psutil.NoSuchProcess):
         child = psutil.Process(int((tmp_path / "pid").read_text()))

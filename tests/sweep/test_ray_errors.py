@@ -13,7 +13,7 @@ from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.errors import UsageError, WorkerError
-from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import Activity
 
 SLOT = Slot(node="n", name="m7", cpus=1, environment={}, budget=Budget())
 CELL = Cell(Workload(batch_size=4), (Arm("one", "forward"),), "session")

@@ -10,17 +10,15 @@ import pytest
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep import runner
-from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan, over_processes
-from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
+from supcr_bench.sweep.runner import Event, SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
-from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.activity import Activity
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Activity, PreflightResult
 from tests.one_machine import OneMachine
 
 BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
@@ -44,9 +42,7 @@ class FakeExecutor(OneMachine):
         self.ends = ends or {}
         self.cells: list[Cell] = []
 
-    def preflight(
-        self, subjects: Sequence[Subject], like: Workload
-    ) -> Mapping[str, PreflightResult]:
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
         return {s.name: PreflightResult(s.name, None) for s in subjects}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:

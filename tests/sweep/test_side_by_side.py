@@ -11,16 +11,14 @@ import pytest
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.cluster_executor import ATTEMPTS, ClusterExecutor, Slot, SlotLostError
-from supcr_bench.sweep.executor import Event
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan, over_processes
-from supcr_bench.sweep.runner import SweepEvent, SweepProgress, run_sweep
+from supcr_bench.sweep.runner import Event, SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
-from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Cell
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.activity import Activity
+from supcr_bench.workers.messages import Activity
 from tests.made_machines import BUDGET, MadeBackend, made_slots
 from tests.patience import HANGS_S
 
@@ -221,7 +219,7 @@ def test_closing_a_sweep_ends_what_is_open() -> None:
 
 def test_a_subject_that_one_machine_lacks_is_found_and_the_machine_named() -> None:
     executor = ClusterExecutor(made_slots("x", "x", "x"), MadeBackend())
-    found = executor.preflight((), Workload(batch_size=8))
+    found = executor.preflight((), "cpu")
     assert found["a"].finding == "is not there (on machine 1)"
 
 

@@ -6,14 +6,11 @@ from typing import ClassVar
 import pytest
 
 from supcr_bench.subjects.registry import Subject, locate
-from supcr_bench.sweep import verified
-from supcr_bench.sweep.executor import Event
+from supcr_bench.sweep import runner
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan
-from supcr_bench.sweep.runner import SweepProgress
+from supcr_bench.sweep.runner import Event, SweepProgress, VerifiedEvent, run_verified
 from supcr_bench.sweep.suite import Suite
-from supcr_bench.sweep.verified import VerifiedEvent, run_verified
-from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.definition import TORCHCELL, Definition
 from supcr_bench.values.result import Result, Status
@@ -32,7 +29,10 @@ SUITE = Suite.model_validate(
         "axes": {"batch_size": [4, 8]},
     }
 )
-SUBJECTS = [Subject(name, "module", "no.such.module", "Loss") for name in ("one", "two")]
+SUBJECTS = [
+    Subject(name, "module", "no.such.module", "Loss", definition=TORCHCELL)
+    for name in ("one", "two")
+]
 
 
 class FakeExecutor(OneMachine):
@@ -41,9 +41,7 @@ class FakeExecutor(OneMachine):
     def __init__(self) -> None:
         self.cells: list[Cell] = []
 
-    def preflight(
-        self, subjects: Sequence[Subject], like: Workload
-    ) -> Mapping[str, PreflightResult]:
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
         return {}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
@@ -65,7 +63,6 @@ class FakeVerification:
     def __init__(
         self,
         subject: Subject,
-        definition: Definition | str | None,
         *,
         strict: bool,
         seed: int,
@@ -74,7 +71,7 @@ class FakeVerification:
     ) -> None:
         assert not strict
         self.name = subject.name
-        self.asked.append((subject.name, definition, seed, only))
+        self.asked.append((subject.name, subject.definition, seed, only))
 
     def run(self) -> Iterator[Outcome]:
         yield Outcome(check="ties", group="definition", verdict=Verdict.PASS)
@@ -85,7 +82,7 @@ class FakeVerification:
 
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> FakeExecutor:
-    monkeypatch.setattr(verified, "WorkerVerification", FakeVerification)
+    monkeypatch.setattr(runner, "WorkerVerification", FakeVerification)
     monkeypatch.setattr(FakeVerification, "asked", [])
     return FakeExecutor()
 
@@ -102,7 +99,6 @@ def events(
             executor,
             SUBJECTS,
             Forecast(Budget()),
-            definition=TORCHCELL,
             seed=7,
             verify=verify,
             together=together,
@@ -142,7 +138,7 @@ def test_those_that_are_named_are_verified_with_all_checks_or_with_some(
 @pytest.mark.slow
 def test_some_checks_alone_are_made_where_some_are_asked_for() -> None:
     session = WorkerVerification(
-        locate("broadcast"), TORCHCELL, strict=False, seed=0, only=["ties", "low temperature"]
+        locate("broadcast"), strict=False, seed=0, only=["ties", "low temperature"]
     )
     assert {o.check for o in session.run()} == {"ties", "low temperature"}
     assert session.result().diagnosis is None

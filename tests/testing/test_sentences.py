@@ -1,6 +1,6 @@
 from typing import Any
 
-from supcr_bench.testing.assertions import excess, failure
+from supcr_bench.testing.benchmark import excess, failure
 from supcr_bench.values.result import Status
 from tests.made_results import make_result
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.values.cell import Arm
-from supcr_bench.workers.activity import PAGE_BYTES, ActivityPage
+from supcr_bench.workers.messages import PAGE_BYTES, ActivityPage
 
 ARM = Arm("one", "training")
 

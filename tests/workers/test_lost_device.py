@@ -13,8 +13,7 @@ from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.workers import worker as worker_module
-from supcr_bench.workers.activity import ActivityPage
-from supcr_bench.workers.messages import AskSession, Failed, MeasureCell, Response
+from supcr_bench.workers.messages import ActivityPage, AskSession, Failed, MeasureCell, Response
 from supcr_bench.workers.verification import WorkerVerification
 from supcr_bench.workers.worker import Worker
 
@@ -69,7 +68,7 @@ def test_a_check_that_ends_its_process_is_told_and_the_next_starts_another(
     monkeypatch.setattr(worker, "_session", Session())
     worker.answer(AskSession("make", "ties"))
     assert responses == [Failed("ties lost the device")]
-    session = WorkerVerification(locate("rowsort"), None, strict=False, seed=0)
+    session = WorkerVerification(locate("rowsort"), strict=False, seed=0)
     with closing(session):
         session.open()
         monkeypatch.setattr(session, "_ask", lambda *arguments: responses[0])
@@ -102,6 +101,6 @@ def test_an_index_out_of_range_on_a_real_accelerator_spoils_no_other(tmp_path: P
 def test_what_is_right_on_the_cpu_is_right_on_a_real_accelerator(name: str) -> None:
     found = find_accelerator()
     assert found is not None
-    session = WorkerVerification(locate(name), None, strict=False, seed=0, device=found.type)
+    session = WorkerVerification(locate(name), strict=False, seed=0, device=found.type)
     verification = session.verified()
     assert verification.passed, str(verification)

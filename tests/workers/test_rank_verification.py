@@ -10,7 +10,7 @@ from supcr_bench.verification.bugs.catalogue import RANK_BUGS, SelfTestRow
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.activity import RECOGNITION
+from supcr_bench.workers.messages import RECOGNITION
 from supcr_bench.workers.rank_verification import RankVerification, rank_bug_session
 from tests.hanging import end_ranks_in
 from tests.patience import HANGS_S
@@ -46,8 +46,7 @@ def verified(
     subject: Subject, definition: str | None = None, *, only: tuple[str, ...]
 ) -> Verification:
     session = RankVerification(
-        subject,
-        definition,
+        replace(subject, definition=definition),
         ranks=2,
         strict=False,
         seed=0,

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from supcr_bench.workers.streams import merge_streams
+from supcr_bench.sweep.runner import merge_streams
 from tests.patience import HANGS_S
 
 

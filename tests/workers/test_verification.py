@@ -9,7 +9,6 @@ from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.verification import session as sessions
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers import verification
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 
 pytestmark = pytest.mark.slow
@@ -48,12 +47,12 @@ def losses(tmp_path: Path) -> Path:
 
 
 def subject(path: Path, name: str) -> Subject:
-    return replace(locate(f"{path}:{name}"), name=name)
+    return replace(locate(f"{path}:{name}"), name=name, definition="auto")
 
 
 def test_an_implementation_that_is_right_passes(losses: Path) -> None:
     only = ("ties", "random cases", "strides")
-    session = WorkerVerification(locate("broadcast"), None, strict=False, seed=0, only=only)
+    session = WorkerVerification(locate("broadcast"), strict=False, seed=0, only=only)
     outcomes = list(session.run())
     found = session.result()
     assert found
@@ -68,7 +67,7 @@ def test_a_registered_implementation_leaves_its_worker_to_the_next_and_a_file_do
     idle, workers = IdleWorkers(), set()
     for one in (locate("broadcast"), locate("batched"), subject(losses, "Right")):
         session = WorkerVerification(
-            one, None, strict=False, seed=0, only=("process settings",), idle=idle
+            one, strict=False, seed=0, only=("process settings",), idle=idle
         )
         for outcome in session.run():
             assert outcome.verdict is Verdict.PASS
@@ -83,17 +82,16 @@ def test_a_registered_implementation_leaves_its_worker_to_the_next_and_a_file_do
 def test_a_hang_fails_its_check_and_the_others_are_made(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "CHECK_LIMIT_S", 600.0)
+    monkeypatch.setattr(sessions, "CHECK_LIMIT_S", 600.0)
     monkeypatch.setattr(sessions, "MOST_ENDS", 1)
     session = WorkerVerification(
-        subject(losses, "HangsWhenLarge"),
-        "no-self",
+        replace(subject(losses, "HangsWhenLarge"), definition="no-self"),
         strict=False,
         seed=0,
         only=("edge embeddings", "large batches", "strides"),
     )
     for _ in session.run():  # only the check that hangs is given little time
-        monkeypatch.setattr(verification, "CHECK_LIMIT_S", 1.0)
+        monkeypatch.setattr(sessions, "CHECK_LIMIT_S", 1.0)
     found = {o.check: o for o in session.result().outcomes}
     assert found["large batches"].finding == "the check took over 1 s"
     assert found["edge embeddings"].verdict is Verdict.PASS
@@ -104,7 +102,7 @@ def test_a_hang_fails_its_check_and_the_others_are_made(
 def test_a_crash_fails_its_check_and_verification_goes_on_in_a_new_worker(losses: Path) -> None:
     only = ("edge embeddings", "large batches", "strides")
     crashes = subject(losses, "CrashesWhenLarge")
-    session = WorkerVerification(crashes, "auto", strict=False, seed=0, only=only)
+    session = WorkerVerification(crashes, strict=False, seed=0, only=only)
     list(session.run())
     found = {o.check: o for o in session.result().outcomes}
     assert "exited with status 9" in str(found["large batches"].finding)
@@ -113,7 +111,7 @@ def test_a_crash_fails_its_check_and_verification_goes_on_in_a_new_worker(losses
 
 
 def test_one_that_always_crashes_ends_as_a_finding(losses: Path) -> None:
-    session = WorkerVerification(subject(losses, "Crashes"), "auto", strict=False, seed=0)
+    session = WorkerVerification(subject(losses, "Crashes"), strict=False, seed=0)
     list(session.run())
     found = session.result()
     assert found.verdict == "not right"
@@ -123,8 +121,8 @@ def test_one_that_always_crashes_ends_as_a_finding(losses: Path) -> None:
 def test_one_that_hangs_as_it_is_recognised_is_undecided(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "OPEN_LIMIT_S", 1.0)
-    session = WorkerVerification(subject(losses, "Hangs"), "auto", strict=False, seed=0)
+    monkeypatch.setattr(sessions, "OPEN_LIMIT_S", 1.0)
+    session = WorkerVerification(subject(losses, "Hangs"), strict=False, seed=0)
     assert [o.overdue for o in session.run()] == [True]
     line = "Hangs is undecided: loading and recognition took over 1 s."
     assert session.result().headline == line
@@ -146,7 +144,7 @@ def test_a_worker_that_shares_its_core_gets_more_time(
 
 def test_of_one_that_cannot_be_loaded_no_check_is_made() -> None:
     nowhere = Subject("mine", "module", "no.such.module", "Loss")
-    session = WorkerVerification(nowhere, None, strict=False, seed=0)
+    session = WorkerVerification(nowhere, strict=False, seed=0)
     assert not list(session.run())
     found = session.result()
     assert not found

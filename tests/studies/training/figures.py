@@ -18,7 +18,7 @@ import torch
 
 from supcr_bench.measure.environment import collect_environment
 from supcr_bench.render.machine import environment_line
-from supcr_bench.store.revision import git_revision
+from supcr_bench.store.checkout import git_revision
 from tests.studies.training.angles import predicted_angles, write_labels
 from tests.studies.training.arms import Arm, same_network_arms, what_is_learned_arms
 from tests.studies.training.data import (

@@ -1,9 +1,85 @@
-"""Reads a git checkout; nothing here changes it."""
+"""Reads a git checkout, which nothing here changes; and names the revisions of measured code."""
 
 import os
+import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
-from supcr_bench.store.revision import GitError, RevisionError, run_git
+from supcr_bench.values.errors import UsageError
+
+GIT_LIMIT_S = 60
+_SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
+"""Variables that git sets for the commands that it starts, such as hooks. They may name another
+checkout than the one that is read here."""
+
+
+class RevisionError(UsageError):
+    """The code at a revision is not available."""
+
+
+class GitError(RevisionError):
+    """A git command failed; the message holds what it wrote to standard error."""
+
+
+def git_revision(folder: Path) -> str | None:
+    """The commit of a folder's git checkout, with ``+dirty`` if it has changes; or ``None``."""
+    commit = _told(folder, "rev-parse", "HEAD")
+    changed = _told(folder, "status", "--porcelain", "--untracked-files=no")
+    if not commit or changed is None:
+        return None
+    return f"{commit}+dirty" if changed else commit
+
+
+def code_of(file: Path) -> dict[str, Any] | None:
+    """Repository and revision of a file, and whether it has changes; ``None`` without a checkout.
+
+    The repository is the address of its remote ``origin`` without credentials, or its top folder.
+    """
+    revision, top = git_revision(file.parent), _told(file.parent, "rev-parse", "--show-toplevel")
+    if revision is None or not top:
+        return None
+    address = re.sub(r"//[^/@]*@", "//", _told(file.parent, "remote", "get-url", "origin") or "")
+    tracked = _told(file.parent, "ls-files", "--", file.name)
+    return {
+        "repository": address or Path(top).name,
+        "revision": revision.removesuffix("+dirty"),
+        "dirty": revision.endswith("+dirty") or not tracked,
+    }
+
+
+def run_git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
+    """The output of a git command in a folder; a RevisionError says why there is none.
+
+    Git finds the checkout by the folder alone, and does not write its index.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            input=given,
+            env={**kept, "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            check=True,
+            timeout=GIT_LIMIT_S,
+        ).stdout
+    except FileNotFoundError:
+        raise RevisionError("--against needs git, which is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise RevisionError(f"git {arguments[0]} took more than {GIT_LIMIT_S} s") from None
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip() or f"exit status {error.returncode}"
+        raise GitError(f"git {arguments[0]}: {said}") from None
+
+
+def _told(folder: Path, *arguments: str) -> str | None:
+    """The text that a git command writes; ``None`` if it fails."""
+    try:
+        return run_git(folder, *arguments).decode(errors="replace").strip()
+    except (OSError, RevisionError):
+        return None
+
 
 _SYMLINK, _SUBMODULE = b"120000", b"160000"
 
@@ -41,7 +117,7 @@ class Checkout:
             return self.commit(revision)
         outer = Checkout(Path(os.fsdecode(said)))
         name = self.top.resolve().relative_to(outer.top.resolve()).as_posix()
-        recorded = outer._files_at(outer.commit_seen_from(folder, revision)).get(name)
+        recorded = outer.files_at(outer.commit_seen_from(folder, revision)).get(name)
         if recorded is None or recorded[0] != _SUBMODULE:
             raise RevisionError(f"at {revision} there is no submodule {name} in {outer.top}")
         try:
@@ -69,7 +145,7 @@ class Checkout:
     def python_files(self, commit: str, folder: str) -> dict[str, bytes]:
         """All Python files in and below a folder (``"."`` for the top) at a commit."""
         wanted = {}
-        for path, (mode, blob) in self._files_at(commit, folder).items():
+        for path, (mode, blob) in self.files_at(commit, folder).items():
             if path.endswith(".py") and mode.startswith(b"100"):
                 wanted[path] = blob
             elif path.endswith(".py") and mode == _SYMLINK and "\n" not in path:
@@ -95,26 +171,19 @@ class Checkout:
         """All Python files of a folder in the work tree, even uncommitted; or only ignored ones."""
         files = {}
         top = self.top.resolve()
-        for path in self._listed("--ignored" if ignored else "--cached", folder):
+        for path in self.listed("--ignored" if ignored else "--cached", folder):
             file = self.top / path
             if path.endswith(".py") and file.is_file() and file.resolve().is_relative_to(top):
                 files[path] = file.read_bytes()
         return files
 
-    def names_at(self, commit: str) -> frozenset[str]:
-        """The paths of all files of a commit."""
-        return frozenset(self._files_at(commit))
-
-    def names_now(self) -> frozenset[str]:
-        """The paths of all files of the work tree, tracked or not, but not ignored."""
-        return frozenset(self._listed("--cached", "."))
-
-    def _listed(self, which: str, folder: str) -> dict[str, None]:
+    def listed(self, which: str, folder: str = ".") -> dict[str, None]:
+        """The files of the work tree, without ignored ones; for ``--ignored``, only these."""
         wanted = ("-z", which, "--others", "--exclude-standard", "--", folder)
         said = self.git("ls-files", *wanted)
         return dict.fromkeys(map(os.fsdecode, said.split(b"\0")[:-1]))
 
-    def _files_at(self, commit: str, folder: str = ".") -> dict[str, tuple[bytes, bytes]]:
+    def files_at(self, commit: str, folder: str = ".") -> dict[str, tuple[bytes, bytes]]:
         """Mode and blob of each file of a commit, by its path."""
         files = {}
         said = self.git("ls-tree", "-r", "-z", commit, "--", f"{folder}/")
@@ -130,7 +199,7 @@ class Checkout:
             blob = self.git("hash-object", "--", path).strip()
             gone = [
                 old
-                for old, (mode, then) in self._files_at(commit).items()
+                for old, (mode, then) in self.files_at(commit).items()
                 if then == blob and mode != _SYMLINK and not (self.top / old).exists()
             ]
             same_name = [old for old in gone if Path(old).name == Path(path).name]
