@@ -2,18 +2,20 @@
 
 This file contains no verdicts: a claim is a sentence and a function of the results, which may
 leave it undecided. Costs are judged in each series (workloads equal but for the batch size), and
-one implementation counts as faster only beyond the noise. A claim on the growth of time is tested
-on the count of elements processed, which has no noise; a claim on the growth of memory is tested on
-bytes.
+one implementation counts as faster only beyond the noise. The time and memory of one that is wrong
+are compared with no other. A claim on the growth of time is tested on the count of elements
+processed, which has no noise; a claim on the growth of memory is tested on bytes.
 """
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.statistics import faster_in
+from supcr_bench.analysis.summary import Wrong
 from supcr_bench.values.axes import PASSES, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import grows_faster
@@ -31,8 +33,30 @@ MOST_NAMED = 3
 
 Judged = tuple[Holds, str]
 """The verdict on a claim, and a sentence with the evidence."""
-Judge = Callable[[Sequence[Result], Sequence[Growth]], Judged]
-"""A function that decides a claim from the results of a run and their growth."""
+
+
+class Measured(NamedTuple):
+    """What claims are decided from: results, their growth, and the wrong implementations."""
+
+    results: Sequence[Result]
+    growth: Sequence[Growth]
+    wrong: Wrong
+
+    def pairs(self, one: str, other: str, pass_: Pass) -> list[tuple[Result, Result]]:
+        """The results of two right implementations on the same cases, by rising batch size."""
+        own, others = (
+            {
+                r.case: r
+                for r in self.results
+                if (r.implementation, r.case.pass_) == (name, pass_)
+                and (name, r.case.dtype, r.case.temperature) not in self.wrong
+            }
+            for name in (one, other)
+        )
+        return [(own[c], others[c]) for c in sorted(own, key=lambda c: c.batch_size) if c in others]
+
+
+Judge = Callable[[Measured], Judged]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +68,20 @@ class ClaimRow:
     evidence: str
 
 
-def claim_rows(results: Sequence[Result], growth: Sequence[Growth]) -> list[ClaimRow]:
+def claim_rows(
+    results: Sequence[Result], growth: Sequence[Growth], wrong: Wrong = frozenset()
+) -> list[ClaimRow]:
     if not any(r.implementation in NOTE for r in results):
         return []
-    judged = ((text, *judge(results, growth)) for text, judge in CLAIMS)
+    known = Measured(results, growth, wrong)
+    judged = ((text, *judge(known)) for text, judge in CLAIMS)
     return [ClaimRow(claim=t, verdict=verdict, evidence=e) for t, verdict, e in judged]
 
 
-def _all_agree(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
+def _all_agree(known: Measured) -> Judged:
     met = [
         (r, values)
-        for r in results
+        for r in known.results
         if r.implementation in NOTE
         and (values := [v for n, v in (r.value_difference or {}).items() if n in NOTE])
     ]
@@ -72,8 +99,8 @@ def _all_agree(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
     return verdict, f"not in {len({r.case for r in apart})} of {cases} cases: {names}"
 
 
-def _is_the_formula(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    own = [r for r in results if r.implementation == "loopy" and r.status.has_figures]
+def _is_the_formula(known: Measured) -> Judged:
+    own = [r for r in known.results if r.implementation == "loopy" and r.status.has_figures]
     if not own:
         return Holds.UNDECIDED, "loopy was not measured"
     wrong = next((r for r in own if r.status is Status.WRONG), None)
@@ -120,15 +147,10 @@ def _together(judged: Mapping[str, Judged], unseen: str, *, noisy: bool = False)
 
 
 def _grows_at_most(
-    implementation: str,
-    metric: Metric,
-    pass_: Pass,
-    law: str,
-    _results: Sequence[Result],
-    growth: Sequence[Growth],
+    implementation: str, metric: Metric, pass_: Pass, law: str, known: Measured
 ) -> Judged:
     """Decide whether a metric grows no faster than a law, as O() claims."""
-    own = [g for g in growth if (g.implementation, g.case.pass_) == (implementation, pass_)]
+    own = [g for g in known.growth if (g.implementation, g.case.pass_) == (implementation, pass_)]
     times = {g.case.series(): g for g in own if g.metric is TIME}
     judged = {
         g.case.describe_series(): _at_most(g, law, times.get(g.case.series()))
@@ -162,17 +184,6 @@ Duels = Mapping[int, Sequence[bool | None]]
 """By rising batch size, whether one is faster than each other; ``None`` where noise hides it."""
 
 
-def _pairs(
-    results: Sequence[Result], one: str, other: str, pass_: Pass
-) -> list[tuple[Result, Result]]:
-    """The results of two implementations on the same cases, by rising batch size."""
-    own, others = (
-        {r.case: r for r in results if r.implementation == name and r.case.pass_ == pass_}
-        for name in (one, other)
-    )
-    return [(own[c], others[c]) for c in sorted(own, key=lambda c: c.batch_size) if c in others]
-
-
 def _duels(
     judge: Callable[[Duels], Judged],
     one: str,
@@ -185,22 +196,22 @@ def _duels(
     A claim that may hold ``at_larger_sizes`` than any measured one is not refuted.
     """
 
-    def ended(r: Result, ran: Collection[tuple[object, ...]]) -> bool:
+    def ended(r: Result, ran: Container[tuple[object, ...]]) -> bool:
         # One that is skipped at every size may only be unable to take these inputs.
         skipped = r.status is Status.SKIPPED and (r.implementation, *r.case.series()) in ran
         return skipped or r.status in (Status.TIMED_OUT, Status.OUT_OF_MEMORY)
 
-    def decide(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-        faster = faster_in(results)
+    def decide(known: Measured) -> Judged:
+        faster = faster_in(known.results)
         ran = {
             (r.implementation, *r.case.series())
-            for r in results
+            for r in known.results
             if r.time_samples_s or r.status in (Status.TIMED_OUT, Status.OUT_OF_MEMORY)
         }
         found: dict[str, dict[int, list[bool | None]]] = {}
         unfinished: dict[str, list[int]] = {}
         for pass_, other in itertools.product(passes, others):
-            for own, their in _pairs(results, one, other, pass_):
+            for own, their in known.pairs(one, other, pass_):
                 if own.time_samples_s and their.time_samples_s:
                     won = True if faster(own, their) else False if faster(their, own) else None
                 elif own.time_samples_s and ended(their, ran):
@@ -217,7 +228,7 @@ def _duels(
         for where, sizes in unfinished.items():
             holds, said = judged[where]
             judged[where] = holds, f"{said} (from N={min(sizes)} on, one of them did not finish)"
-        verdict, evidence = _together(judged, "they were not timed together", noisy=True)
+        verdict, evidence = _together(judged, "no two right ones were timed together", noisy=True)
         larger = at_larger_sizes and verdict is Holds.NO
         return Holds.UNDECIDED if larger else verdict, evidence
 
@@ -232,27 +243,23 @@ def _span(duels: Duels) -> str:
     return f"from N={min(duels)} to {max(duels)}" if len(duels) > 1 else f"at N={min(duels)}"
 
 
-def _faster_when_large(duels: Duels) -> Judged:
-    largest = max(duels)
-    if duels[largest] != [True]:
-        known = duels[largest] == [False]
-        said = "not up to" if known else "noise hides which is faster at"
-        return Holds.NO if known else Holds.UNDECIDED, f"{said} N={largest}"
-    lost = max((n for n, won in duels.items() if won != [True]), default=None)
-    if lost is None:
+def _of_all(duels: Duels) -> str:
+    count = {1: "two", 2: "three"}[min(map(len, duels.values()))]
+    return f"of the {count} at every N {_span(duels)}"
+
+
+def _at_end(end: Callable[[Iterable[int]], int], duels: Duels) -> Judged:
+    """Whether one is faster at the smallest or the largest size, and up to or from which."""
+    order = sorted(duels, reverse=end is max)
+    won = list(itertools.takewhile(lambda n: duels[n] == [True], order))
+    if not won:
+        lost = duels[order[0]] == [False]
+        said = "the other one is faster" if lost else "noise hides which is faster"
+        return Holds.NO if lost else Holds.UNDECIDED, f"{said} at N={order[0]}"
+    if won == order:
         return Holds.YES, f"at every N {_span(duels)}"
-    return Holds.YES, f"from N={min(n for n in duels if n > lost)} on, not at N={lost}"
-
-
-def _fine_when_small(duels: Duels) -> Judged:
-    smallest = min(duels)
-    if duels[smallest] != [True]:
-        known = duels[smallest] == [False]
-        said = "rowsort is faster even" if known else "noise hides which is faster"
-        return Holds.NO if known else Holds.UNDECIDED, f"{said} at N={smallest}"
-    up_to = [n for n, _ in itertools.takewhile(lambda own: own[1] == [True], duels.items())][-1]
-    where = f"at N={up_to}" if smallest == up_to else f"from N={smallest} to {up_to}"
-    return Holds.YES, f"broadcast is faster {where}"
+    span = f"from N={won[-1]} on" if end is max else f"up to N={won[-1]}"
+    return Holds.YES, f"{span}, not at N={order[len(won)]}"
 
 
 def _slowest(duels: Duels) -> Judged:
@@ -263,7 +270,7 @@ def _slowest(duels: Duels) -> Judged:
         return verdict, f"not at N={faster}"
     if tied := _sizes(duels, won=None):
         return Holds.UNDECIDED, f"noise hides it at N={tied}"
-    return Holds.YES, f"of the three at every N {_span(duels)}"
+    return Holds.YES, _of_all(duels)
 
 
 def _fastest_for_now(duels: Duels) -> Judged:
@@ -271,7 +278,7 @@ def _fastest_for_now(duels: Duels) -> Judged:
     won = [n for n, own in duels.items() if set(own) == {True}]
     if lost is None:
         tied = _sizes(duels, won=None)
-        said = f"noise hides it at N={tied}" if tied else f"of the three at every N {_span(duels)}"
+        said = f"noise hides it at N={tied}" if tied else _of_all(duels)
         return Holds.UNDECIDED if tied else Holds.YES, said
     above = min((n for n in won if n > lost), default=None)
     if above is None:
@@ -280,33 +287,22 @@ def _fastest_for_now(duels: Duels) -> Judged:
     return Holds.CONDITION, f"only from N={above} on; up to N={lost}, another one is faster"
 
 
-def _smaller(results: Sequence[Result], _growth: Sequence[Growth]) -> Judged:
-    series = grouped(
-        (
-            (own, other)
-            for own, other in _pairs(results, "rowsort", "broadcast", "training")
-            if own.peak_bytes and other.peak_bytes
-        ),
-        lambda pair: pair[0].case.describe_series(),
-    )
+def _smaller(known: Measured) -> Judged:
+    found: dict[str, list[tuple[int, int, int]]] = {}
+    for r, other in known.pairs("rowsort", "broadcast", "training"):
+        if r.peak_bytes and other.peak_bytes:
+            peaks = found.setdefault(r.case.describe_series(), [])
+            peaks.append((r.case.batch_size, r.peak_bytes, other.peak_bytes))
     judged = {}
-    for where, pairs in series.items():
-        own, other = pairs[-1]
-        evidence = (
-            f"{format_bytes(own.peak_bytes)}, and broadcast {format_bytes(other.peak_bytes)}, at "
-            f"N={own.case.batch_size} in training"
-        )
-        larger = [
-            one.case.batch_size
-            for one, two in pairs
-            if (one.peak_bytes or 0) >= (two.peak_bytes or 0)
-        ]
+    for where, peaks in found.items():
+        n, own, others = peaks[-1]
+        said = f"{format_bytes(own)}, and broadcast {format_bytes(others)}, at N={n} in training"
+        larger = [str(n) for n, own, others in peaks if own >= others]
         if larger:
-            evidence = f"not at N={', '.join(map(str, larger))}; {evidence}"
-        always = len(larger) == len(pairs)
-        verdict = Holds.NO if always else Holds.CONDITION if larger else Holds.YES
-        judged[where] = verdict, evidence
-    return _together(judged, "their memory was not measured together")
+            said = f"not at N={', '.join(larger)}; {said}"
+        some = Holds.NO if len(larger) == len(peaks) else Holds.CONDITION
+        judged[where] = some if larger else Holds.YES, said
+    return _together(judged, "their memory was not measured together, both being right")
 
 
 def _work(implementation: str, pass_: Pass, law: str) -> tuple[str, Judge]:
@@ -333,9 +329,9 @@ CLAIMS: tuple[tuple[str, Judge], ...] = (
     ("rowsort takes less memory than broadcast.", _smaller),
     (
         "rowsort is faster than broadcast for large N.",
-        _duels(_faster_when_large, "rowsort", "broadcast", passes=PASSES, at_larger_sizes=True),
+        _duels(partial(_at_end, max), "rowsort", "broadcast", passes=PASSES, at_larger_sizes=True),
     ),
-    ("broadcast is fine for small batches.", _duels(_fine_when_small, "broadcast", "rowsort")),
+    ("broadcast is fine for small batches.", _duels(partial(_at_end, min), "broadcast", "rowsort")),
     ("loopy is the slowest.", _duels(_slowest, "loopy", "broadcast", "rowsort")),
     (
         "rowsort is the fastest, so it is the one to use.",

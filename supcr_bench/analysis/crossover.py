@@ -1,18 +1,20 @@
 """The batch size at which the faster of two implementations changes, with an interval.
 
 The two were timed in the same rounds on the same tensors, so the machine's drift cancels in the
-ratio of each round. The log ratio at a size is the median over the rounds. Between sizes, a cubic
-through the four nearest sizes interpolates it in log N: a weighted sum of four medians, whose
-standard error follows from theirs. A crossover lies in a range of sizes at whose ends the ratio is
-significantly on different sides of 1; that range is its interval (after Fieller, 1954: the set of
-sizes at which equality is not rejected). Where the cubic favours an implementation
-that neither of the measured sizes around it favours, it decides nothing.
+ratio of each round. The log ratio at a size is the median over the rounds or, of several processes,
+of the medians of each. Between sizes, a cubic through the four nearest sizes interpolates it in
+log N: a weighted sum of four medians, whose standard error follows from theirs. A crossover lies in
+a range of sizes at whose ends the ratio is significantly on different sides of 1; that range is its
+interval (after Fieller, 1954: the set of sizes at which equality is not rejected). Where the cubic
+favours an implementation that neither of the measured sizes around it favours, it decides nothing.
 """
 
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from statistics import median
 
 import numpy as np
 from scipy.interpolate import KroghInterpolator
@@ -50,25 +52,34 @@ class Crossover:
     high: float | None = None
 
 
+@lru_cache(maxsize=256)
+def _segments(sizes: tuple[float, ...]) -> list[tuple[slice, Vector, Vector]]:
+    """For each two neighbouring sizes, the sizes that the cubic takes, and its weights.
+
+    These are log N at the interpolated sizes, [steps], and the weights [steps, sizes taken].
+    """
+    x, found = np.log(sizes), []
+    width = min(NEIGHBOURS, len(x))
+    for left in range(len(x) - 1):
+        first = max(0, min(left + 1 - width // 2, len(x) - width))
+        near, last = slice(first, first + width), left == len(x) - 2
+        at = np.linspace(x[left], x[left + 1], STEPS + last, endpoint=last)
+        found.append((near, at, KroghInterpolator(x[near], np.eye(width))(at)))
+    return found
+
+
 def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
     """The interpolated log ratio; [3, steps]: log N, log ratio, half the width of its interval."""
-    x = np.log(sizes)
-    medians = np.array([np.median(logs) for logs in rounds])
+    medians = np.array([median(logs) for logs in rounds])
     counts = np.array([len(logs) for logs in rounds])
     # With few samples the median follows them, so deviations from it are too small.
     deviations = [
         np.abs(np.array(logs) - middle) * math.sqrt(len(logs) / max(len(logs) - 1, 1))
         for logs, middle in zip(rounds, medians, strict=True)
     ]
-    width = min(NEIGHBOURS, len(x))
     parts = []
-    for left in range(len(x) - 1):
-        first = max(0, min(left + 1 - width // 2, len(x) - width))
-        near = slice(first, first + width)
-        last = left == len(x) - 2
-        at = np.linspace(x[left], x[left + 1], STEPS + last, endpoint=last)
-        weights = KroghInterpolator(x[near], np.eye(width))(at)  # [at, nodes]
-        spread = _MAD_OF_NORMAL * float(np.median(np.concatenate(deviations[near])))
+    for near, at, weights in _segments(tuple(sizes)):
+        spread = _MAD_OF_NORMAL * median(np.concatenate(deviations[near]).tolist())
         freedom = max(_MAD_EFFICIENCY * float((counts[near] - 1).sum()), 1.0)
         variance = (weights**2 / (counts[near] + 1)).sum(axis=1) * _MEDIAN_VARIANCE * spread**2
         half = stdtrit(freedom, 0.5 + CONFIDENCE / 2) * np.sqrt(variance)
@@ -115,15 +126,21 @@ def crossovers(results: Sequence[Result]) -> list[Crossover]:
     return [row for one, other in pairs for row in _between(one, other)]
 
 
+def _log_ratios(one: Result, other: Result) -> list[float]:
+    """Logarithms of the ratio of times by round; of several processes, the median of each."""
+    theirs = other.processes
+    rounds = (zip(own, theirs.get(s, ()), strict=False) for s, own in one.processes.items())
+    logs = [[math.log(a / b) for a, b in pairs if a > 0 and b > 0] for pairs in rounds]
+    medians = [median(own) for own in logs if own]
+    return medians if len(medians) > 1 else list(itertools.chain(*logs))
+
+
 def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
     others = {r.case.batch_size: r for r in other}
     met = [
         (r.case, logs)
         for r in one
-        if (partner := others.get(r.case.batch_size))
-        and partner.session == r.session
-        and (pairs := zip(r.time_samples_s or (), partner.time_samples_s or (), strict=False))
-        and (logs := tuple(math.log(a / b) for a, b in pairs if a > 0 and b > 0))
+        if (partner := others.get(r.case.batch_size)) and (logs := _log_ratios(r, partner))
     ]
     if len(met) < 2:
         return []

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from supcr_bench.analysis.statistics import APART, Interval, faster_in, ratio_of
+from supcr_bench.analysis.statistics import APART, faster_in, ratio_of
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.result import Result
 
@@ -115,10 +115,6 @@ def alike(tied: Sequence[Candidate], results: Sequence[Result], question: Questi
     """Whether the tied take about as long at the question, by the intervals of their ratios."""
     place = (question.batch_size, question.dims, question.nan_density)
     found = [places(results, question).get(c.implementation, {}).get(place) for c in tied]
-    ratios = [shared_ratio(found[0], other) for other in found[1:]]
+    best, *others = found or [None]
+    ratios = [ratio_of(other, best) if best and other else None for other in others]
     return bool(ratios) and all(r and r.high and r.low and r.high < CLOSE * r.low for r in ratios)
-
-
-def shared_ratio(best: Result | None, other: Result | None) -> Interval | None:
-    """The other's time as a multiple of the best's; ``None`` if they share no rounds."""
-    return ratio_of(other, best) if best and other else None

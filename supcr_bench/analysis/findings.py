@@ -1,6 +1,6 @@
 """Everything derived from a run's results, computed once for all renderers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from supcr_bench.analysis.claims import ClaimRow, claim_rows
@@ -8,33 +8,48 @@ from supcr_bench.analysis.crossover import Crossover, crossovers
 from supcr_bench.analysis.frontier import FrontierRow, frontier, predicted_peaks
 from supcr_bench.analysis.growth import Claims, Growth, growth_of
 from supcr_bench.analysis.statistics import NoiseFloor, noise_floor
+from supcr_bench.analysis.summary import Wrong, known_wrong
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import by_machine
 from supcr_bench.values.result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that is derived from a run; devices include the machine where kinds of it differ."""
+    """All that is derived from a run; devices include the machine where kinds of it differ.
+
+    Attributes:
+        wrong: the implementations that are never recommended.
+        noise: of each device on which calls were timed; ``None`` where none was timed twice.
+    """
 
     results: Sequence[Result]
+    wrong: Wrong
     growth: Sequence[Growth]
     crossovers: Sequence[Crossover]
     frontier: Sequence[FrontierRow]
     predictions: Sequence[Result]
-    noise: NoiseFloor | None
+    noise: Mapping[str, NoiseFloor | None]
     claims: Sequence[ClaimRow]
 
 
-def find(results: Sequence[Result], claims: Mapping[str, Claims]) -> Findings:
-    """Compute all findings from one run's results and the claimed growth laws."""
+def find(
+    results: Sequence[Result], claims: Mapping[str, Claims], refuted: Collection[str] = ()
+) -> Findings:
+    """Compute all findings from one run's results and the claimed growth laws.
+
+    ``refuted`` names the implementations that verification found wrong.
+    """
     results = by_machine(results)
-    growth = growth_of(results, claims)
+    growth, wrong = growth_of(results, claims), known_wrong(results, refuted)
+    timed = grouped((r for r in results if r.time_samples_s), lambda r: r.case.device)
     return Findings(
         results=results,
+        wrong=wrong,
         growth=growth,
         crossovers=crossovers(results),
         frontier=frontier(results),
         predictions=predicted_peaks(results),
-        noise=noise_floor(results),
-        claims=claim_rows(results, growth),
+        noise={device: noise_floor(own) for device, own in timed.items()},
+        claims=claim_rows(results, growth, wrong),
     )

@@ -11,7 +11,7 @@ answer.
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from supcr_bench.analysis.fastest import (
@@ -58,8 +58,13 @@ class Recommendation:
     available: tuple[str, ...] = ()
 
 
-def recommend(results: Sequence[Result], question: Question) -> Recommendation:
-    """Answer a question by the results of one run on one kind of machine, ``question.device``."""
+def recommend(
+    results: Sequence[Result], question: Question, refuted: Collection[str] = ()
+) -> Recommendation:
+    """Answer a question by the results of one run on one kind of machine, ``question.device``.
+
+    ``refuted`` names the implementations that verification found wrong.
+    """
     results = by_machine(results)
     wanted = (question.device, question.pass_, 1)
     definition = question.definition
@@ -74,21 +79,14 @@ def recommend(results: Sequence[Result], question: Question) -> Recommendation:
         known += sorted({r.case.definition for r in results}) if definition else []
         return Recommendation(question=question, available=tuple(known))
     own_axes = most_alike(asked)
-    # Errors on any labels and sizes count: one that is wrong on ties is never recommended.
-    like = own_axes[0].case.shared
-    wrong = {
-        r.implementation: r
-        for r in reversed(asked)
-        if r.status is Status.WRONG
-        and (r.case.dtype, r.case.shared.temperature) == (like.dtype, like.temperature)
-    }
     candidates = []
     for name, own in grouped(own_axes, lambda r: r.implementation).items():
         time = _estimate(own, question, TIME.get, _time_beyond)
         peak = _estimate(own, question, _peak, _bytes_beyond)
-        why_not = _why_not(own, question, time, peak)
-        if bad := wrong.get(name):
-            why_not = f"wrong at {bad.case.describe()}: {bad.reason}"
+        why_not = _why_wrong(own[0], [*asked, *results])
+        if name in refuted:
+            why_not = "verification found it wrong"
+        why_not = why_not or _why_not(own, question, time, peak)
         candidates.append(
             Candidate(implementation=name, time=time, peak_bytes=peak, ruled_out=why_not)
         )
@@ -139,19 +137,37 @@ def most_alike(results: Sequence[Result]) -> list[Result]:
     return groups[max(groups, key=rank)]
 
 
+def _why_wrong(own: Result, known: Sequence[Result]) -> str | None:
+    """Where an implementation is wrong with the dtype and temperature of its result, if it is.
+
+    One that is wrong on ties, in another pass or on another device is never recommended.
+    """
+
+    def place(r: Result) -> tuple[object, ...]:
+        return r.implementation, r.case.dtype, r.case.temperature
+
+    bad = next((r for r in known if r.status is Status.WRONG and place(r) == place(own)), None)
+    if bad is None:
+        return None
+    where = "" if bad.case.pass_ == own.case.pass_ else f"in {bad.case.pass_} "
+    return f"wrong {where}at {bad.case.describe()}: {bad.reason}"
+
+
 def _why_not(
     own: Sequence[Result], question: Question, time: Estimate | None, peak: Estimate | None
 ) -> str | None:
     """Why an implementation that is right cannot be used; ``None`` if it can."""
+    measured, asked = time is not None and time.source is Source.MEASURED, question.batch_size
     ended = [
         r
         for r in own
-        if r.status in (Status.FAILED, Status.OUT_OF_MEMORY, Status.TIMED_OUT)
-        and r.case.batch_size <= question.batch_size
+        if not r.status.has_figures
+        and (r.case.batch_size == asked or r.status is not Status.SKIPPED)
+        and r.case.batch_size <= asked
         and r.case.dims <= question.dims
         and same_density(r.case, question)
     ]
-    if ended:
+    if ended and not measured:
         first = min(ended, key=lambda r: r.case.batch_size)
         return f"{first.status.words} at {first.case.describe()}: {first.reason}"
     if time is None:

@@ -1,7 +1,7 @@
 """Computes what several tables of a run show: agreement, time of a call, fastest by size."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -75,12 +75,15 @@ Wrong = frozenset[tuple[str, str, float]]
 """Wrong implementations, each with the dtype and the temperature at which it is wrong."""
 
 
-def known_wrong(results: Iterable[Result]) -> Wrong:
-    """Each implementation that is wrong at a dtype and temperature, at any size and labels."""
+def known_wrong(results: Iterable[Result], refuted: Collection[str] = ()) -> Wrong:
+    """Each implementation that is wrong at a dtype and temperature, at any size and labels.
+
+    Those that verification ``refuted`` are wrong at each dtype and temperature.
+    """
     return frozenset(
         (r.implementation, r.case.dtype, r.case.temperature)
         for r in results
-        if r.status is Status.WRONG
+        if r.status is Status.WRONG or r.implementation in refuted
     )
 
 

@@ -51,6 +51,7 @@ def recommend(
     from supcr_bench.analysis.fastest import Question
     from supcr_bench.analysis.recommend import measured_place
     from supcr_bench.analysis.recommend import recommend as recommend_from
+    from supcr_bench.render.answer import refuted
     from supcr_bench.render.machine import environments_line
     from supcr_bench.render.recommendation import explanation
     from supcr_bench.render.terminal import make_console, print_sentence
@@ -70,7 +71,7 @@ def recommend(
         memory_bytes=memory,
         definition=definition,
     )
-    answer = recommend_from(stored.results, question)
+    answer = recommend_from(stored.results, question, refuted(stored.verification))
     console = make_console()
     print_sentence(console, explanation(answer))
     line = environments_line(stored.measured_on)

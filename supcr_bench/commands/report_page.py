@@ -13,7 +13,7 @@ from rich.text import Text
 from supcr_bench.analysis.findings import find
 from supcr_bench.commands.compared_runs import compare_loaded, print_comparison
 from supcr_bench.render import report as pages
-from supcr_bench.render.answer import answer, headline
+from supcr_bench.render.answer import answer, headline, refuted
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.comparison import verdicts
 from supcr_bench.render.csv_tables import csv_tables
@@ -52,7 +52,7 @@ def show_and_write(
         name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
         for name, own in run.info["implementations"].items()
     }
-    findings = find(run.results, claims)
+    findings = find(run.results, claims, refuted(run.verification))
     found = answer(run, findings)
     tables = run_tables(findings)
     for table in tables if verbose else ():

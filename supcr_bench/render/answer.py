@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.analysis.statistics import DECIDES_NOTHING, faster_in
 from supcr_bench.render import sentences as say
+from supcr_bench.render.cells import HasCase
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Pass
@@ -25,16 +27,12 @@ FRONTIER_BYTES = 24 * 2**30
 MOST_FINDINGS = 4
 """Most sentences of one kind below the answer; tables have the rest."""
 
-Verifications = Mapping[str, Verification]
-
 
 def answer(run: Run, findings: Findings) -> dict[str, list[Sentence]]:
     """The sentences of the answer by heading; every heading is there, some without sentences."""
-    results = findings.results
-    checked = run.verification or {}
     return {
-        "Right or not": verdicts(results, checked),
-        "What to use": [s for group in uses(results, checked) for s in group],
+        "Right or not": verdicts(findings.results, run.verification or {}),
+        "What to use": [s for group in uses(findings) for s in group],
         "Claims of the note": claims(findings),
         "Beware": warnings(findings, (run.info.get("unavailable") or {}).values()),
     }
@@ -47,70 +45,60 @@ def headline(found: Mapping[str, Sequence[Sentence]]) -> str:
     return " ".join(s.text for s in (bad or first)[:2])
 
 
+def refuted(checked: Mapping[str, Verification] | None) -> list[str]:
+    """The implementations that verification found wrong."""
+    return [name for name, found in (checked or {}).items() if found.verdict == "not right"]
+
+
 def _ended(results: Sequence[Result]) -> tuple[tuple[str, int], ...]:
     counts = Counter(r.status for r in results if not r.status.has_figures)
     return tuple((status.words, counts[status]) for status in Status if counts[status])
 
 
-def verdicts(results: Sequence[Result], checked: Verifications) -> list[Sentence]:
-    """Sentences on the right implementations, by definition; then wrong and failed ones."""
-    refuted = {name for name, found in checked.items() if found.verdict == "not right"}
-    good: dict[str, dict[str, int]] = {}
-    bad: list[Sentence] = []
-    for (name, definition), own in grouped(
-        results, lambda r: (r.implementation, r.case.definition)
-    ).items():
+def verdicts(results: Sequence[Result], checked: Mapping[str, Verification]) -> list[Sentence]:
+    """Sentences on wrong, refuted and silent implementations; then on the right ones."""
+    bad, good, agreeing = list[Sentence](), dict[str, dict[str, int]](), Counter[str]()
+    faulty = refuted(checked)
+    arms = grouped(results, lambda r: (r.implementation, r.case.definition))
+    for (name, definition), own in arms.items():
         answers = [r for r in own if r.status.has_figures]
         wrong = [r for r in answers if r.status is Status.WRONG]
+        arm: dict[str, Any] = {"name": name, "definition": definition}
         if wrong:
-            bad.append(
-                say.wrong(
-                    name=name,
-                    definition=definition,
-                    wrong=len(wrong),
-                    answers=len(answers),
-                    first=wrong[0].case,
-                )
-            )
+            counts: dict[str, Any] = {"wrong": len(wrong), "answers": len(answers)}
+            bad.append(say.wrong(**arm, **counts, first=wrong[0].case))
         elif not answers:
-            bad.append(say.silent(name=name, ended=_ended(own)))
-        elif name not in refuted:
+            bad.append(say.silent(**arm, ended=_ended(own)))
+        elif name in faulty:
+            agreeing[name] += len(answers)
+        else:
             good.setdefault(definition, {})[name] = len(answers)
     told = {s.facts["name"] for s in bad if s.kind == "wrong"}
-    for name in checked:
-        own = [r for r in results if r.implementation == name and r.status.has_figures]
-        if name in refuted:
-            agreeing = 0 if name in told else len(own)
-            said = say.refuted(name=name, headline=checked[name].headline, answers=agreeing)
-            bad.append(said)
-    found = [
-        say.right(names=tuple(names), definition=definition, answers=sum(names.values()))
-        for definition, names in good.items()
-    ]
+    for name in faulty:
+        agree = 0 if name in told else agreeing[name]
+        bad.append(say.refuted(name=name, headline=checked[name].headline, answers=agree))
     passed = grouped(
         (found for found in checked.values() if found.passed),
         lambda found: (found.computes, not found.findings),
     )
-    found += [
-        say.verified(names=tuple(v.implementation for v in own), computes=computes, robust=robust)
-        for (computes, robust), own in passed.items()
-    ]
     return [
         *bad,
-        *found,
         *(
-            say.unverified(name=name, headline=v.headline)
-            for name, v in checked.items()
-            if not v.passed and name not in refuted
+            say.right(names=tuple(names), definition=definition, answers=sum(names.values()))
+            for definition, names in good.items()
+        ),
+        *(
+            say.verified(
+                names=tuple(v.implementation for v in own), computes=computes, robust=robust
+            )
+            for (computes, robust), own in passed.items()
+        ),
+        *(
+            say.unverified(name=name, headline=found.headline)
+            for name, found in checked.items()
+            if not found.passed and name not in faulty
         ),
     ]
-
-
-def distrusted(results: Sequence[Result], checked: Verifications) -> summary.Wrong:
-    """Never recommended: implementations that were wrong in the run or in verification."""
-    refuted = {name for name, found in checked.items() if found.verdict == "not right"}
-    places = {(r.implementation, r.case.dtype, r.case.temperature) for r in results}
-    return summary.known_wrong(results) | {place for place in places if place[0] in refuted}
 
 
 def baseline_of(results: Sequence[Result]) -> str | None:
@@ -121,15 +109,16 @@ def baseline_of(results: Sequence[Result]) -> str | None:
 
 
 def uses(
-    results: Sequence[Result], checked: Verifications, *, spans: bool = True
+    findings: Findings, *, spans: bool = True, baseline: str | None = None
 ) -> list[list[Sentence]]:
     """What to use, in groups of one device, definition, pass and series, the longest first.
 
-    With ``spans``, neighbouring batch sizes of the same answer share a sentence.
+    With ``spans``, neighbouring batch sizes of the same answer share a sentence. Without a
+    ``baseline``, each group has its own.
     """
-    wrong, faster = distrusted(results, checked), faster_in(results)
+    faster = faster_in(findings.results)
     groups = grouped(
-        (r for r in results if not r.untimed),
+        (r for r in findings.results if not r.untimed),
         lambda r: (r.case.device, r.case.definition, r.case.pass_, r.case.series()),
     )
     order = list(groups)
@@ -138,17 +127,20 @@ def uses(
         sizes = {r.case.batch_size for r in groups[key]}
         return -len(sizes), -PASSES.index(key[2]), order.index(key)
 
-    return [_uses(groups[key], wrong, faster, spans=spans) for key in sorted(order, key=rank)]
+    return [
+        _uses(own, findings.wrong, faster, baseline or baseline_of(own), spans=spans)
+        for own in (groups[key] for key in sorted(order, key=rank))
+    ]
 
 
 def _uses(
     own: Sequence[Result],
     wrong: summary.Wrong,
     faster: Callable[[Result, Result], bool],
+    baseline: str | None,
     *,
     spans: bool,
 ) -> list[Sentence]:
-    baseline = baseline_of(own)
     found_at = summary.fastest_by_size(own, wrong, faster)
     fastest = {case.batch_size: names for case, names in found_at.items()}
     at = {(r.implementation, r.case.batch_size): r for r in own}
@@ -184,31 +176,38 @@ def _uses(
 
 
 def claims(findings: Findings) -> list[Sentence]:
-    rows = findings.claims
-    if not rows:
+    """The number of claims by verdict, and those that do not hold."""
+    if not findings.claims:
         return []
-    fails = [row for row in rows if row.verdict is Holds.NO]
+    counted = say.claims_counted(verdicts=tuple(row.verdict for row in findings.claims))
+    return [counted, *(s for s in claim_verdicts(findings) if s.facts["verdict"] is Holds.NO)]
+
+
+def claim_verdicts(findings: Findings) -> list[Sentence]:
+    """The verdict on each claim that is decided."""
     return [
-        say.claims_counted(verdicts=tuple(row.verdict for row in rows)),
-        *(say.claim_fails(claim=row.claim) for row in fails),
+        say.claim(claim=row.claim, verdict=row.verdict)
+        for row in findings.claims
+        if row.verdict is not Holds.UNDECIDED
     ]
 
 
 def warnings(findings: Findings, unavailable: Iterable[str]) -> list[Sentence]:
-    results, floor = findings.results, findings.noise
-    found = []
+    results, found = findings.results, list[Sentence]()
     changes = {(r.implementation, r.process_changes or (), bool(r.own_process)) for r in results}
     found += [
         say.changes_process(name=name, changes=own, apart=apart)
         for name, own, apart in sorted(changes)
         if own
     ]
-    if floor is None:
-        found += [say.noise_unknown()] if any(r.time_samples_s for r in results) else []
-    elif floor.spread > DECIDES_NOTHING:
-        found.append(say.noise_hides(spread=floor.spread, cells=floor.cells))
-    else:
-        found.append(say.noise(spread=floor.spread, cells=floor.cells))
+    for device, floor in findings.noise.items():
+        where = device if len(findings.noise) > 1 else None
+        if floor is None:
+            found.append(say.noise_unknown(device=where))
+        else:
+            hides = floor.spread > DECIDES_NOTHING
+            write = say.noise_hides if hides else say.noise
+            found.append(write(spread=floor.spread, cells=floor.cells, device=where))
     if ended := _ended(results):
         found.append(say.missing(total=len(results), ended=ended))
     bad = grouped((r for r in results if r.status is Status.FAILED), lambda r: r.implementation)
@@ -218,22 +217,17 @@ def warnings(findings: Findings, unavailable: Iterable[str]) -> list[Sentence]:
 
 
 def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
-    """The sentences beside the charts of each section of a page, by the section's id."""
-    wrong = {name for name, *_ in summary.known_wrong(findings.results)}
-    passes = PASSES[::-1]
+    """The sentences beside the charts of each section of a page, by the section's id.
+
+    None recommends an implementation that is wrong.
+    """
+    wrong = {name for name, *_ in findings.wrong}
     found: dict[str, list[Sentence]] = {"time": [], "memory": [], "growth": []}
-    found["time"] = [
-        say.overtakes(
-            name=row.large,
-            other=row.small,
-            case=row.case,
-            size=row.size,
-            low=row.low,
-            high=row.high,
-        )
-        for row in sorted(findings.crossovers, key=lambda row: passes.index(row.case.pass_))
-        if row.size and row.low and row.high and row.large and row.small
-    ][:MOST_FINDINGS]
+    for row in sorted(findings.crossovers, key=_training_first):
+        if row.size and row.large and row.small and wrong.isdisjoint((row.large, row.small)):
+            bounds = {"size": row.size, "low": row.low or 0.0, "high": row.high or 0.0}
+            said = say.overtakes(name=row.large, other=row.small, case=row.case, **bounds)
+            found["time"].append(said)
     found["memory"] = [
         say.fits(
             name=row.implementation,
@@ -241,22 +235,21 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
             capacity_bytes=row.capacity_bytes,
             batch_size=row.batch_size,
         )
-        for row in sorted(findings.frontier, key=lambda row: passes.index(row.case.pass_))
+        for row in sorted(findings.frontier, key=_training_first)
         if row.capacity_bytes == FRONTIER_BYTES and row.implementation not in wrong
-    ][:MOST_FINDINGS]
+    ]
+    found = {section: own[:MOST_FINDINGS] for section, own in found.items()}
     if findings.predictions:
         worst = max(findings.predictions, key=lambda r: abs(prediction_error(r)))
         share = abs(prediction_error(worst))
         said = say.mispredicted(name=worst.implementation, case=worst.case, share=share)
         found["memory"].append(said)
-    for g in sorted(findings.growth, key=lambda g: passes.index(g.case.pass_)):
-        law, name = g.verdict.law, g.implementation
+    for g in sorted(findings.growth, key=_training_first):
+        law, arm = g.verdict.law, dict[str, Any](name=g.implementation, case=g.case)
         if law and g.metric is ELEMENTS_PROCESSED and g.claimed and grows_faster(law, g.claimed):
-            said = say.outgrows(name=name, case=g.case, law=law, claimed=g.claimed)
-            found["growth"].append(said)
+            found["growth"].append(say.outgrows(**arm, law=law, claimed=g.claimed))
         elif law and g.metric is TIME:
-            said = say.grows(name=name, case=g.case, law=law, sizes=g.sizes)
-            found["growth"].append(said)
+            found["growth"].append(say.grows(**arm, law=law, sizes=g.sizes))
     for axis in summary.COMPARED:
         groups = summary.axis_effects(findings.results, axis)
         ends = [[e for e in members if e.ratio(TIME) is not None] for members in groups]
@@ -277,3 +270,7 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
             if (ratio := rows[-1].ratio(TIME))
         ][:MOST_FINDINGS]
     return found
+
+
+def _training_first(found: HasCase) -> int:
+    return -PASSES.index(found.case.pass_)

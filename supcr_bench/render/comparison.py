@@ -76,8 +76,8 @@ def drift(*, bounds: Mapping[str, float]) -> str:
 @sentence
 def processes_spread(*, processes: int) -> str:
     return (
-        f"Intervals hold the spread between the {processes} processes of each run, and by how much "
-        "more unchanged results of the other implementations moved."
+        f"The intervals include how far the processes of a run ({processes} or more) differ, and "
+        "how much further unchanged results of the other implementations moved between the runs."
     )
 
 

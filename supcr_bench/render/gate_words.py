@@ -269,9 +269,14 @@ def reason_sentences(changes: Sequence[GatedChange]) -> list[Sentence]:
 
 
 def better_sentences(outcome: GateOutcome) -> list[Sentence]:
+    """The figures that improved notably, but those of what is not right any more."""
+    worse = outcome.with_verdict(GateVerdict.REGRESSION)
+    broken = {c.implementation for c in worse if c.evidence is Evidence.AGREEMENT}
+
     def is_better(change: GatedChange) -> bool:
         farthest = change.high if change.evidence is Evidence.TIME else change.ratio
-        return change.ratio is not None and farthest is not None and farthest <= NOTABLE
+        known = change.ratio is not None and farthest is not None and farthest <= NOTABLE
+        return known and change.implementation not in broken
 
     found = filter(is_better, outcome.with_verdict(GateVerdict.PASS))
     sentences = []

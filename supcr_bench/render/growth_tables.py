@@ -13,7 +13,9 @@ from supcr_bench.analysis.frontier import (
 )
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.summary import COMPARED, Effect, axis_effects
+from supcr_bench.render import sentences as say
 from supcr_bench.render.cells import case_table, ended_text, implementation_of
+from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.axes import PASSES, Axis
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, METRICS, Metric
@@ -83,14 +85,19 @@ def crossover_table(rows: Sequence[Crossover]) -> Table:
     )
 
 
+def frontier_width(rows: Sequence[FrontierRow]) -> list[Sentence]:
+    """How wide the intervals of the largest batches are, if there are any."""
+    shares = [(r.high - r.low) / 2 / r.batch_size for r in rows if r.batch_size]
+    return [say.intervals_within(share=max(shares))] if shares else []
+
+
 def frontier_table(rows: Sequence[FrontierRow]) -> Table:
     sizes = {(r.implementation, r.case, r.capacity_bytes): str(r.batch_size) for r in rows}
-    widest = max(((r.high - r.low) / 2 / r.batch_size for r in rows), default=0.0)
+    note = "batch size up to which inputs and other tensors fit, as the growth of bytes predicts"
     return case_table(
         "frontier",
         "The largest batch that fits a memory",
-        "batch size up to which inputs and other tensors fit, as the growth of the bytes predicts; "
-        f"intervals within \u00b1{widest:.1%}",
+        "; ".join([note, *map(str, frontier_width(rows))]),
         list({(r.implementation, r.case): r for r in rows}.values()),
         {"implementation": lambda r: r.implementation, "pass": lambda r: r.case.pass_},
         {

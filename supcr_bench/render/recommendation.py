@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from supcr_bench.analysis.fastest import CLOSE, Candidate, Source, places, shared_ratio
+from supcr_bench.analysis.fastest import CLOSE, Candidate, Source, places
 from supcr_bench.analysis.recommend import Recommendation
+from supcr_bench.analysis.statistics import ratio_of
 from supcr_bench.render import sentences as say
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.grouping import grouped
@@ -27,57 +28,51 @@ def recommendation_sentences(found: Recommendation) -> Iterator[Sentence]:
         return
     taus = dict.fromkeys((r.implementation, r.case.temperature) for r in results)
     where: dict[str, Any] = {"question": question, "case": results[0].case, "taus": tuple(taus)}
-    by_name = {c.implementation: c for c in found.candidates}
     usable = [c for c in found.candidates if c.ruled_out is None]
-    if not usable:
+    out = [c for c in found.candidates if c.ruled_out is not None]
+    best = next((c for c in usable if c.implementation in found.tied), None)
+    if best is None or best.time is None:
         yield say.not_recommended(**where)
-        for c in found.candidates:
-            yield say.ruled_out(name=c.implementation, reason=c.ruled_out or "", alone=True)
-        return
-    best = by_name[found.tied[0]]
-    assert best.time
-    yield say.recommended(
-        **where,
-        names=found.tied,
-        decided=found.implementation is not None,
-        time=best.time,
-        peak=best.peak_bytes,
-    )
-    others = [c for c in usable if c is not best]
-    out = [c for c in found.candidates if c.ruled_out]
-    for other in others:
-        yield _compared(best, other, found)
+    else:
+        yield say.recommended(
+            **where,
+            names=found.tied,
+            decided=found.implementation is not None,
+            time=best.time,
+            peak=best.peak_bytes,
+        )
+        yield from (_compared(best, other, found) for other in usable if other is not best)
     for c in out:
-        yield say.ruled_out(name=c.implementation, reason=c.ruled_out or "", alone=False)
-    if not others and not out:
+        yield say.ruled_out(name=c.implementation, reason=c.ruled_out or "", alone=best is None)
+    if best and len(found.candidates) == 1:
         yield say.only_one(name=best.implementation)
     if Source.EXTRAPOLATED in (c.time.source for c in usable if c.time):
         yield say.extrapolated()
-    arms = grouped(
-        dict.fromkeys((r.case.definition, r.implementation) for r in results), lambda arm: arm[0]
-    )
-    if len(arms) > 1:
-        computed = {which: tuple(name for _, name in own) for which, own in arms.items()}
-        yield say.several_definitions(computed=computed)
+    arms = dict.fromkeys((r.case.definition, r.implementation) for r in results)
+    computed = grouped(arms, lambda arm: arm[0])
+    if best and len(computed) > 1:
+        names = {which: tuple(name for _, name in own) for which, own in computed.items()}
+        yield say.several_definitions(computed=names)
 
 
 def _compared(best: Candidate, other: Candidate, found: Recommendation) -> Sentence:
     assert best.time and other.time
-    times, names = other.time.value / best.time.value, (other.implementation, best.implementation)
+    times = other.time.value / best.time.value
+    names = {"name": other.implementation, "other": best.implementation}
     if other.implementation not in found.tied:
-        return say.takes_longer(
-            name=names[0], other=names[1], times=times, source=str(other.time.source)
-        )
+        return say.takes_longer(**names, times=times, source=str(other.time.source))
     asked, at = found.question, places(found.results, found.question)
     place = (asked.batch_size, asked.dims, asked.nan_density)
-    ratio = shared_ratio(*(at.get(name, {}).get(place) for name in names[::-1]))
+    slow, fast = (at.get(name, {}).get(place) for name in names.values())
+    ratio = ratio_of(slow, fast) if slow and fast else None
     if ratio is None or ratio.low is None or ratio.high is None:
-        return say.may_be_noise(name=names[0], other=names[1], times=times)
+        return say.may_be_noise(**names, times=times)
+    processes = len(slow.processes.keys() & fast.processes.keys()) if slow and fast else 0
     return say.ties(
-        name=names[0],
-        other=names[1],
+        **names,
         low=ratio.low,
         high=ratio.high,
-        samples=ratio.samples,
+        rounds=ratio.samples,
+        processes=processes,
         close=ratio.high < CLOSE * ratio.low,
     )

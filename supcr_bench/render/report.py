@@ -12,7 +12,13 @@ from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.analysis.summary import COMPARED, implementations_of, time_interval
-from supcr_bench.render.answer import BASELINES, answer, distrusted, section_sentences, uses
+from supcr_bench.render.answer import (
+    BASELINES,
+    answer,
+    claim_verdicts,
+    section_sentences,
+    uses,
+)
 from supcr_bench.render.cells import FILTERED, facets_of, ratio_text
 from supcr_bench.render.comparison import (
     all_sentences,
@@ -27,7 +33,7 @@ from supcr_bench.render.sentences import Sentence, place
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.values.axes import WORKLOAD_AXES
-from supcr_bench.values.case import PASSES
+from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.cell import Account
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME
@@ -50,7 +56,7 @@ MOST_ROWS = 200
 """Most rows of a table on a page, so that the page stays small enough to mail."""
 
 
-class _Filter:
+class Filter:
     """Gives each value of each filter a class, which a page hides by one rule of its style."""
 
     def __init__(self, shown: Sequence[Facets]) -> None:
@@ -69,10 +75,10 @@ class _Filter:
         return " ".join(filter(None, found))
 
     def of(self, sentence: Sentence) -> str:
-        """The CSS classes of a sentence: one for each implementation it names, and its case's."""
-        case = sentence.facts.get("case") or sentence.facts.get("last")
-        named = (self.classes({"implementation": name}) for name in sentence.names)
-        return " ".join([*named, self.classes(facets_of(case)) if case else ""])
+        """The CSS classes of a sentence: of each implementation that it names, and of its cases."""
+        shown = [{"implementation": name} for name in sentence.names]
+        cases = (fact for fact in sentence.facts.values() if isinstance(fact, Case))
+        return " ".join(map(self.classes, [*shown, *map(facets_of, cases)]))
 
     @property
     def css(self) -> str:
@@ -88,7 +94,7 @@ def render_page(
     template: str, shown: Sequence[Facets], results: Sequence[Result] = (), **values: Any
 ) -> str:
     """Render a page with filters; the template escapes all texts."""
-    chosen = _Filter(shown)
+    chosen = Filter(shown)
     numbered = {result.key: number for number, result in enumerate(results)}
 
     def table_html(table: Table, *, caption: bool) -> Markup:
@@ -172,22 +178,20 @@ def _use_tables(found: Sequence[Sequence[Sentence]]) -> list[Table]:
     return tables
 
 
-def _use_data(
-    run: Run, results: Sequence[Result], found: Sequence[Sequence[Sentence]]
-) -> list[Any]:
+def _use_data(findings: Findings, found: Sequence[Sequence[Sentence]]) -> list[Any]:
     """For each row of those tables: index of name, time, peak, and whom it is faster than.
 
     An implementation that is not to be trusted comes with ``null`` in place of the last.
     """
+    results = findings.results
     names, faster = implementations_of(results), faster_in(results)
-    wrong = distrusted(results, run.verification or {})
     at = grouped(
         (r for r in results if r.time_samples_s),
         lambda r: (r.case.shared, r.case.definition),
     )
 
     def entry(own: Result, others: Sequence[Result]) -> list[Any]:
-        distrust = (own.implementation, own.case.dtype, own.case.temperature) in wrong
+        distrust = (own.implementation, own.case.dtype, own.case.temperature) in findings.wrong
         beaten = [names.index(o.implementation) for o in others if faster(own, o)]
         whose = names.index(own.implementation)
         return [whose, TIME.get(own), own.peak_bytes, None if distrust else beaten]
@@ -240,21 +244,19 @@ def render_report(
     results = findings.results
     names = implementations_of(results)
     numbered = {result.key: number for number, result in enumerate(results)}
-    found = uses(results, run.verification or {}, spans=False)
-    claims = [(claim.claim, str(claim.verdict)) for claim in findings.claims]
-    said = answer(run, findings)
-    baselines = [name for name in BASELINES if name in names]
+    baseline = next((name for name in (*BASELINES, *names) if name in names), "")
+    found = uses(findings, spans=False, baseline=baseline)
     return render_page(
         "report.html.j2",
         [facets_of(r.case, r.implementation) for r in results],
         results,
         info=run.info,
-        answer=said,
-        claims=claims,
+        answer=answer(run, findings),
+        claims=claim_verdicts(findings),
         uses=_use_tables(found),
-        use_data=_use_data(run, results, found),
+        use_data=_use_data(findings, found),
         names=names,
-        baseline=(baselines or names or [""])[0],
+        baseline=baseline,
         sections=list(_sections(findings, tables, charts)),
         marks_data={
             gid: [numbered[r.key] for r in own]

@@ -7,6 +7,7 @@ from supcr_bench.analysis import summary
 from supcr_bench.analysis.claims import ClaimRow
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.render import growth_tables
+from supcr_bench.render import sentences as say
 from supcr_bench.render.cells import (
     Columns,
     arm_names,
@@ -16,6 +17,7 @@ from supcr_bench.render.cells import (
     series_rows,
     time_text,
 )
+from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.holds import Holds
@@ -94,13 +96,17 @@ def time_table(results: Sequence[Result], pass_: Pass) -> Table:
     return _cost_table(timed, pass_, TIME, "Time per call", note)
 
 
+def second_counter(results: Sequence[Result]) -> list[Sentence]:
+    """By how much the counter that follows operations differs from the peaks, if both are known."""
+    both = [(r.dispatch_peak_bytes, r.peak_bytes) for r in results]
+    apart = [one / other - 1 for one, other in both if one and other]
+    return [say.counters_differ(low=min(apart), high=max(apart))] if apart else []
+
+
 def memory_table(results: Sequence[Result], pass_: Pass) -> Table:
     methods = sorted({r.memory_method for r in results if r.memory_method})
     note = f"live tensor bytes above the inputs; by {'; '.join(methods) or 'nothing measured'}"
-    both = [(r.dispatch_peak_bytes, r.peak_bytes) for r in results]
-    if apart := [one / other - 1 for one, other in both if one and other]:
-        span = f"{min(apart):+.1%} to {max(apart):+.1%}"
-        note += f"; a second counter, which follows operations, differs by {span}"
+    note = "; ".join([note, *map(str, second_counter(results))])
     return _cost_table(results, pass_, MEMORY, "Peak memory", note)
 
 

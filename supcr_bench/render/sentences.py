@@ -110,8 +110,9 @@ def refuted(*, name: str, headline: str, answers: int) -> str:
 
 
 @sentence
-def silent(*, name: str, ended: Sequence[tuple[str, int]]) -> str:
-    return f"No answer: {name} ({', '.join(f'{n} {words}' for words, n in ended)})."
+def silent(*, name: str, definition: str, ended: Sequence[tuple[str, int]]) -> str:
+    which = "" if definition == TORCHCELL.name else f", {short_name(definition)}"
+    return f"No answer: {name}{which} ({', '.join(f'{n} {words}' for words, n in ended)})."
 
 
 @sentence
@@ -180,30 +181,38 @@ def claims_counted(*, verdicts: Sequence[Holds]) -> str:
 
 
 @sentence
-def claim_fails(*, claim: str) -> str:
-    return f"Does not hold: {claim}"
+def claim(*, claim: str, verdict: Holds) -> str:
+    return f"{verdict.capitalize()}: {claim}"
 
 
 # --- Beware ---
 
 
 @sentence
-def noise(*, spread: float, cells: int) -> str:
-    pairs = f"{plural(cells, 'pair')} of timings of identical code"
-    return f"Differences below {spread:.1%} are noise here, by {pairs}."
-
-
-@sentence
-def noise_hides(*, spread: float, cells: int) -> str:
+def noise(*, spread: float, cells: int, device: str | None) -> str:
     return (
-        f"Identical code took up to {spread + 1:,.0f} times as long as itself "
-        f"({plural(cells, 'pair')} of timings); where it did, no fastest is named."
+        f"Differences below {spread:.1%} may be noise: of {_pairs(cells, device)}, 95 % differed "
+        "by at most that. What to use is decided by the noise at each N."
     )
 
 
 @sentence
-def noise_unknown() -> str:
-    return "No implementation was timed twice, so the noise of this run is not known."
+def noise_hides(*, spread: float, cells: int, device: str | None) -> str:
+    return (
+        f"By {_pairs(cells, device)}, noise may make a call {spread + 1:,.0f} times as long; where "
+        "it does, no fastest is named."
+    )
+
+
+@sentence
+def noise_unknown(*, device: str | None) -> str:
+    where = f" on {device}" if device else ""
+    return f"No implementation was timed twice{where}, so how noisy the times are is not known."
+
+
+def _pairs(cells: int, device: str | None) -> str:
+    where = f" on {device}" if device else ""
+    return f"{plural(cells, 'pair')} of timings of identical code{where}"
 
 
 @sentence
@@ -277,6 +286,21 @@ def along(*, name: str, axis: Axis, first: Case, last: Case, time_ratio: float) 
     )
 
 
+# --- Notes of tables: clauses ---
+
+
+@sentence
+def counters_differ(*, low: float, high: float) -> str:
+    """The least and the largest relative difference of the bytes that two counters give."""
+    span = f"{low:+.1%} to {high:+.1%}"
+    return f"a second counter, which follows operations, differs by {span}"
+
+
+@sentence
+def intervals_within(*, share: float) -> str:
+    return f"intervals within \u00b1{share:.1%}"
+
+
 # --- Recommendations: a whole sentence, and clauses that follow it ---
 
 
@@ -346,12 +370,15 @@ def may_be_noise(*, name: str, other: str, times: float) -> str:
 
 
 @sentence
-def ties(*, name: str, other: str, low: float, high: float, samples: int, close: bool) -> str:
-    """The interval is of the ratio of times; ``close`` if its ends are."""
+def ties(
+    *, name: str, other: str, low: float, high: float, rounds: int, processes: int, close: bool
+) -> str:
+    """``low`` and ``high`` bound the ratio of times; ``close`` says if they are near."""
     verb = "may be faster or slower" if low <= 1 <= high else "differs by what may be noise"
     verb = "is as fast within the noise" if close else verb
     less, more = (format_share(end - 1, signed=True) for end in (low, high))
-    return f"{name} {verb} ({less} / {more} of its time, {samples} samples)"
+    count = f"{processes} processes" if processes > 1 else f"{rounds} samples"
+    return f"{name} {verb} ({less} / {more} of its time, {count})"
 
 
 @sentence

@@ -195,20 +195,16 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
 
     The series in which nothing can be used stand together at the end.
     """
-    bases = {base for s in said if s.facts.get("speedup") and (base := s.facts["baseline"])}
-    base = f", times as fast as {' or '.join(sorted(bases))}" if bases else ""
-    floor = (
-        "; floor: the products and exponentials alone"
-        if any(s.facts.get("floors") for s in said)
-        else ""
-    )
-    parts = [_wrapped(f"(time at the first and the last N, memory at the last{base}{floor})")]
+    known = any(s.facts.get("floors") for s in said)
+    floor = "; floor: the products and exponentials alone" if known else ""
+    parts = [_wrapped(f"(time at the first and the last N, memory at the last{floor})")]
     series = grouped(said, lambda s: place(s.facts["case"]))
     none = [where for where, own in series.items() if {s.kind for s in own} == {"unusable"}]
     for where, own in series.items():
         if where in none:
             continue
-        head = _wrapped(f"{where}:")
+        bases = {s.facts["baseline"]: None for s in own if s.facts.get("speedup")}
+        head = _wrapped(f"{where}{', times as fast as ' * bool(bases)}{''.join(bases)}:")
         rows = [_use_cells(s) for s in own]
         widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
         for index, (sentence, row) in enumerate(zip(own, rows, strict=True)):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.analysis.findings import Findings, find
+from supcr_bench.render.answer import refuted
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.report import render_report, render_reports_index
 from supcr_bench.render.run_tables import run_tables
@@ -65,7 +66,9 @@ def written(found: list[Result], folder: Path) -> Path:
     """The page of these results."""
     wrong = make_verification("loopy", OFF, diagnosis=DIAGNOSIS)
     run = make_run(found, verifications=[wrong])
-    findings = find(run.results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}})
+    findings = find(
+        run.results, {"rowsort": {"time": "N^2 log N", "memory": "N^2"}}, refuted(run.verification)
+    )
     path = folder / "index.html"
     charts = charts_of(findings, at_most=1)
     path.write_text(render_report(run, findings, run_tables(findings), charts))
@@ -182,7 +185,14 @@ def test_a_page_of_5000_results_has_few_elements_and_lays_out_those_in_view(
     ]
     run, path = make_run(found), tmp_path / "index.html"
     findings = Findings(
-        results=found, growth=(), crossovers=(), frontier=(), predictions=(), noise=None, claims=()
+        results=found,
+        wrong=frozenset(),
+        growth=(),
+        crossovers=(),
+        frontier=(),
+        predictions=(),
+        noise={},
+        claims=(),
     )
     path.write_text(render_report(run, findings, run_tables(findings)))
     assert len(found) > 5000

@@ -82,7 +82,7 @@ def test_a_report_holds_its_run_and_makes_the_same_report_elsewhere(folder: Path
     assert {p.name for p in folder.iterdir()} == {"sent.html", "reports"}
     assert CliRunner().invoke(app, ["compare", "sent.html", "reports/one"]).exit_code == 0
     asked = ["recommend", "--batch-size", "16", "--from", "sent.html"]
-    assert "use rowsort" in CliRunner().invoke(app, asked).output
+    assert "rowsort: verification found it wrong" in CliRunner().invoke(app, asked).output
 
 
 def test_a_comparison_is_a_page_beside_the_reports_of_both(folder: Path) -> None:

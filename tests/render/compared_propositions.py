@@ -260,6 +260,12 @@ def _session(pair: Pair, name: str, **facts: float) -> bool:
     return all(math.isclose(known[key], facts[key]) for key in keys) and facts["slower"] > 0
 
 
+def processes_spread(pair: Pair, *, processes: int) -> bool:
+    """Whether the time of each result that several processes timed in both runs is of so many."""
+    counts = [[len(r.process_medians_s) for r in known] for known in both(pair).values()]
+    return processes > 1 and min(min(own) for own in counts if min(own) > 1) == processes
+
+
 def became_slower(pair: Pair, *, name: str, **facts: float) -> bool:
     return _session(pair, name, **facts) and is_slower(pair, name)
 

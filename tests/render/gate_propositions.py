@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -546,6 +547,8 @@ def better(
     gated: Gated, *, name: str, figure: str, ratios: tuple[float, float], cases: int
 ) -> bool:
     own = [c for c in of(gated, "pass") if (c.implementation, c.title) == (name, figure)]
+    if any(c.implementation == name and c.evidence == "agreement" for c in of(gated, "regression")):
+        return False
     below = [c.ratio for c in own if c.ratio and (c.high or c.ratio) <= 0.95]
     return len(below) == cases > 0 and (min(below), max(below)) == tuple(ratios)
 
@@ -725,3 +728,54 @@ _NOTES: Sequence[tuple[str, Callable[..., bool]]] = (
         _void,
     ),
 )
+
+
+# --- Contradictions ---
+
+OF_TIME = {"time_allowed", "time_noise", "time_detectable", "time_spent"}
+WORSE = re.compile(r".* grew from|became (wrong|failed)|the version now raised|slower by at least")
+
+
+def contradict(one: Sentence, other: Sentence) -> bool:
+    """Whether two sentences of one gate cannot both be true, or read as if they could not."""
+    a, b = sorted((one, other), key=lambda s: s.kind)
+    facts, kinds = {a.kind: a.facts, b.kind: b.facts}, {a.kind, b.kind}
+    if kinds <= OF_TIME and a.kind != b.kind:
+        unknown = {"time_noise", "time_detectable"} == kinds and a.facts[
+            "study"
+        ].noise_floor is None
+        known = unknown and a.facts["study"].detectable is not None
+        return bool(a.facts["study"] != b.facts["study"] or known)
+    if "time_not_judged" in kinds and kinds & OF_TIME:
+        return True
+    if kinds == {"time_spent", "gate_took"}:
+        return bool(facts["time_spent"]["study"].spent_s > facts["gate_took"]["spent_s"])
+    if kinds == {"because"}:
+        return bool(set(a.facts["figures"]) & set(b.facts["figures"]))
+    if a.kind == b.kind:
+        return a.kind not in {"better", "not_shown"} or all(
+            a.facts[k] == b.facts[k] for k in ("name", "figure") if k in a.facts
+        )
+    if "gate_verdict" in kinds:
+        return _against_the_verdict(facts.pop("gate_verdict"), *facts.items())
+    if kinds == {"better", "not_shown"}:
+        return bool(facts["better"]["name"] == facts["not_shown"]["name"])
+    return False
+
+
+def _against_the_verdict(verdict: Mapping[str, Any], other: tuple[str, Mapping[str, Any]]) -> bool:
+    kind, facts = other
+    counts = {str(v): n for v, n in verdict["counts"].items()}
+    if kind == "not_shown":
+        shown = set(verdict["leading"]) & set(facts["figures"])
+        return bool(shown or len(facts["figures"]) > verdict["following"])
+    if kind == "better":
+        not_right = (facts["name"], "agreement") in {own[:2] for own in verdict["leading"]}
+        return bool(facts["cases"] > counts.get("pass", 0) or not_right)
+    if kind == "because" and WORSE.match(facts["reason"]):
+        return bool(len(facts["figures"]) > counts.get("regression", 0) + counts.get("accepted", 0))
+    return False
+
+
+def contradictions(said: Sequence[Sentence]) -> list[tuple[str, str]]:
+    return [(a.text, b.text) for a, b in combinations(said, 2) if contradict(a, b)]

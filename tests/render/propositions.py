@@ -6,15 +6,18 @@ argument is the run.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from inspect import signature
-from itertools import combinations, pairwise
-from typing import Any
+from itertools import chain, pairwise
+from statistics import median, stdev
+from typing import Any, Self
 
 import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import binom
+from scipy.stats import t as student
 
 from supcr_bench.analysis.fastest import Estimate, Question
 from supcr_bench.render.sentences import Sentence
@@ -22,13 +25,30 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.holds import Holds
+from supcr_bench.values.machine import by_machine
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict
+from supcr_bench.verification.verification import Verification
 
 FIGURES = (Status.MEASURED, Status.WRONG)
+NOTE = ("loopy", "broadcast", "rowsort")
 
 
-def holds(run: Run, sentence: Sentence, question: Question | None = None) -> bool:
+@dataclass(frozen=True, eq=False)
+class Known:
+    """The raw results of a run; it can be hashed, so that what is found in it is kept."""
+
+    id: str
+    results: Sequence[Result]
+    info: Mapping[str, Any]
+    verification: Mapping[str, Verification]
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        return cls(run.id, tuple(by_machine(run.results)), run.info, run.verification or {})
+
+
+def holds(run: Known, sentence: Sentence, question: Question | None = None) -> bool:
     """Whether the proposition of a sentence is true of the run; a clause answers a question."""
     decide, facts = globals()[sentence.kind], dict(sentence.facts)
     if "question" in signature(decide).parameters:
@@ -36,16 +56,19 @@ def holds(run: Run, sentence: Sentence, question: Question | None = None) -> boo
     return bool(decide(run, **facts))
 
 
-def median(samples: Iterable[float]) -> float:
-    return float(np.median(list(samples)))
-
-
-def of(run: Run, name: str, definition: str | None = None) -> list[Result]:
+@cache
+def of(run: Known, name: str, definition: str | None = None) -> list[Result]:
     return [
         r
         for r in run.results
         if r.implementation == name and definition in (None, r.case.definition)
     ]
+
+
+def time_of(result: Result) -> float | None:
+    """The median call; of several processes, the geometric mean of their medians."""
+    logs = [math.log(median(own)) for own in result.processes.values()]
+    return math.exp(sum(logs) / len(logs)) if logs else None
 
 
 @cache
@@ -58,19 +81,43 @@ def shared(case: Case) -> Case:
     return case.shared
 
 
-def is_refuted(run: Run, name: str) -> bool:
+@cache
+def at_places(run: Known) -> dict[object, list[Result]]:
+    """The results by place and batch size."""
+    found: dict[object, list[Result]] = {}
+    for r in run.results:
+        found.setdefault((place_of(r.case), r.case.batch_size), []).append(r)
+    return found
+
+
+@cache
+def is_refuted(run: Known, name: str) -> bool:
     """Whether a check that counts failed, or a fault is known."""
-    found = (run.verification or {}).get(name)
+    found = run.verification.get(name)
     return found is not None and bool(
         found.reading.faults
         or any(o.verdict is Verdict.FAIL and o.group != "robustness" for o in found.outcomes)
     )
 
 
+@cache
+def distrusted(run: Known) -> set[tuple[str, str, float]]:
+    """What is wrong anywhere, with its dtype and temperature."""
+    return {
+        (r.implementation, r.case.dtype, r.case.temperature)
+        for r in run.results
+        if r.status is Status.WRONG or is_refuted(run, r.implementation)
+    }
+
+
+def is_trusted(run: Known, r: Result) -> bool:
+    return (r.implementation, r.case.dtype, r.case.temperature) not in distrusted(run)
+
+
 # --- Right or not ---
 
 
-def right(run: Run, *, names: Sequence[str], definition: str, answers: int) -> bool:
+def right(run: Known, *, names: Sequence[str], definition: str, answers: int) -> bool:
     statuses = [r.status for name in names for r in of(run, name, definition)]
     return (
         all(any(r.status in FIGURES for r in of(run, name, definition)) for name in names)
@@ -80,27 +127,26 @@ def right(run: Run, *, names: Sequence[str], definition: str, answers: int) -> b
     )
 
 
-def wrong(run: Run, *, name: str, definition: str, wrong: int, answers: int, first: Case) -> bool:
+def wrong(run: Known, *, name: str, definition: str, wrong: int, answers: int, first: Case) -> bool:
     own = of(run, name, definition)
     bad = [r for r in own if r.status is Status.WRONG]
     known = [r for r in own if r.status in FIGURES]
     return (len(bad), len(known), bad[0].case) == (wrong, answers, first)
 
 
-def refuted(run: Run, *, name: str, headline: str, answers: int) -> bool:
+def refuted(run: Known, *, name: str, headline: str, answers: int) -> bool:
     counts = Counter(r.status for r in of(run, name))
     agree = counts[Status.MEASURED] == answers and not counts[Status.WRONG]
     return is_refuted(run, name) and "not right" in headline and (agree or not answers)
 
 
-def silent(run: Run, *, name: str, ended: Sequence[tuple[str, int]]) -> bool:
-    # Of one definition; the others of that name have sentences of their own.
-    counts = Counter(r.status for r in of(run, name))
-    return all(counts[Status(words.replace(" ", "_"))] >= n > 0 for words, n in ended)
+def silent(run: Known, *, name: str, definition: str, ended: Sequence[tuple[str, int]]) -> bool:
+    counts = Counter(r.status.words for r in of(run, name, definition))
+    return dict(ended) == counts and not counts.keys() & set(FIGURES)
 
 
-def verified(run: Run, *, names: Sequence[str], computes: str, robust: bool) -> bool:
-    found = [(run.verification or {})[name] for name in names]
+def verified(run: Known, *, names: Sequence[str], computes: str, robust: bool) -> bool:
+    found = [run.verification[name] for name in names]
     return all(
         not is_refuted(run, v.implementation)
         and all(o.verdict is not Verdict.NOT_RUN for o in v.outcomes)
@@ -110,8 +156,8 @@ def verified(run: Run, *, names: Sequence[str], computes: str, robust: bool) -> 
     )
 
 
-def unverified(run: Run, *, name: str, headline: str) -> bool:
-    found = (run.verification or {})[name]
+def unverified(run: Known, *, name: str, headline: str) -> bool:
+    found = run.verification[name]
     late = any(o.verdict is Verdict.NOT_RUN for o in found.outcomes)
     return not is_refuted(run, name) and (late or found.uncallable is not None)
 
@@ -119,50 +165,58 @@ def unverified(run: Run, *, name: str, headline: str) -> bool:
 # --- What to use ---
 
 
-def usable(run: Run, case: Case, n: int) -> list[Result]:
+@cache
+def usable(run: Known, case: Case, n: int) -> list[Result]:
     """What is right and was timed at a batch size, under the definition and place of a case."""
-
-    distrusted = {
-        (r.implementation, r.case.dtype, r.case.temperature)
-        for r in run.results
-        if r.status is Status.WRONG
-    }
     return [
         r
-        for r in run.results
-        if r.case.batch_size == n
-        and place_of(r.case) == place_of(case)
-        and r.status is Status.MEASURED
-        and r.time_samples_s
-        and (r.implementation, r.case.dtype, r.case.temperature) not in distrusted
-        and not is_refuted(run, r.implementation)
+        for r in at_places(run).get((place_of(case), n), ())
+        if r.status is Status.MEASURED and r.time_samples_s and is_trusted(run, r)
     ]
 
 
-def beats(run: Run, one: Result, other: Result) -> bool:
+def log_ratios(one: Result, other: Result) -> list[list[float]]:
+    """Logarithms of the times of one over those of the other, by process and round."""
+    theirs = other.processes
+    pairs = (zip(own, theirs[s], strict=False) for s, own in one.processes.items() if s in theirs)
+    return [[math.log(a / b) for a, b in rounds] for rounds in pairs]
+
+
+def middle_of(ratios: Sequence[Sequence[float]]) -> tuple[float, tuple[float, float] | None]:
+    """Their median, or the mean of the medians of several processes; and its 95 % interval."""
+    middles = [median(own) for own in ratios]
+    if len(middles) < 2:
+        return middles[0], bounds_of(tuple(ratios[0]))
+    mean, n = sum(middles) / len(middles), len(middles)
+    half = float(student.ppf(0.975, n - 1)) * stdev(middles) / math.sqrt(n)
+    return mean, (mean - half, mean + half)
+
+
+def beats(run: Known, one: Result, other: Result) -> bool:
     """Whether one took less time beyond doubt: by a sign test, and by more than the A/A noise."""
-    a, b = (np.log(r.time_samples_s or ()) for r in (one, other))
-    rounds = min(len(a), len(b))
-    ratios = b[:rounds] - a[:rounds]
-    noise = noise_of(
-        r
-        for r in run.results
-        if r.aa_samples_s and r.session == one.session and shared(r.case) == shared(one.case)
-    )
-    if noise is not None and noise > 1:
+    noise = cell_noise(run, shared(one.case)) or 0.0
+    if noise > 1:
         return False
-    bounds = bounds_of(tuple(ratios.tolist()))
-    if bounds is None:
-        return bool(ratios.min() > math.log(2))
-    return bool(bounds[0] > 0 and math.expm1(np.median(ratios)) > (noise or 0.0))
+    ratios = log_ratios(other, one)
+    if not ratios:
+        return 2 * median(one.time_samples_s or ()) < median(other.time_samples_s or ())
+    middle, bounds = middle_of(ratios)
+    if bounds and bounds[0] > 0:
+        return math.expm1(middle) > noise
+    return min(chain(*ratios)) > math.log(2)
+
+
+@cache
+def cell_noise(run: Known, cell: Case) -> float | None:
+    return noise_of(r for r in run.results if r.aa_samples_s and shared(r.case) == cell)
 
 
 @cache
 def bounds_of(ratios: tuple[float, ...]) -> tuple[float, float] | None:
     """The 95 % interval of their median, of fewer samples where these come in runs."""
-    middle, n = float(np.median(ratios)), len(ratios)
-    sides = np.array([ratio > middle for ratio in ratios if ratio != middle])
-    steps, changes = len(sides) - 1, int(np.sum(sides[1:] != sides[:-1]))
+    middle, n = median(ratios), len(ratios)
+    sides = [ratio > middle for ratio in ratios if ratio != middle]
+    steps, changes = len(sides) - 1, sum(a != b for a, b in pairwise(sides))
     expected, deviation = steps / 2, math.sqrt(steps / 4) if steps > 0 else 0.0
     count = n
     if steps >= 7 and (changes - expected) / deviation < -1.645:
@@ -193,7 +247,7 @@ def noise_of(results: Iterable[Result]) -> float | None:
     if not deviations:
         return None
     within = sorted(deviations)[math.ceil(0.95 * len(deviations)) - 1]
-    return max(within, float(np.median(widths)) if widths else 0.0)
+    return max(within, median(widths) if widths else 0.0)
 
 
 @cache
@@ -202,7 +256,7 @@ def deviation_of(
 ) -> tuple[float, float | None]:
     """The share that identical code differs by, and half the interval of that."""
     ratios = tuple(math.log(a / b) for a, b in zip(again, samples, strict=True))
-    middle = float(np.median(ratios))
+    middle = median(ratios)
     deviation, bounds = math.expm1(abs(middle)), bounds_of(ratios)
     if bounds is None:
         return deviation, None
@@ -210,7 +264,7 @@ def deviation_of(
 
 
 def use(
-    run: Run,
+    run: Known,
     *,
     names: Sequence[str],
     case: Case,
@@ -228,71 +282,131 @@ def use(
         if set(names) != named:
             return False
     first, last = (at[n][names[0]] for n in (sizes[0], sizes[-1]))
-    ends = tuple(median(r.time_samples_s or ()) for r in (first, last))
-    least = min(median(at[sizes[-1]][name].time_samples_s or ()) for name in names)
-    told = ends == times_s and ends[1] == least and last.peak_bytes == peak_bytes
-    told &= floors == (last.floor_s and ends[1] / last.floor_s)
+    ends = [time_of(r) or 0.0 for r in (first, last)]
+    least = min(time_of(at[sizes[-1]][name]) or 0.0 for name in names)
+    told = all(map(math.isclose, ends, times_s)) and math.isclose(ends[1], least)
+    told &= last.peak_bytes == peak_bytes
+    told &= close(floors, last.floor_s and ends[1] / last.floor_s)
     if speedup is None:
         return told
     n, ratio = speedup
     base = [r for r in of(run, str(baseline)) if shared(r.case) == shared(at[n][names[0]].case)]
-    own = median(at[n][names[0]].time_samples_s or ())
-    return told and math.isclose(median(base[0].time_samples_s or ()) / own, ratio)
+    own = time_of(at[n][names[0]]) or 0.0
+    return told and math.isclose((time_of(base[0]) or 0.0) / own, ratio)
 
 
-def unusable(run: Run, *, case: Case, sizes: Sequence[int]) -> bool:
+def close(one: float | None, other: float | None) -> bool:
+    return one is other if one is None or other is None else math.isclose(one, other)
+
+
+def unusable(run: Known, *, case: Case, sizes: Sequence[int]) -> bool:
     return not any(usable(run, case, n) for n in sizes)
 
 
 # --- Claims of the note ---
 
 
-def claims_counted(run: Run, *, verdicts: Sequence[Holds]) -> bool:
-    return len(verdicts) == 16 and any(
-        r.implementation in ("loopy", "broadcast", "rowsort") for r in run.results
-    )
+def claims_counted(run: Known, *, verdicts: Sequence[Holds]) -> bool:
+    return len(verdicts) == 16 and any(r.implementation in NOTE for r in run.results)
 
 
-def claim_fails(run: Run, *, claim: str) -> bool:
-    """Whether some measured results speak against a claim."""
+def claim(run: Known, *, claim: str, verdict: Holds) -> bool:
+    """Whether measured results speak for and against a claim as its verdict says."""
+    against = list(_evidence_against(run, claim))
+    if verdict is Holds.NO:
+        return any(against)
+    return bool(against) and not (all(against) or (any(against) and verdict is Holds.YES))
+
+
+def _evidence_against(run: Known, claim: str) -> Iterator[bool]:
+    """For each series, pair of results or result that decides a claim, whether it is against it."""
     name, _, rest = claim.partition(" ")
     if " work: " in rest or ("memory" in rest and "O(" in rest) or "memory N^2" in rest:
         law = rest.partition("O(")[2].partition(")")[0] or "N^2"
         pass_ = rest.removesuffix(".").rpartition(": ")[2] if "work" in rest else "training"
         field = "elements_processed" if "work" in rest else "peak_bytes"
-        return any(
-            power > local_power(law, small, large) + 0.01
-            for small, large, power in powers(run, name, pass_, field)
-        )
-    if claim == "rowsort takes less memory than broadcast.":
-        pairs = [(a, b) for a in of(run, name) for b in of(run, "broadcast") if a.case == b.case]
-        return any(a.peak_bytes >= b.peak_bytes for a, b in pairs if a.peak_bytes and b.peak_bytes)
-    slower = {
-        "rowsort is the fastest, so it is the one to use.": [("rowsort", o) for o in NOTE[:2]],
-        "rowsort is faster than broadcast for large N.": [("rowsort", "broadcast")],
-        "broadcast is fine for small batches.": [("broadcast", "rowsort")],
-        "loopy is the slowest.": [(o, "loopy") for o in NOTE[1:]],
-    }
-    if claim in slower:  # the first of some pair took longer than the other, or did not end
-        passes = ("forward", "training") if "large N" in claim else ("training",)
-        return any(
-            not a.time_samples_s or median(b.time_samples_s or ()) < median(a.time_samples_s)
-            for one, other in slower[claim]
-            for a, b in meetings(run, one, other, passes)
-        )
-    if claim.startswith("The loopy"):
-        return any(r.status is Status.WRONG for r in of(run, "loopy"))
-    return any(r.status is Status.WRONG for name in NOTE for r in of(run, name))
+        for small, large, power in powers(run, name, pass_, field):
+            yield power > local_power(law, small, large) + 0.01
+    elif claim == "rowsort takes less memory than broadcast.":
+        for a, b in met(run, name, "broadcast", ["training"]):
+            if a.peak_bytes and b.peak_bytes:
+                yield a.peak_bytes >= b.peak_bytes
+    elif claim in DUELS:
+        passes, pairs, sizes = DUELS[claim]
+        for signs in duels(run, passes, pairs):
+            at = {"last": [max(signs)], "first": [min(signs)], "all": sorted(signs)}[sizes]
+            for n in at:
+                yield any(sign < 0 for sign in signs[n])
+    elif claim.startswith("The loopy"):
+        for r in of(run, "loopy"):
+            if r.status in FIGURES:
+                yield r.status is Status.WRONG
+    else:
+        for own in NOTE:
+            for r in of(run, own):
+                if r.status in FIGURES and set(NOTE) & (r.value_difference or {}).keys():
+                    yield r.status is Status.WRONG
 
 
-NOTE = ("loopy", "broadcast", "rowsort")
+DUELS: Mapping[str, tuple[Sequence[str], Sequence[tuple[str, str]], str]] = {
+    "rowsort is the fastest, so it is the one to use.": (
+        ["training"],
+        [("rowsort", "broadcast"), ("rowsort", "loopy")],
+        "all",
+    ),
+    "rowsort is faster than broadcast for large N.": (
+        ["forward", "training"],
+        [("rowsort", "broadcast")],
+        "last",
+    ),
+    "broadcast is fine for small batches.": (["training"], [("broadcast", "rowsort")], "first"),
+    "loopy is the slowest.": (
+        ["training"],
+        [("broadcast", "loopy"), ("rowsort", "loopy")],
+        "all",
+    ),
+}
+"""The passes of a claim, who is to be faster than whom, and at which sizes."""
+
+
+def duels(
+    run: Known, passes: Sequence[str], pairs: Sequence[tuple[str, str]]
+) -> list[dict[int, list[float]]]:
+    """In each series, for each size, by how much the first of each pair is faster (log-ratio).
+
+    Infinite where the other one did not finish.
+    """
+    found: dict[object, dict[int, list[float]]] = {}
+    for one, other in pairs:
+        for a, b in met(run, one, other, passes):
+            known = a.time_samples_s, b.time_samples_s
+            if known[0] and known[1]:
+                by = middle_of(log_ratios(b, a))[0]
+            elif (known[0] and b.status in ENDED) or (known[1] and a.status in ENDED):
+                by = math.inf if known[0] else -math.inf
+            else:
+                continue
+            at = found.setdefault((a.case.pass_, a.case.series()), {})
+            at.setdefault(a.case.batch_size, []).append(by)
+    return list(found.values())
+
+
+ENDED = (Status.TIMED_OUT, Status.OUT_OF_MEMORY, Status.SKIPPED)
+
+
+def met(run: Known, one: str, other: str, passes: Sequence[str]) -> Iterator[tuple[Result, Result]]:
+    """The results of two that are trusted, on the same case."""
+    others = {r.case: r for r in of(run, other) if is_trusted(run, r)}
+    for r in of(run, one):
+        if r.case in others and r.case.pass_ in passes and is_trusted(run, r):
+            yield r, others[r.case]
 
 
 def local_power(law: str, small: int, large: int) -> float:
     return math.log(get_law(law).ratio(small, large)) / math.log(large / small)
 
 
-def powers(run: Run, name: str, pass_: str, field: str) -> Iterable[tuple[int, int, float]]:
+def powers(run: Known, name: str, pass_: str, field: str) -> Iterable[tuple[int, int, float]]:
     """The two largest sizes of each series and the power of N between them."""
     own = [r for r in of(run, name) if r.case.pass_ == pass_ and getattr(r, field)]
     for series in dict.fromkeys(r.case.series() for r in own):
@@ -305,53 +419,56 @@ def powers(run: Run, name: str, pass_: str, field: str) -> Iterable[tuple[int, i
             yield small, large, math.log(ratio) / math.log(large / small)
 
 
-def meetings(
-    run: Run, name: str, other: str, passes: Sequence[str]
-) -> Iterable[tuple[Result, Result]]:
-    """Results of one, timed or without an end, beside another one's times on that case."""
-    ended = (Status.TIMED_OUT, Status.OUT_OF_MEMORY, Status.SKIPPED)
-    for own in of(run, name):
-        for their in of(run, other):
-            met = own.time_samples_s or own.status in ended
-            same = their.case == own.case and own.case.pass_ in passes
-            if same and met and their.time_samples_s:
-                yield own, their
-
-
 # --- Beware ---
 
 
-def noise(run: Run, *, spread: float, cells: int) -> bool:
-    own = noise_of(run.results)
-    pairs = sum(r.aa_samples_s is not None for r in run.results)
-    return own is not None and math.isclose(own, spread) and own <= 1 and pairs == cells
+def on(run: Known, device: str | None) -> list[Result]:
+    """The timed results of a device, which a sentence names if there are several."""
+    timed = [r for r in run.results if r.time_samples_s]
+    several = len({r.case.device for r in timed}) > 1
+    assert several is (device is not None)
+    return [r for r in timed if device in (None, r.case.device)]
 
 
-def noise_hides(run: Run, *, spread: float, cells: int) -> bool:
-    own = noise_of(run.results)
-    return own is not None and math.isclose(own, spread) and own > 1
+def noise(run: Known, *, spread: float, cells: int, device: str | None) -> bool:
+    """Whether 95 % of the pairs differ by at most that."""
+    own = noise_of(on(run, device))
+    pairs = [
+        deviation_of(r.aa_samples_s, r.time_samples_s)[0]
+        for r in on(run, device)
+        if r.aa_samples_s and r.time_samples_s
+    ]
+    within = sum(deviation <= spread + 1e-9 for deviation in pairs)
+    told = own is not None and math.isclose(own, spread) and own <= 1
+    return told and len(pairs) == cells and within >= 0.95 * cells
 
 
-def noise_unknown(run: Run) -> bool:
-    return not any(r.aa_samples_s for r in run.results)
+def noise_hides(run: Known, *, spread: float, cells: int, device: str | None) -> bool:
+    own = noise_of(on(run, device))
+    pairs = sum(r.aa_samples_s is not None for r in on(run, device))
+    return own is not None and math.isclose(own, spread) and own > 1 and pairs == cells
 
 
-def changes_process(run: Run, *, name: str, changes: Sequence[str], apart: bool) -> bool:
+def noise_unknown(run: Known, *, device: str | None) -> bool:
+    return not any(r.aa_samples_s for r in on(run, device))
+
+
+def changes_process(run: Known, *, name: str, changes: Sequence[str], apart: bool) -> bool:
     facts = (tuple(changes), apart)
     return any((r.process_changes, bool(r.own_process)) == facts for r in of(run, name))
 
 
-def missing(run: Run, *, total: int, ended: Sequence[tuple[str, int]]) -> bool:
+def missing(run: Known, *, total: int, ended: Sequence[tuple[str, int]]) -> bool:
     counts = Counter(r.status.words for r in run.results if r.status not in FIGURES)
     return total == len(run.results) and dict(ended) == counts
 
 
-def failed(run: Run, *, name: str, case: Case, reason: str | None) -> bool:
+def failed(run: Known, *, name: str, case: Case, reason: str | None) -> bool:
     first = next(r for r in of(run, name) if r.status is Status.FAILED)
     return (first.case, first.reason) == (case, reason)
 
 
-def left_out(run: Run, *, reason: str) -> bool:
+def left_out(run: Known, *, reason: str) -> bool:
     return reason in run.info["unavailable"].values()
 
 
@@ -359,25 +476,23 @@ def left_out(run: Run, *, reason: str) -> bool:
 
 
 def overtakes(
-    run: Run, *, name: str, other: str, case: Case, size: float, low: float, high: float
+    run: Known, *, name: str, other: str, case: Case, size: float, low: float, high: float
 ) -> bool:
     """Whether the other one was faster at a size up to there, and this one at one from there on."""
-    signs = {}
+    signs: dict[int, float] = {}
+    theirs = {(shared(r.case)): r for r in of(run, other) if r.time_samples_s}
     for own in of(run, name):
-        for their in of(run, other):
-            same = (own.case.pass_, own.case.series()) == (case.pass_, case.series())
-            if shared(own.case) == shared(their.case) and same and own.session == their.session:
-                pairs = zip(own.time_samples_s or (), their.time_samples_s or (), strict=False)
-                logs = [math.log(a / b) for a, b in pairs]
-                if logs:
-                    signs[own.case.batch_size] = float(np.median(logs))
+        their = theirs.get(shared(own.case))
+        if their and place_of(own.case) == place_of(case):
+            middles = [median(rounds) for rounds in log_ratios(own, their)]
+            signs |= {own.case.batch_size: median(middles)} if middles else {}
     slower_below = any(sign > 0 for n, sign in signs.items() if n <= high)
     faster_above = any(sign < 0 for n, sign in signs.items() if n >= low)
     return slower_below and faster_above and low <= size <= high
 
 
-def fits(run: Run, *, name: str, case: Case, capacity_bytes: int, batch_size: int) -> bool:
-    """Whether the power of the two largest sizes leads to about that batch."""
+def fits(run: Known, *, name: str, case: Case, capacity_bytes: int, batch_size: int) -> bool:
+    """Whether the power of the two largest sizes leads to about that batch, and peaks agree."""
     own = [
         r
         for r in of(run, name)
@@ -389,10 +504,16 @@ def fits(run: Run, *, name: str, case: Case, capacity_bytes: int, batch_size: in
     peaks = [float(r.peak_bytes or 0) for r in (one, two)]
     power = math.log(peaks[1] / peaks[0]) / math.log(n / one.case.batch_size)
     needed = peaks[1] * (batch_size / n) ** power + batch_size * 8 * case.embedding_size
-    return bool(0.3 <= needed / capacity_bytes <= 3)
+    smaller = all(
+        (r.peak_bytes or 0) <= capacity_bytes for r in own if r.case.batch_size <= batch_size
+    )
+    larger = any(
+        (r.peak_bytes or 0) < 0.9 * capacity_bytes for r in own if r.case.batch_size > batch_size
+    )
+    return bool(0.3 <= needed / capacity_bytes <= 3) and smaller and not larger
 
 
-def mispredicted(run: Run, *, name: str, case: Case, share: float) -> bool:
+def mispredicted(run: Known, *, name: str, case: Case, share: float) -> bool:
     at_largest = {
         (r.implementation, r.case.pass_, r.case.series()): abs(
             (r.predicted_peak_bytes or 0) / (r.peak_bytes or 1) - 1
@@ -405,14 +526,14 @@ def mispredicted(run: Run, *, name: str, case: Case, share: float) -> bool:
     )
 
 
-def grows(run: Run, *, name: str, case: Case, law: str, sizes: Sequence[int]) -> bool:
+def grows(run: Known, *, name: str, case: Case, law: str, sizes: Sequence[int]) -> bool:
     """Whether an overhead and the law meet each median by a factor of less than 2."""
     timed = [
         r
         for r in of(run, name)
         if (r.case.pass_, r.case.series()) == (case.pass_, case.series()) and r.time_samples_s
     ]
-    own = {r.case.batch_size: median(r.time_samples_s or ()) for r in timed}
+    own = {r.case.batch_size: time_of(r) or 0.0 for r in timed}
     ops = {r.case.batch_size: float(r.dispatched_ops or 1) for r in timed}
     measured = np.array([own[n] for n in sizes])
     terms = np.array([[ops[n], get_law(law).of(n)] for n in sizes]) / measured[:, None]
@@ -420,30 +541,45 @@ def grows(run: Run, *, name: str, case: Case, law: str, sizes: Sequence[int]) ->
     return bool(np.abs(np.log(terms @ weights)).max() < math.log(2))
 
 
-def outgrows(run: Run, *, name: str, case: Case, law: str, claimed: str) -> bool:
+def outgrows(run: Known, *, name: str, case: Case, law: str, claimed: str) -> bool:
     return any(
         power > local_power(claimed, small, large) + 0.01
         for small, large, power in powers(run, name, case.pass_, "elements_processed")
     )
 
 
-def along(run: Run, *, name: str, axis: Any, first: Case, last: Case, time_ratio: float) -> bool:
-    own = {r.case: median(r.time_samples_s) for r in of(run, name) if r.time_samples_s}
+def along(run: Known, *, name: str, axis: Any, first: Case, last: Case, time_ratio: float) -> bool:
+    own = {r.case: time_of(r) or 0.0 for r in of(run, name) if r.time_samples_s}
     values = {k: (v, last.to_mapping()[k]) for k, v in first.to_mapping().items()}
     differ = {k for k, (a, b) in values.items() if a != b}
     return math.isclose(own[last] / own[first], time_ratio) and differ == {axis.name}
 
 
+def counters_differ(run: Known, *, low: float, high: float) -> bool:
+    apart = [
+        r.dispatch_peak_bytes / r.peak_bytes - 1
+        for r in run.results
+        if r.peak_bytes and r.dispatch_peak_bytes
+    ]
+    return (low, high) == (min(apart), max(apart))
+
+
+def intervals_within(run: Known, *, share: float) -> bool:
+    """Such shares are small, and there are peaks at five sizes or more."""
+    sizes = {r.case.batch_size for r in run.results if r.peak_bytes}
+    return 0 <= share < 0.25 and len(sizes) >= 5
+
+
 # --- Recommendations ---
 
 
-def asked_of(run: Run, question: Question) -> list[Result]:
+def asked_of(run: Known, question: Question) -> list[Result]:
     """The results that a question is about, in a run that varies no other axis than its."""
     asked = question.device, question.pass_, "continuous"
     return [r for r in run.results if (r.case.device, r.case.pass_, r.case.labels) == asked]
 
 
-def at_place(run: Run, question: Question, name: str) -> Result | None:
+def at_place(run: Known, question: Question, name: str) -> Result | None:
     """What an implementation has at exactly that place, if it was timed there."""
     asked = question.batch_size, question.dims, question.nan_density
     return next(
@@ -459,7 +595,7 @@ def at_place(run: Run, question: Question, name: str) -> Result | None:
 
 
 def estimate_holds(
-    run: Run, question: Question, name: str, found: Estimate, figure: Callable[[Result], Any]
+    run: Known, question: Question, name: str, found: Estimate, figure: Callable[[Result], Any]
 ) -> bool:
     """Whether it was measured there, or lies between others, or is beyond them."""
     own = [r for r in asked_of(run, question) if r.implementation == name]
@@ -479,15 +615,11 @@ def estimate_holds(
     return found.source == "extrapolated" and found.value > 0 and within
 
 
-def time_of(result: Result) -> float | None:
-    return median(result.time_samples_s) if result.time_samples_s else None
-
-
 def peak_of(result: Result) -> float | None:
     return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
 
 
-def not_asked_for(run: Run, *, question: Question) -> bool:
+def not_asked_for(run: Known, *, question: Question) -> bool:
     return not any(
         (r.case.device, r.case.pass_) == (question.device, question.pass_)
         and question.definition in (None, r.case.definition)
@@ -495,25 +627,24 @@ def not_asked_for(run: Run, *, question: Question) -> bool:
     )
 
 
-def available(run: Run, *, known: Sequence[str]) -> bool:
+def available(run: Known, *, known: Sequence[str]) -> bool:
     return {f"{r.case.pass_} on {r.case.device}" for r in run.results} <= set(known)
 
 
-def right_at(run: Run, question: Question) -> dict[str, Result]:
+def right_at(run: Known, question: Question) -> dict[str, Result]:
     """Who is right wherever it answered, and was timed at the place itself."""
-    wrong = {r.implementation for r in run.results if r.status is Status.WRONG}
-    names = {r.implementation for r in asked_of(run, question)} - wrong
+    names = {r.implementation for r in asked_of(run, question) if is_trusted(run, r)}
     return {name: r for name in names if (r := at_place(run, question, name))}
 
 
 def not_recommended(
-    run: Run, *, question: Question, case: Case, taus: Sequence[tuple[str, float]]
+    run: Known, *, question: Question, case: Case, taus: Sequence[tuple[str, float]]
 ) -> bool:
     return question.memory_bytes is not None or not right_at(run, question)
 
 
 def recommended(
-    run: Run,
+    run: Known,
     *,
     question: Question,
     case: Case,
@@ -529,7 +660,7 @@ def recommended(
     beaten = first and any(beats(run, other, first) for other in here.values())
     return (
         set(taus) == {(r.implementation, r.case.temperature) for r in own}
-        and not any(r.status is Status.WRONG for r in own if r.implementation in names)
+        and all(is_trusted(run, r) for r in own if r.implementation in names)
         and (decided or len(names) > 1)
         and (not beaten or question.memory_bytes is not None)
         and estimate_holds(run, question, names[0], time, time_of)
@@ -537,57 +668,61 @@ def recommended(
     )
 
 
-def both(run: Run, question: Question, name: str, other: str) -> list[Result]:
+def both(run: Known, question: Question, name: str, other: str) -> list[Result]:
     return [r for n in (name, other) if (r := at_place(run, question, n))]
 
 
-def log_ratios(one: Result, two: Result) -> list[float]:
-    pairs = zip(one.time_samples_s or (), two.time_samples_s or (), strict=False)
-    return [math.log(a / b) for a, b in pairs]
-
-
 def takes_longer(
-    run: Run, *, name: str, other: str, times: float, source: str, question: Question
+    run: Known, *, name: str, other: str, times: float, source: str, question: Question
 ) -> bool:
     """Whether that is the ratio where both were measured, and somebody there beats it."""
     met = both(run, question, name, other)
     if len(met) < 2:
         return times > 0 and (source != "measured" or at_place(run, question, name) is not None)
-    ratio = median(met[0].time_samples_s or ()) / median(met[1].time_samples_s or ())
+    ratio = (time_of(met[0]) or 0.0) / (time_of(met[1]) or 1.0)
     beaten = any(beats(run, r, met[0]) for r in right_at(run, question).values())
-    return math.isclose(times, ratio) and beaten
+    return math.isclose(times, ratio) and beaten and times > 0.95
 
 
-def may_be_noise(run: Run, *, name: str, other: str, times: float, question: Question) -> bool:
+def may_be_noise(run: Known, *, name: str, other: str, times: float, question: Question) -> bool:
     """Whether nothing tells more: they share no rounds at the place, or too few."""
     met = both(run, question, name, other)
-    apart = len(met) < 2 or met[0].session != met[1].session
-    return apart or bounds_of(tuple(log_ratios(*met))) is None
+    ratios = log_ratios(*met) if len(met) > 1 else []
+    return not ratios or middle_of(ratios)[1] is None
 
 
 def ties(
-    run: Run,
+    run: Known,
     *,
     name: str,
     other: str,
     low: float,
     high: float,
-    samples: int,
+    rounds: int,
+    processes: int,
     close: bool,
     question: Question,
 ) -> bool:
     logs = log_ratios(*both(run, question, name, other))
-    bounds = bounds_of(tuple(logs)) or (math.nan, math.nan)
+    bounds = middle_of(logs)[1] or (math.nan, math.nan)
     return (
-        len(logs) == samples
+        len(logs) == processes
+        and rounds == (processes if processes > 1 else len(logs[0]))
         and all(math.isclose(math.exp(b), end) for b, end in zip(bounds, (low, high), strict=True))
         and close is (high < 1.25 * low)
     )
 
 
-def ruled_out(run: Run, *, name: str, reason: str, alone: bool, question: Question) -> bool:
+def ruled_out(run: Known, *, name: str, reason: str, alone: bool, question: Question) -> bool:
     own = [r for r in run.results if r.implementation == name and r.case.pass_ == question.pass_]
     ended = {f"{r.status.words} at {r.case.describe()}: {r.reason}" for r in own}
+    ended |= {
+        f"wrong in {r.case.pass_} at {r.case.describe()}: {r.reason}"
+        for r in of(run, name)
+        if r.status is Status.WRONG
+    }
+    if reason.startswith("verification"):
+        return is_refuted(run, name)
     here = at_place(run, question, name)
     if reason.startswith("not timed"):
         return not any(r.time_samples_s for r in asked_of(run, question) if r in own)
@@ -602,61 +737,18 @@ def ruled_out(run: Run, *, name: str, reason: str, alone: bool, question: Questi
     return (unknown and here is None) or (not unknown and reason in ended)
 
 
-def only_one(run: Run, *, name: str, question: Question) -> bool:
+def only_one(run: Known, *, name: str, question: Question) -> bool:
     return {r.implementation for r in asked_of(run, question)} == {name}
 
 
-def extrapolated(run: Run, *, question: Question) -> bool:
+def extrapolated(run: Known, *, question: Question) -> bool:
     """Whether somebody was not timed there, and the place is no mean of measured ones."""
     own = asked_of(run, question)
     missing = [n for n in {r.implementation for r in own} if not at_place(run, question, n)]
     return bool(missing)
 
 
-def several_definitions(run: Run, *, computed: Mapping[str, Sequence[str]]) -> bool:
+def several_definitions(run: Known, *, computed: Mapping[str, Sequence[str]]) -> bool:
     return len(computed) > 1 and all(
         of(run, name, which) for which, names in computed.items() for name in names
     )
-
-
-# --- Contradictions ---
-
-
-def contradict(one: Sentence, other: Sentence) -> bool:
-    """Whether two sentences of one run cannot both be true, or read as if they could not."""
-    a, b = sorted((one, other), key=lambda s: s.kind)
-    kinds, shared = (a.kind, b.kind), set(a.names) & set(b.names)
-    if kinds in {("refuted", "right"), ("refuted", "verified"), ("unverified", "verified")}:
-        return bool(shared)
-    if kinds == ("silent", "use"):
-        return bool(shared) and b.facts["case"].definition == a.facts.get("definition")
-    if kinds in {("refuted", "use"), ("use", "wrong")}:
-        return bool(shared) and (a.kind == "refuted" or same_precision(a, b))
-    if kinds in {("right", "wrong"), ("right", "silent")}:
-        return bool(shared) and a.facts["definition"] == b.facts.get(
-            "definition", a.facts["definition"]
-        )
-    if kinds in {("use", "use"), ("unusable", "use"), ("unusable", "unusable")}:
-        at = [place_of(s.facts["case"]) for s in (a, b)]
-        return at[0] == at[1] and bool(set(a.facts["sizes"]) & set(b.facts["sizes"]))
-    if kinds == ("overtakes", "overtakes"):
-        swapped = (a.facts["name"], a.facts["other"]) == (b.facts["other"], b.facts["name"])
-        return (
-            swapped
-            and place_of(a.facts["case"]) == place_of(b.facts["case"])
-            and abs(a.facts["size"] - b.facts["size"]) < 1
-        )
-    if kinds == ("claim_fails", "claims_counted"):
-        return Holds.NO not in b.facts["verdicts"]
-    noises = {"noise", "noise_hides", "noise_unknown"}
-    return {a.kind, b.kind} <= noises
-
-
-def same_precision(a: Sentence, b: Sentence) -> bool:
-    one, two = (s.facts.get("case") or s.facts.get("first") for s in (a, b))
-    assert one and two
-    return (one.dtype, one.temperature) == (two.dtype, two.temperature)
-
-
-def contradictions(said: Sequence[Sentence]) -> list[tuple[str, str]]:
-    return [(a.text, b.text) for a, b in combinations(said, 2) if contradict(a, b)]

@@ -186,7 +186,7 @@ def simulated_gate(seed: int) -> Gated:
         changes=tuple(judged),
         notes=(*dict.fromkeys(notes), *said),
         time=trial.study if trial else None,
-        spent_s=float(random.uniform(1, 4000)),
+        spent_s=float(random.uniform(1, 4000)) + (sampler.now if sampler else 0.0),
     )
     error = trial.error if trial else None
     return Gated(before, after, terms, outcome, slower, sampler, allowed, accepted, error)

@@ -37,7 +37,8 @@ class Pair:
     slower: Mapping[str, float]
 
 
-def simulated_pair(seed: int) -> Pair:
+def simulated_pair(seed: int, processes: tuple[int, int] = (1, 1)) -> Pair:
+    """Two runs of so many processes each."""
     random = np.random.default_rng([18, seed])
 
     def pick(*pool: Any) -> Any:
@@ -65,6 +66,13 @@ def simulated_pair(seed: int) -> Pair:
                     samples = seconds * np.exp(random.normal(0, spread, pick(8, 8, 8, 13, 5)))
                     if result.status.has_figures and random.random() < 0.97:
                         result = replace(result, time_samples_s=tuple(map(float, samples)))
+                        if (count := processes[is_second]) > 1:
+                            drawn = np.exp(random.normal(0, 0.02, count - 1))
+                            further = {
+                                f"process {k}": tuple(map(float, samples * by))
+                                for k, by in enumerate(drawn, start=2)
+                            }
+                            result = replace(result, further_samples_s=further)
                     machine = pick(*machines[is_second])
                     if random.random() < 0.97:
                         results.append(replace(result, machine=machine))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.analysis.findings import find
-from supcr_bench.render.answer import answer, headline, section_sentences
+from supcr_bench.render.answer import answer, headline, refuted, section_sentences
 from supcr_bench.render.terminal import MOST_LETTERS, MOST_LINES, answer_lines
 from supcr_bench.store.run import load_run
 from supcr_bench.values.axes import get_axis
@@ -24,13 +24,13 @@ def said(
     results: Sequence[Result], verifications: Sequence[Verification] = ()
 ) -> dict[str, list[str]]:
     run = make_run(results, verifications=verifications)
-    found = answer(run, find(run.results, {}))
+    found = answer(run, find(run.results, {}, refuted(run.verification)))
     return {head: [s.text for s in sentences] for head, sentences in found.items()}
 
 
 def lines(results: Sequence[Result], verifications: Sequence[Verification] = ()) -> list[str]:
     run = make_run(results, verifications=verifications)
-    return answer_lines(answer(run, find(run.results, {})), ENDS)
+    return answer_lines(answer(run, find(run.results, {}, refuted(run.verification))), ENDS)
 
 
 def test_it_says_who_is_right_and_what_to_use_where_at_what_cost() -> None:
@@ -122,7 +122,9 @@ def test_a_headline_is_what_is_wrong_else_what_is_right() -> None:
     wrong = make_result("b", status=Status.WRONG, reason="off")
     for results, start in ((right, "Right: a"), ([*right, wrong], "WRONG: b")):
         run = make_run(results)
-        assert headline(answer(run, find(run.results, {}))).startswith(start)
+        assert headline(answer(run, find(run.results, {}, refuted(run.verification)))).startswith(
+            start
+        )
 
 
 def test_the_sections_say_crossovers_what_fits_and_broken_claims() -> None:

@@ -7,10 +7,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 
-from supcr_bench.analysis.compare import Comparison
+from supcr_bench.analysis.compare import Comparison, compare_results
 from supcr_bench.commands.compared_runs import compare_loaded
 from supcr_bench.render.comparison import all_sentences, changes_table, ratio_table, verdicts
 from supcr_bench.render.sentences import KINDS, Sentence
@@ -59,6 +60,20 @@ def test_every_sentence_is_true_of_its_pair(told: Told) -> None:
 
 def test_no_two_sentences_of_a_pair_contradict_each_other(told: Told) -> None:
     assert [pair for *_, own in told for pair in contradictions(own)] == []
+
+
+def test_sentences_on_runs_of_several_processes_say_of_how_many_and_agree() -> None:
+    said = []
+    for seed, processes in product(range(PAIRS // 25), ((3, 3), (5, 3))):
+        pair = simulated_pair(seed, processes)
+        own = all_sentences(compare_results(pair.first.results, pair.second.results))
+        told = [s for s in own if s.kind == "processes_spread"]
+        assert all(holds(pair, s) for s in told)
+        assert not any(holds(pair, false) for s in told for false in falsehoods(s))
+        assert contradictions(own) == []
+        said += told
+    assert len(said) > PAIRS / 50
+    assert {str(s).count("3 or more") for s in said} == {1}
 
 
 def test_a_fact_of_a_sentence_that_is_changed_is_noticed(told: Told) -> None:

@@ -15,7 +15,13 @@ from supcr_bench.render.gate_tables import closing_sentences, passed_table, tabl
 from supcr_bench.render.sentences import KINDS, Sentence
 from supcr_bench.values.gate import GateVerdict
 from tests.render.falsehoods import falsehoods
-from tests.render.gate_propositions import holds, note_holds, reason_holds, verdict_holds
+from tests.render.gate_propositions import (
+    contradictions,
+    holds,
+    note_holds,
+    reason_holds,
+    verdict_holds,
+)
 from tests.render.simulated_gates import Gated, simulated_gate
 
 GATES = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
@@ -79,6 +85,32 @@ def test_a_fact_of_a_sentence_that_is_changed_is_noticed(told: Told) -> None:
                 for false in falsehoods(sentence):
                     tried[sentence.kind] += 1
                     assert not holds(gated, false), (sentence.text, false.facts)
+
+
+def test_no_two_sentences_of_a_gate_contradict_each_other(told: Told) -> None:
+    assert [pair for _, own in told for pair in contradictions(own)] == []
+
+
+def test_a_sentence_beside_another_verdict_is_a_contradiction(told: Told) -> None:
+    by_kind = {s.kind: s for _, own in told for s in own}
+    verdict, because = by_kind["gate_verdict"], by_kind["because"]
+    figures = because.facts["figures"]
+    passed = replace(verdict, facts={**verdict.facts, "counts": {GateVerdict.PASS: 3}})
+    shown = replace(verdict, facts={**verdict.facts, "leading": figures})
+    grew = replace(because, facts={"figures": figures, "reason": "memory grew from 1 to 2"})
+    name = figures[0][0]
+    hidden = replace(by_kind["not_shown"], facts={"name": name, "figures": figures})
+    better = replace(by_kind["better"], facts={**by_kind["better"].facts, "name": name})
+    for one, other in (
+        (passed, grew),
+        (because, grew),
+        (shown, hidden),
+        (better, hidden),
+        (by_kind["time_not_judged"], by_kind["time_spent"]),
+        (by_kind["time_spent"], replace(by_kind["gate_took"], facts={"spent_s": 0.0})),
+        (verdict, passed),
+    ):
+        assert contradictions([one, other]), (one, other)
 
 
 def test_the_sentences_agree_with_the_tables_and_the_exit_status(told: Told) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from supcr_bench.analysis.compare import compare_results
 from supcr_bench.analysis.findings import find
+from supcr_bench.render.answer import refuted
 from supcr_bench.render.markdown import comparison_markdown, escape, run_markdown
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
@@ -23,7 +24,7 @@ def usual(name: str = "rowsort") -> list[Result]:
 
 def summary(results: list[Result], *verifications: Any) -> str:
     run = make_run(results, INFO["id"], verifications, suite=INFO["suite"])
-    return run_markdown(run, find(results, {}))
+    return run_markdown(run, find(results, {}, refuted(run.verification)))
 
 
 def test_the_answer_is_there_and_the_environment() -> None:

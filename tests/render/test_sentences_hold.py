@@ -4,43 +4,59 @@ SUPCR_BENCH_RUNS sets how many runs are simulated.
 """
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from supcr_bench.analysis.fastest import Estimate, Question, Source
-from supcr_bench.analysis.findings import find
+from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.analysis.recommend import recommend
-from supcr_bench.render.answer import answer, section_sentences, uses
+from supcr_bench.render.answer import answer, claim_verdicts, refuted, section_sentences, uses
+from supcr_bench.render.cells import facets_of
+from supcr_bench.render.growth_tables import frontier_width
 from supcr_bench.render.recommendation import recommendation_sentences
+from supcr_bench.render.report import Filter
+from supcr_bench.render.run_tables import second_counter
 from supcr_bench.render.sentences import KINDS, Sentence, ties
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import load_run
-from supcr_bench.values.machine import by_machine
+from supcr_bench.values.holds import Holds
 from tests.render import propositions
+from tests.render.contradictions import (
+    RULES,
+    contradict,
+    contradictions,
+    not_alone,
+    of_one_device,
+)
+from tests.render.falsehoods import falsehoods
+from tests.render.propositions import Known
 from tests.render.simulated_runs import simulated_run
 
 ROOT = Path(__file__).parents[2]
 RUNS = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
 STORED = ("results/reference", "results/gpu", "tests/golden/quick", "tests/golden/paper")
-ADVICE = {
-    "not_asked_for",
-    "available",
-    "not_recommended",
-    "recommended",
-    "takes_longer",
-    "may_be_noise",
-    "ties",
-    "ruled_out",
-    "only_one",
-    "extrapolated",
-    "several_definitions",
-}
-"""The kinds of sentences of a recommendation."""
 CLAIMS = {"rowsort": {"time": "N^2 log N", "memory": "N^2"}, "loopy": {"time": "N^3"}}
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """A run, what its page says, and what is recommended from it."""
+
+    run: Run
+    known: Known
+    findings: Findings
+    page: list[Sentence]
+    advice: list[tuple[Question, list[Sentence]]]
+
+    def each(self) -> Iterator[tuple[Sentence, Question | None]]:
+        yield from ((s, None) for s in self.page)
+        yield from ((s, question) for question, own in self.advice for s in own)
 
 
 def runs() -> Iterator[Run]:
@@ -48,95 +64,11 @@ def runs() -> Iterator[Run]:
     yield from map(simulated_run, range(RUNS))
 
 
-def sentences_of(run: Run) -> list[Sentence]:
-    findings = find(run.results, CLAIMS)
-    said = [s for own in answer(run, findings).values() for s in own]
-    said += [s for own in section_sentences(findings).values() for s in own]
-    return said
-
-
-@pytest.fixture(scope="module")
-def told() -> list[tuple[Run, list[Sentence]]]:
-    return [
-        (replace(run, results=tuple(by_machine(run.results))), sentences_of(run)) for run in runs()
-    ]
-
-
-def test_each_kind_of_sentence_can_be_decided_and_is_said_in_some_run(
-    told: list[tuple[Run, list[Sentence]]],
-) -> None:
-    said = Counter(s.kind for _, own in told for s in own)
-    own = {kind for kind, write in KINDS.items() if write.__module__.endswith("render.sentences")}
-    assert own == set(said) | ADVICE
-    assert all(callable(getattr(propositions, kind)) for kind in own)
-    assert sum(said.values()) >= 10 * len(told)
-
-
-def test_every_sentence_is_true_of_its_run(told: list[tuple[Run, list[Sentence]]]) -> None:
-    false = [
-        f"{run.id}: {s.text} {dict(s.facts)}"
-        for run, own in told
-        for s in own
-        if not propositions.holds(run, s)
-    ]
-    assert false == []
-
-
-def test_a_law_of_time_is_that_of_the_simulation_in_99_percent(
-    told: list[tuple[Run, list[Sentence]]],
-) -> None:
-    named = [
-        run.info["laws"][f"{s.facts['name']} {s.facts['case'].pass_}"] == s.facts["law"]
-        for run, own in told
-        for s in own
-        if s.kind == "grows" and "laws" in run.info
-    ]
-    assert len(named) >= RUNS / 20
-    assert named.count(False) <= max(1, 0.01 * len(named))
-
-
-def test_no_two_sentences_of_a_run_contradict_each_other(
-    told: list[tuple[Run, list[Sentence]]],
-) -> None:
-    assert [pair for _, own in told for pair in propositions.contradictions(own)] == []
-
-
-def test_what_a_page_says_for_each_size_is_true_too(
-    told: list[tuple[Run, list[Sentence]]],
-) -> None:
-    for run, _ in told[: RUNS // 10]:
-        for group in uses(run.results, run.verification or {}, spans=False):
-            for sentence in group:
-                assert propositions.holds(run, sentence), (run.id, sentence.text)
-
-
-def test_a_sentence_that_is_false_or_contradicts_another_is_noticed(
-    told: list[tuple[Run, list[Sentence]]],
-) -> None:
-    run, said = told[0]
-    by_kind = {s.kind: s for s in said}
-
-    def changed(kind: str, **facts: object) -> Sentence:
-        return replace(by_kind[kind], facts={**by_kind[kind].facts, **facts})
-
-    for kind, facts in (
-        ("right", {"answers": 187}),
-        ("use", {"names": ("loopy",)}),
-        ("use", {"times_s": (1.0, 2.0)}),
-        ("noise", {"spread": 0.5}),
-        ("missing", {"total": 1}),
-        ("mispredicted", {"share": 9.9}),
-        ("fits", {"batch_size": 2**20}),
-    ):
-        assert not propositions.holds(run, changed(kind, **facts)), (kind, facts)
-    twice = changed("use", names=("loopy",))
-    assert propositions.contradictions([by_kind["use"], twice])
-    swapped = changed(
-        "overtakes",
-        name=by_kind["overtakes"].facts["other"],
-        other=by_kind["overtakes"].facts["name"],
-    )
-    assert propositions.contradictions([by_kind["overtakes"], swapped])
+def page_of(run: Run, findings: Findings) -> list[Sentence]:
+    said = [s for own in answer(run, findings).values() for s in own if s.kind != "claim"]
+    said += claim_verdicts(findings)
+    said += second_counter(findings.results) + frontier_width(findings.frontier)
+    return said + [s for own in section_sentences(findings).values() for s in own]
 
 
 def questions(run: Run) -> Iterator[Question]:
@@ -159,32 +91,203 @@ def questions(run: Run) -> Iterator[Question]:
 
 
 @pytest.fixture(scope="module")
-def advised() -> list[tuple[Run, Question, list[Sentence]]]:
-    return [
-        (run, question, list(recommendation_sentences(recommend(run.results, question))))
-        for run in map(simulated_run, range(RUNS))
-        for question in questions(run)
-    ]
+def told() -> list[Told]:
+    found = []
+    for run in runs():
+        wrong = refuted(run.verification)
+        findings = find(run.results, CLAIMS, wrong)
+        advice = [
+            (question, list(recommendation_sentences(recommend(run.results, question, wrong))))
+            for question in (questions(run) if run.id.startswith("simulated") else ())
+        ]
+        page = page_of(run, findings)
+        found.append(Told(run, Known.of(run), findings, page, advice))
+    return found
 
 
-def test_every_sentence_of_a_recommendation_is_true_of_its_run(
-    advised: list[tuple[Run, Question, list[Sentence]]],
-) -> None:
+def test_each_kind_of_sentence_can_be_decided_and_is_said_in_some_run(told: list[Told]) -> None:
+    said = Counter(s.kind for own in told for s, _ in own.each())
+    kinds = {kind for kind, write in KINDS.items() if write.__module__.endswith("render.sentences")}
+    assert kinds == set(said)
+    assert all(callable(getattr(propositions, kind)) for kind in kinds)
+    assert said.total() >= 20 * len(told)
+
+
+def test_every_sentence_is_true_of_its_run(told: list[Told]) -> None:
     false = [
-        f"{run.id} {question}: {s.text}"
-        for run, question, own in advised
-        for s in own
-        if not propositions.holds(run, s, question)
+        f"{own.run.id}: {s.text} {dict(s.facts)} {question or ''}"
+        for own in told
+        for s, question in own.each()
+        if not propositions.holds(own.known, s, question)
     ]
     assert false == []
-    said = Counter(s.kind for *_, own in advised for s in own)
-    assert set(said) == ADVICE
 
 
-def test_a_recommendation_that_is_false_is_noticed(
-    advised: list[tuple[Run, Question, list[Sentence]]],
+def test_a_law_of_time_is_that_of_the_simulation_in_99_percent(told: list[Told]) -> None:
+    named = [
+        own.run.info["laws"][f"{s.facts['name']} {s.facts['case'].pass_}"] == s.facts["law"]
+        for own in told
+        for s in own.page
+        if s.kind == "grows" and "laws" in own.run.info
+    ]
+    assert len(named) >= RUNS / 20
+    assert named.count(False) <= max(1, 0.01 * len(named))
+
+
+def test_no_two_sentences_of_a_run_contradict_each_other(told: list[Told]) -> None:
+    found = []
+    for own in told:
+        pairs = contradictions(own.known, own.page)
+        for _, advice in own.advice:
+            pairs += contradictions(own.known, advice)
+            pairs += contradictions(own.known, own.page, advice)
+        found += [(own.run.id, *pair) for pair in pairs]
+    assert found == []
+
+
+def test_what_a_page_says_for_each_size_is_true_and_what_it_says_for_all(
+    told: list[Told],
 ) -> None:
-    found = {s.kind: (run, question, s) for run, question, own in advised for s in own}
+    for own in told[: RUNS // 10]:
+        spans = {
+            (propositions.place_of(s.facts["case"]), n): set(s.names)
+            for s in own.page
+            if s.kind == "use"
+            for n in s.facts["sizes"]
+        }
+        for sentence in (s for group in uses(own.findings, spans=False) for s in group):
+            assert propositions.holds(own.known, sentence), (own.run.id, sentence.text)
+            place = propositions.place_of(sentence.facts["case"])
+            named = spans.get((place, sentence.facts["sizes"][0]), set())
+            assert named == set(sentence.names)
+
+
+def test_what_a_filter_hides_goes_with_each_sentence_that_names_it(told: list[Told]) -> None:
+    """By the words of the page: a sentence that names a value has the class that hides it."""
+    named: Counter[str] = Counter()
+    words: dict[str, Callable[[str], str]] = {
+        "dims": "D={}".format,
+        "nan-density": "NaN {}".format,
+        "labels": "{} labels".format,
+        "ranks": "{} ranks".format,
+    }
+    for own in told:
+        chosen = Filter([facets_of(r.case, r.implementation) for r in own.known.results])
+        said = [s for own in section_sentences(own.findings).values() for s in own]
+        for name, _, values in chosen.choices:
+            for value, hides in values:
+                words_of = re.escape(words.get(name, str)(value))
+                for sentence in said:
+                    if re.search(rf"(?<![\w.]){words_of}(?![\w%:.])", sentence.text):
+                        named[name] += 1
+                        assert hides in chosen.of(sentence).split(), (sentence.text, value)
+    assert set(named) >= {"implementation", "pass", "dims", "nan-density", "labels", "device"}
+
+
+def test_a_fact_of_a_sentence_that_is_changed_is_noticed(told: list[Told]) -> None:
+    tried: Counter[str] = Counter()
+    blind = {
+        *("computes", "headline", "baseline", "apart", "law", "low", "high", "sizes", "size"),
+        *("batch_size", "source", "known", "computed", "speedup", "definition"),
+    }
+    for own in told:
+        for sentence, question in own.each():
+            if tried[sentence.kind] < 5 and sentence.kind in EXACT:
+                facts = {k: v for k, v in sentence.facts.items() if k not in blind}
+                for false in falsehoods(replace(sentence, facts=facts)):
+                    tried[sentence.kind] += 1
+                    changed = replace(sentence, facts={**sentence.facts, **false.facts})
+                    assert not _holds(own.known, changed, question), changed.facts
+    assert set(tried) == EXACT
+
+
+def _holds(known: Known, sentence: Sentence, question: Question | None) -> bool:
+    """Whether a sentence is true; it is not if it speaks of what does not exist."""
+    try:
+        return propositions.holds(known, sentence, question)
+    except (LookupError, StopIteration, ValueError):
+        return False
+
+
+EXACT = {"right", "wrong", "silent", "noise", "missing", "failed", "left_out", "along"}
+"""The kinds that are plain counts, so that any change makes them false."""
+
+
+def test_a_sentence_that_is_false_or_contradicts_another_is_noticed(told: list[Told]) -> None:
+    own = told[0]
+    by_kind = {s.kind: s for s in own.page}
+
+    def changed(kind: str, **facts: object) -> Sentence:
+        return replace(by_kind[kind], facts={**by_kind[kind].facts, **facts})
+
+    for kind, facts in (
+        ("right", {"answers": 187}),
+        ("use", {"names": ("loopy",)}),
+        ("use", {"times_s": (1.0, 2.0)}),
+        ("noise", {"spread": 0.5}),
+        ("missing", {"total": 1}),
+        ("mispredicted", {"share": 9.9}),
+        ("fits", {"batch_size": 2**20}),
+    ):
+        assert not propositions.holds(own.known, changed(kind, **facts)), (kind, facts)
+    swapped = {"name": by_kind["overtakes"].facts["other"]}
+    swapped["other"] = by_kind["overtakes"].facts["name"]
+    for one, other in (
+        (by_kind["use"], changed("use", names=("loopy",))),
+        (by_kind["overtakes"], changed("overtakes", **swapped)),
+        (by_kind["claim"], changed("claim", verdict=Holds.YES)),
+        (by_kind["noise"], changed("noise", spread=0.5)),
+    ):
+        assert contradict(own.known, one, other), (one.text, other.facts)
+
+
+def test_each_rule_of_contradiction_is_met_by_sentences_made_false(told: list[Told]) -> None:
+    """A rule notices some pair in which names, verdicts and sizes of one sentence are exchanged."""
+    plain = (not_alone, of_one_device)
+    left = {kinds for kinds, rule in RULES.items() if rule not in plain and kinds[0] != kinds[1]}
+    for own in told:
+        said = [s for s, _ in own.each()]
+        for a in said:
+            for b in said:
+                if (a.kind, b.kind) in left and any(
+                    contradict(own.known, *pair) for pair in _exchanged(own, a, b)
+                ):
+                    left.discard((a.kind, b.kind))
+        if not left:
+            break
+    assert left == set()
+
+
+def _exchanged(own: Told, a: Sentence, b: Sentence) -> Iterator[tuple[Sentence, Sentence]]:
+    yield a, b
+    names = {r.implementation for r in own.known.results}
+    shared: dict[str, Any] = {k: a.facts[k] for k in ("case", "sizes", "name") if k in a.facts}
+    if "question" in a.facts:
+        shared["sizes"] = (a.facts["question"].batch_size,)
+    every: tuple[dict[str, Any], ...] = (
+        *({"name": name} for name in names if "name" in b.facts),
+        *({"names": (name,)} for name in names if "names" in b.facts),
+        *({"verdict": verdict} for verdict in Holds if "verdict" in a.facts),
+        {k: v for k, v in shared.items() if k in b.facts},
+        {k: v for k, v in shared.items() if k in b.facts} | {"law": "N^4"},
+        {"share": 1.0},
+        {"law": "N^4"},
+        {"ended": (("failed", 999),)},
+        {"ended": ()},
+    )
+    for facts in every:
+        for one, other in ((a, b), (b, a)):
+            if facts.keys() <= one.facts.keys():
+                yield replace(one, facts={**one.facts, **facts}), other
+
+
+def test_a_recommendation_that_is_false_is_noticed(told: list[Told]) -> None:
+    found = {
+        s.kind: (own.known, question, s)
+        for own in told
+        for question, said in own.advice
+        for s in said
+    }
     for kind, facts in (
         ("recommended", {"time": Estimate(9.0, Source.MEASURED)}),
         ("ties", {"low": 0.5}),
@@ -202,6 +305,6 @@ def test_one_that_is_slower_beyond_doubt_is_not_said_to_be_faster_or_slower() ->
         (0.9, 1.4, "may be faster or slower"),
         (0.95, 1.1, "is as fast within the noise"),
     ):
-        close = high < 1.25 * low
-        said = ties(name="one", other="two", low=low, high=high, samples=9, close=close)
+        ends: dict[str, Any] = {"low": low, "high": high, "close": high < 1.25 * low}
+        said = ties(name="one", other="two", rounds=9, processes=1, **ends)
         assert words in said.text
