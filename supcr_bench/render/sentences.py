@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec
 
-from supcr_bench.analysis.fastest import Estimate, Question
 from supcr_bench.render.cells import ratio_text
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL, short_name
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.holds import Holds
 from supcr_bench.values.units import (
     format_bytes,
@@ -79,6 +77,10 @@ def sizes_text(sizes: Sequence[int]) -> str:
     return f"N={sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
 
 
+def _counts(ended: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{n} {words}" for words, n in ended)
+
+
 def place(case: Case) -> str:
     """A series: the pass, all of the workload but its batch size, and an unusual definition."""
     whose = "" if case.definition == TORCHCELL.name else f", {short_name(case.definition)}"
@@ -112,13 +114,13 @@ def refuted(*, name: str, headline: str, answers: int) -> str:
 @sentence
 def silent(*, name: str, definition: str, ended: Sequence[tuple[str, int]]) -> str:
     which = "" if definition == TORCHCELL.name else f", {short_name(definition)}"
-    return f"No answer: {name}{which} ({', '.join(f'{n} {words}' for words, n in ended)})."
+    return f"No answer: {name}{which} ({_counts(ended)})."
 
 
 @sentence
 def verified(*, names: Sequence[str], computes: str, robust: bool) -> str:
-    which = "right" if robust else "right, but robustness checks fail"
-    return f"Verified: {listed(names)} {'are' if len(names) > 1 else 'is'} {which} ({computes})."
+    verb, but = "are" if len(names) > 1 else "is", "" if robust else ", but robustness checks fail"
+    return f"Verified: {listed(names)} {verb} right{but} ({computes})."
 
 
 @sentence
@@ -206,27 +208,28 @@ def noise_hides(*, spread: float, cells: int, device: str | None) -> str:
 
 @sentence
 def noise_unknown(*, device: str | None) -> str:
-    where = f" on {device}" if device else ""
-    return f"No implementation was timed twice{where}, so how noisy the times are is not known."
+    return f"No implementation was timed twice{_on(device)}, so the noise of times is not known."
+
+
+def _on(device: str | None) -> str:
+    return f" on {device}" if device else ""
 
 
 def _pairs(cells: int, device: str | None) -> str:
-    where = f" on {device}" if device else ""
-    return f"{plural(cells, 'pair')} of timings of identical code{where}"
+    return f"{plural(cells, 'pair')} of timings of identical code{_on(device)}"
 
 
 @sentence
 def changes_process(*, name: str, changes: Sequence[str], apart: bool) -> str:
     cure = "it was measured in a process of its own" if apart else "each change was undone"
-    said = " and ".join(changes)
-    return f"{name} {said}, for the whole process. The others are not affected: {cure}."
+    did = " and ".join(changes)
+    return f"{name} {did}, for the whole process. The others are not affected: {cure}."
 
 
 @sentence
 def missing(*, total: int, ended: Sequence[tuple[str, int]]) -> str:
     count = sum(n for _, n in ended)
-    verb = "has" if count == 1 else "have"
-    parts = ", ".join(f"{n} {words}" for words, n in ended)
+    verb, parts = "has" if count == 1 else "have", _counts(ended)
     return f"{count} of {plural(total, 'result')} {verb} no figures: {parts}."
 
 
@@ -292,111 +295,9 @@ def along(*, name: str, axis: Axis, first: Case, last: Case, time_ratio: float) 
 @sentence
 def counters_differ(*, low: float, high: float) -> str:
     """The least and the largest relative difference of the bytes that two counters give."""
-    span = f"{low:+.1%} to {high:+.1%}"
-    return f"a second counter, which follows operations, differs by {span}"
+    return f"a second counter, of operations, differs by {low:+.1%} to {high:+.1%}"
 
 
 @sentence
 def intervals_within(*, share: float) -> str:
     return f"intervals within \u00b1{share:.1%}"
-
-
-# --- Recommendations: a whole sentence, and clauses that follow it ---
-
-
-def _asked(question: Question, case: Case, taus: Sequence[tuple[str, float]]) -> str:
-    density = "own" if case.nan_density is None else f"{100 * question.nan_density:.3g}%"
-    arms = grouped(taus, lambda arm: arm[1])
-    values = "; ".join(
-        f"tau={tau:g}" + (f" of {', '.join(name for name, _ in own)}" if len(arms) > 1 else "")
-        for tau, own in arms.items()
-    )
-    return (
-        f"At N={question.batch_size}, D={question.dims}, {density} NaN, {question.pass_} on "
-        f"{question.device} ({case.dtype}, {values}, d={case.embedding_size})"
-    )
-
-
-@sentence
-def not_asked_for(*, question: Question) -> str:
-    of = f" of {question.definition}" if question.definition else ""
-    return f"This run has no results for {question.pass_} on {question.device}{of}."
-
-
-@sentence
-def available(*, known: Sequence[str]) -> str:
-    return f"it has {', '.join(known) or 'no results'}"
-
-
-@sentence
-def not_recommended(*, question: Question, case: Case, taus: Sequence[tuple[str, float]]) -> str:
-    return f"{_asked(question, case, taus)} none can be recommended."
-
-
-@sentence
-def recommended(
-    *,
-    question: Question,
-    case: Case,
-    taus: Sequence[tuple[str, float]],
-    names: Sequence[str],
-    decided: bool,
-    time: Estimate,
-    peak: Estimate | None,
-) -> str:
-    """The time and the peak are those of the first name; others tie with it."""
-    span = ""
-    if time.low and time.high:
-        span = f", {format_duration_s(time.low)} to {format_duration_s(time.high)}"
-    memory = f", {format_bytes(peak.value)} above the inputs" if peak else ""
-    use = f"use {' or '.join(names)}:"
-    if not decided:
-        use = f"the times do not decide between {listed(names)}; {names[0]} takes"
-    return (
-        f"{_asked(question, case, taus)}, {use} about {format_duration_s(time.value)} a call "
-        f"({time.source}){span}{memory}."
-    )
-
-
-@sentence
-def takes_longer(*, name: str, other: str, times: float, source: str) -> str:
-    said = "about" if times < 1.05 else f"{times:,.{times < 9.95:d}f} times"
-    return f"{name} takes {said} as long ({source})"
-
-
-@sentence
-def may_be_noise(*, name: str, other: str, times: float) -> str:
-    return f"{name} takes {times:.2f} times as long, which may be noise"
-
-
-@sentence
-def ties(
-    *, name: str, other: str, low: float, high: float, rounds: int, processes: int, close: bool
-) -> str:
-    """``low`` and ``high`` bound the ratio of times; ``close`` says if they are near."""
-    verb = "may be faster or slower" if low <= 1 <= high else "differs by what may be noise"
-    verb = "is as fast within the noise" if close else verb
-    less, more = (format_share(end - 1, signed=True) for end in (low, high))
-    count = f"{processes} processes" if processes > 1 else f"{rounds} samples"
-    return f"{name} {verb} ({less} / {more} of its time, {count})"
-
-
-@sentence
-def ruled_out(*, name: str, reason: str, alone: bool) -> str:
-    return f"{'' if alone else 'not '}{name}: {reason}"
-
-
-@sentence
-def only_one(*, name: str) -> str:
-    return "it is the only one in this run"
-
-
-@sentence
-def extrapolated() -> str:
-    return "extrapolated figures were not measured"
-
-
-@sentence
-def several_definitions(*, computed: Mapping[str, Sequence[str]]) -> str:
-    said = [f"{which}: {listed(names)}" for which, names in computed.items()]
-    return f"they compute several definitions ({'; '.join(said)})"

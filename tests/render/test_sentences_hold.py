@@ -19,10 +19,10 @@ from supcr_bench.analysis.recommend import recommend
 from supcr_bench.render.answer import answer, claim_verdicts, refuted, section_sentences, uses
 from supcr_bench.render.cells import facets_of
 from supcr_bench.render.growth_tables import frontier_width
-from supcr_bench.render.recommendation import recommendation_sentences
+from supcr_bench.render.recommendation import recommendation_sentences, ties
 from supcr_bench.render.report import Filter
 from supcr_bench.render.run_tables import second_counter
-from supcr_bench.render.sentences import KINDS, Sentence, ties
+from supcr_bench.render.sentences import KINDS, Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import load_run
 from supcr_bench.values.holds import Holds
@@ -107,7 +107,8 @@ def told() -> list[Told]:
 
 def test_each_kind_of_sentence_can_be_decided_and_is_said_in_some_run(told: list[Told]) -> None:
     said = Counter(s.kind for own in told for s, _ in own.each())
-    kinds = {kind for kind, write in KINDS.items() if write.__module__.endswith("render.sentences")}
+    own = ("render.sentences", "render.recommendation")
+    kinds = {kind for kind, write in KINDS.items() if write.__module__.endswith(own)}
     assert kinds == set(said)
     assert all(callable(getattr(propositions, kind)) for kind in kinds)
     assert said.total() >= 20 * len(told)
