@@ -111,7 +111,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         )
         if isinstance(worst[1], ImportError | TypeError | NotALossError):
             raise error
-        raising = RaisingCallError(error.kind, error.reason, error.advice, error.wrapper)
+        raising = RaisingCallError(*error.args)
         raising.resolution = worst[0]
         raise raising
     documented = [a for a in answering if a[0].definition.call in told.documented]

@@ -231,10 +231,8 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         required = [n for n, p in parameters.items() if p.default is p.empty]
         parts = [_taken_apart(name, source) for name in required]
         keys = tuple(name for names, _ in parts for name in names)
-        tensors = any(
-            role_of(key) in ("views", "labels") and not is_temperature(key) for key in keys
-        )
-        if tensors and all(names for names, _ in parts):
+        roles = {role_of(key) for key in keys if not is_temperature(key)}
+        if roles & {"views", "labels"} and all(names for names, _ in parts):
             packed = ", ".join(code for _, code in parts)
             return CallSignature(extra=tuple(required), keys=keys, packed=packed)
     if not labels:
@@ -295,11 +293,8 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
         labels = [n for n in labels if len(n) > 2][:1]  # (x, y, labels) has two views
     left = [n for n in tensors if n not in labels]
     pairs = [re.split(r"_|(?<=\D)(?=\d)", n) for n in left]
-    if (
-        not labels
-        and len(left) == 4
-        and all(a[:-1] == b[:-1] != [] for a, b in (pairs[:2], pairs[2:]))
-    ):
+    twins = len(left) == 4 and all(a[:-1] == b[:-1] != [] for a, b in (pairs[:2], pairs[2:]))
+    if twins and not labels:
         labels = [left.pop(2), left.pop(2)]  # (z_i, z_j, y_i, y_j)
     elif not labels and len(left) > 1:
         labels = [left.pop()]
@@ -336,11 +331,8 @@ def _shapes(
     words = rf"{names}|{_OTHERS}|[a-z_]*(?:label|target)s?|features?|embeddings?|views|inputs?"
     loose = True
     for match in _SHAPE.finditer(text):
-        dims = [
-            d.strip().lower()
-            for d in re.split(r",|\bx\b|\u00d7", match[1] or match[2])
-            if d.strip()
-        ]
+        parts = re.split(r",|\bx\b|\u00d7", match[1] or match[2])
+        dims = [d.strip().lower() for d in parts if d.strip()]
         rows = dims[1] if len(dims) == 3 and not _ROWS.fullmatch(dims[0]) else dims[0]
         plain = match[0][0] == "(" and "," not in match[0]  # a word in parentheses, or (N)
         if not _ROWS.fullmatch(rows) or (len(dims) == 1 and plain and len(rows) > 1):

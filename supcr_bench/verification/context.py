@@ -166,7 +166,7 @@ class CheckContext:
 
     @property
     def takes_two_rows(self) -> bool:
-        found = self.subject.resolution.recognised
+        found = self.own.recognised
         return not found or PHRASES["batch"]["two refused"] not in found.choices
 
     @property

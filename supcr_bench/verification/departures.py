@@ -1,7 +1,7 @@
 """Compares the recognised choices of a loss with a definition: departures and faults."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any
 
 from supcr_bench.values.definition import DEFINITIONS, DEPARTS, TORCHCELL, Call, Definition
 from supcr_bench.verification.family import SIMILARITIES, Member
@@ -39,84 +39,70 @@ def views_of(reading: Reading) -> str:
     return reading.views or usual.get(reading.member.views, reading.member.views)
 
 
-class Departure(NamedTuple):
-    """One choice in which a loss departs from a definition.
-
-    Attributes:
-        words: what it does.
-        value: that of the definition's field of this name which describes it; ``None`` for a fault,
-            which no definition describes.
-    """
-
-    words: str
-    value: object = None
+Departures = dict[str, tuple[str, object]]
+"""Choices in which a loss departs from a definition, by the name of a definition's field or of a
+member's: what it does in words, and the value of the definition's field that describes it; ``None``
+for a fault, which no definition describes."""
 
 
-def departures(reading: Reading, definition: Definition) -> dict[str, Departure]:
-    """The departures from a definition, each by the name of a field of a definition or member."""
+def departures(reading: Reading, definition: Definition) -> Departures:
     m = reading.member
     if m is None:
         return {}
-    found: dict[str, Departure] = {}
+    found: Departures = {}
+
+    def depart(field: str, choice: Any, value: object = None) -> None:
+        found[field] = PHRASES[field][choice], value
+
     similarity = SIMILARITIES.get((m.similarity, m.normalised))
     if similarity is None:
         odd = PHRASES["normalised"].get(m.normalised)
         of_rows = " of normalised rows" if m.normalised else ""
-        found["similarity"] = Departure(odd or PHRASES["odd similarity"][m.similarity] + of_rows)
+        found["similarity"] = odd or PHRASES["odd similarity"][m.similarity] + of_rows, None
     elif similarity != definition.similarity:
-        found["similarity"] = Departure(PHRASES["similarity"][similarity], similarity)
+        depart("similarity", similarity, similarity)
     if m.temperature < 0:
-        found["sign"] = Departure(PHRASES["sign"][True])
+        depart("sign", True)
     views = views_of(reading)
     if views != definition.views:
-        found["views"] = Departure(PHRASES["views"][views], views if views in JOINED else None)
+        depart("views", views, views if views in JOINED else None)
     joint = m.label_distance
     if reading.several_dimensions and joint != definition.label_distance:
-        known = None if joint in ("first", "last", "sum") else joint
-        found["label_distance"] = Departure(PHRASES["label_distance"][joint], known)
+        depart("label_distance", joint, None if joint in ("first", "last", "sum") else joint)
     strict = m.comparison == ">" and m.self_candidate != "always"  # the anchor is nearest
     across = m.views.startswith("across")  # where i is the partner in the other view
     own = m.self_candidate == definition.self_candidate or strict or across
     if not own and reading.complete:
-        found["self_candidate"] = Departure(PHRASES["self_candidate"][m.self_candidate])
+        depart("self_candidate", m.self_candidate)
     plain = Member(pairs=m.pairs if across else "all")
     for name in FAULTS:
         if getattr(m, name) != getattr(plain, name):
-            found[name] = Departure(PHRASES[name][getattr(m, name)])
+            depart(name, getattr(m, name))
     if not m.keeps_partner and m.measured != "partner":
-        before = f"{found['comparison'].words}, " if "comparison" in found else ""
-        found["comparison"] = Departure(before + PHRASES["keeps_partner"][False])
+        before = f"{found['comparison'][0]}, " if "comparison" in found else ""
+        found["comparison"] = before + PHRASES["keeps_partner"][False], None
     eps = (m.eps, m.eps_rule if m.eps else "")
     right = (definition.eps or 0.0, definition.eps_rule if definition.eps else "")
     hidden = not m.eps and (definition.eps or 0.0) < 1e-2 * reading.smallest
     if reading.complete and eps != right and not hidden:
-        rule = m.eps_rule if m.eps else "none"
-        words = PHRASES["eps"][rule] + (f" ({m.eps:.3g})" if m.eps else "")
-        found["eps"] = Departure(words, m.eps)
-    if reading.nan_labels and not reading.counted:
-        found |= _of_missing_labels(reading, definition)
+        words = PHRASES["eps"][m.eps_rule if m.eps else "none"]
+        found["eps"] = words + (f" ({m.eps:.3g})" if m.eps else ""), m.eps
+    rule, missing = reading.nan_labels, definition.nan_labels
+    joins = joint in ("l1", "l2", "max") and rule == "drop_row" and missing != "unsupported"
+    if reading.counted or not rule:
+        pass
+    elif reading.renormalises and definition.empty_dimension != "renormalise":
+        depart("empty_dimension", "renormalise", "renormalise")
+    elif missing == "unsupported" and rule.startswith("drop_row"):
+        found["nan_labels"] = DROPPED, rule
+    elif missing != "unsupported" and rule != missing and not joins:
+        rule = "unsupported" if rule in ("zero", "other") else rule
+        depart("nan_labels", rule, None if rule == "drop_row" else rule)
     default = reading.default_temperature
     if default is not None and abs(default / definition.temperature - 1) > 1e-3:
         words = f"a default temperature of {default:g} (not {definition.temperature:g})"
-        found["temperature"] = Departure(words, default)
+        found["temperature"] = words, default
     return found
-
-
-def _of_missing_labels(reading: Reading, definition: Definition) -> dict[str, Departure]:
-    assert reading.member is not None
-    rule, right = reading.nan_labels, definition.nan_labels
-    joint = reading.member.label_distance in ("l1", "l2", "max")
-    if reading.renormalises and definition.empty_dimension != "renormalise":
-        words = PHRASES["empty_dimension"]["renormalise"]
-        return {"empty_dimension": Departure(words, "renormalise")}
-    if rule == right or (joint and rule == "drop_row" and right != "unsupported"):
-        return {}
-    if right == "unsupported":
-        return {"nan_labels": Departure(DROPPED, rule)} if rule.startswith("drop_row") else {}
-    if rule in ("zero", "other"):
-        rule = "unsupported"
-    known = None if rule == "drop_row" else rule
-    return {"nan_labels": Departure(PHRASES["nan_labels"][rule], known)}
 
 
 def nearest_definition(reading: Reading) -> Definition:
@@ -150,21 +136,20 @@ def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], 
         return replace(near, call=call, views=views), [], list(reading.faults)
     near = nearest_definition(reading)
     found = departures(reading, near)
-    choices = {name: one for name, one in found.items() if one.value is not None}
-    faults = [one.words for one in found.values() if one.value is None]
+    choices = {name: words for name, (words, value) in found.items() if value is not None}
+    faults = [words for words, value in found.values() if value is None]
     values: dict[str, object] = {"views": views_of(reading)}
     if "views" in found:
         values["views"] = near.views
-    values |= {name: one.value for name, one in choices.items()}
+    values |= {name: found[name][1] for name in choices}
     if "eps" in choices:
         values |= {"eps": m.eps or None, "eps_rule": m.eps_rule if m.eps else "floor"}
     if reading.default_temperature:
         values["temperature"] = reading.default_temperature
-    numbers = [one.words for n, one in choices.items() if n not in ("temperature", "nan_labels")]
+    numbers = [words for n, words in choices.items() if n not in ("temperature", "nan_labels")]
     name = DEPARTS.join((near.name, *([" and ".join(numbers)] if numbers else [])))
     own = replace(near, name=name, call=call, **values)  # type: ignore[arg-type]
-    told = [one.words for one in choices.values()] + reading.choices
-    return own, told, [*faults, *_other_faults(reading, near)]
+    return own, [*choices.values(), *reading.choices], [*faults, *_other_faults(reading, near)]
 
 
 def _other_faults(reading: Reading, definition: Definition) -> list[str]:
@@ -178,7 +163,7 @@ def causes(reading: Reading, definition: Definition) -> list[str]:
     """Every departure from a definition that was asked for, in words."""
     found = departures(reading, definition)
     found.pop("temperature", None)
-    words = [one.words for one in found.values()]
+    words = [said for said, _ in found.values()]
     if definition.nan_labels != "unsupported" and reading.nan_labels in ("zero", "other"):
         words = [w for w in words if w != PHRASES["nan_labels"]["unsupported"]]
         words.append(PHRASES["nan_labels"][reading.nan_labels])

@@ -87,10 +87,8 @@ def make_rows(n: int, count: int, seed: int, scale: float = 1.0) -> tuple[Tensor
 def make_labels(n: int, dims: int, seed: int) -> Tensor:
     """[n, D] labels in whole steps, with all distances different."""
     bits = torch.Generator().manual_seed(1000 + seed)
-    return (
-        torch.stack([torch.randperm(40, generator=bits)[:n] for _ in range(dims)], 1) ** 2
-        / LABEL_STEPS
-    )
+    steps = torch.stack([torch.randperm(40, generator=bits)[:n] for _ in range(dims)], 1)
+    return steps**2 / LABEL_STEPS
 
 
 def shortest(number: float, tolerance: float) -> float:

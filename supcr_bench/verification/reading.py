@@ -320,14 +320,9 @@ def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) 
 
 def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
     """Whether a tiny relative change of the rows changes the gradient in jumps, or not at all."""
-    moved = prober.probe(
-        tuple(
-            v * (1 + size * torch.cos(torch.arange(v.numel()).view_as(v).double()))
-            for v in core.views
-        ),
-        core.labels,
-        prober.given,
-    )
+    wave = torch.arange(core.views[0].numel()).view_as(core.views[0]).double().cos()
+    views = tuple(v * (1 + size * wave) for v in core.views)
+    moved = prober.probe(views, core.labels, prober.given)
     change = float((moved.gradient - core.gradient).norm() / core.gradient.norm())
     return not 0.02 * size < change < 50 * size
 
