@@ -254,6 +254,7 @@ def _time_change(
         unknown = "the machine's drift is unknown: other implementations have fewer than "
         return replace(change, reason=f"{unknown}{FEWEST_UNCHANGED} unchanged results")
     if noise is not None:
+        ratio = math.exp(noise.log_ratio)
         outer, inner = ((noise.half_width(c),) * 2 for c in (CONFIDENCE, EQUIVALENCE))
     else:
         (low_1, high_1), (low_2, high_2) = _bounds(before), _bounds(after)
@@ -270,7 +271,7 @@ def _time_change(
         direction = Direction.SLOWER
     else:
         direction = Direction.FASTER if high < 1 else Direction.UNDECIDED
-    return replace(change, low=low, high=high, direction=direction)
+    return replace(change, ratio=ratio, low=low, high=high, direction=direction)
 
 
 def _why_undecided(
@@ -284,7 +285,7 @@ def _why_undecided(
         share = format_share(spread)
         return f"the machine was too busy: the middle half of equal calls spread by {share}"
     if noise is None:
-        return "a process is one draw; runs with `--processes 5` would tell"
+        return "a process is one draw; runs with `--processes 20` tell more"
     if noise.excess > noise.variance:
         return "the machine changed between the runs"
     return "the processes of each run differ; more of them would tell"
@@ -346,8 +347,9 @@ def compare_results(
     processes = min((len(r.processes) for key in noises for r in pairs[key]), default=1)
 
     software = [{key: pair[n] for key, pair in (differences or {}).items()} for n in (0, 1)]
+    at_one_speed = moved | {key: n.log_ratio for key, n in noises.items() if key in moved}
     shifts = {
-        name: median(moved[key] for key in own)
+        name: median(at_one_speed[key] for key in own)
         for name, own in grouped(moved, lambda key: key[0]).items()
     }
     session = {

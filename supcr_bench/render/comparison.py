@@ -76,8 +76,10 @@ def drift(*, bounds: Mapping[str, float]) -> str:
 @sentence
 def processes_spread(*, processes: int) -> str:
     return (
-        f"The intervals include how far the processes of a run ({processes} or more) differ, and "
-        "how much further unchanged results of the other implementations moved between the runs."
+        "Where a cell has three other unchanged implementations, they show the speed of the "
+        "machine, and a ratio is that at one speed. The intervals include how far the processes of "
+        f"a run ({processes} or more) differ, and how much further unchanged results of the other "
+        "implementations moved between the runs."
     )
 
 
@@ -240,14 +242,14 @@ def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
         text = r.memory.direction if same else f"x{ratio_text(r.memory.ratio)}"
         return Cell(text, "bad" if r.memory.direction is Direction.MORE else "")
 
-    noise = "widened by the drift of unchanged results"
+    noise, same = "widened by the drift of unchanged results", "the whole interval"
     if comparison.processes > 1:
-        noise = "by the spread between processes"
+        noise, same = "by the spread between processes", "the 90 % interval"
     return case_table(
         f"compare-{pass_}",
         f"Second run over first, {pass_}",
         f"interval: 95 % interval of the ratio of times, {noise}; "
-        f"same: the whole interval is within {comparison.margin:.3g} of 1",
+        f"same: {same} is within {comparison.margin:.3g} of 1",
         _in_order([r for r in comparison.joined if r.case.pass_ == pass_ and r.changes]),
         {"name": lambda r: r.implementation},
         {

@@ -1,6 +1,7 @@
 """How far times of the same code differ between runs, on simulated processes of known spread."""
 
 import math
+from collections import Counter
 from random import Random
 
 import pytest
@@ -174,3 +175,56 @@ def test_the_excess_is_what_unchanged_results_differ_beyond_their_noise() -> Non
     assert wide.half_width(0.95) == pytest.approx(2.228139 * 0.01)
     # Satterthwaite's degrees of freedom: 16 / (1 / 10 + 9 / 2) = 3.48.
     assert wider.half_width(0.95) == pytest.approx(2.948 * 0.02, rel=0.01)
+
+
+def at_speeds(random: Random, drift: float, slower: float = 1.0) -> list[Result]:
+    """A run on a machine whose speed moves between processes by ``drift``, and from run to run.
+
+    The times of four implementations follow it by 0.8 to 1.2; the first is ``slower``.
+    """
+    names = (*NAMES, "four")
+    moved = random.gauss(0, 0.1)
+    speeds = [moved + random.gauss(0, drift) for _ in range(20)]
+    return [
+        over_processes(
+            [
+                slower ** (name == "one") * math.exp(follows * speed + random.gauss(0, 0.02))
+                for speed in speeds
+            ],
+            name,
+            n=n,
+            pass_=pass_,
+        )
+        for name, follows in zip(names, (1.0, 0.8, 1.2, 1.0), strict=True)
+        for n in range(2, 6)
+        for pass_ in PASSES
+    ]
+
+
+def told_at_speeds(slower: float, drift: float = 0.05) -> Counter[tuple[bool, str]]:
+    """How often a time of the first implementation, and one of another, is said to be what."""
+    random = Random(6)
+    found: Counter[tuple[bool, str]] = Counter()
+    for _ in range(25):
+        comparison = compare_results(at_speeds(random, drift), at_speeds(random, drift, slower))
+        times = [(r.implementation == "one", r.time) for r in comparison.rows if r.time]
+        found.update((is_first, str(time.direction)) for is_first, time in times)
+        found[True, "finding"] += comparison.finding
+    return found
+
+
+def test_a_machine_that_changes_its_speed_hides_neither_the_same_nor_a_slowdown() -> None:
+    same = told_at_speeds(1.0)
+    assert sum(n for (_, way), n in same.items() if way == "same") > 0.5 * same.total()
+    assert sum(n for (_, way), n in same.items() if way == "slower") <= 0.05 * same.total()
+    assert same[True, "finding"] == 0
+    slower = told_at_speeds(1.3)
+    assert slower[True, "finding"] >= 20
+    assert slower[True, "slower"] > 0.95 * 25 * 8
+    assert slower[False, "faster"] + slower[False, "slower"] <= 0.05 * 25 * 24
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.05])
+def test_a_change_beyond_the_margin_is_seldom_the_same(drift: float) -> None:
+    for ratio in (1.051, 0.949):
+        assert told_at_speeds(ratio, drift)[True, "same"] <= 0.05 * 25 * 8
