@@ -5,8 +5,8 @@ is the spread of a case's samples: order statistics bound each median, whatever 
 and so give an interval of the ratio of medians. The second is the draw of a process and the drift
 of the machine, which do not show in the samples (`run_noise`). If each run has one process, the
 drift of unchanged results includes the spread of samples; the rest, as a difference of variances,
-widens the interval on both sides. If both runs have several processes, the interval follows from
-the spread between processes, which includes that of samples.
+widens the interval on both sides. If both runs have several processes, ratio and interval follow
+from these; their spread includes that of samples.
 
 A session also moves all cases of one implementation together, by where its code and memory lie. So
 an implementation is found slower only in cases that exceed the shift expected of a session, from
@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any
 
 from supcr_bench.analysis.run_noise import (
+    EQUIVALENCE,
     FEWEST_UNCHANGED,
     Noise,
     drift_bound,
@@ -49,10 +50,6 @@ MARGIN = 0.05
 """Default share by which two times may differ and count as the same."""
 EACH_MEDIAN = 0.975
 """Confidence of each median's interval; two such intervals hold together with 95 %."""
-EQUIVALENCE = 0.9
-"""Over several processes two times are the same if this interval lies within the margin: two
-one-sided tests at 5 % (Schuirmann, "A comparison of the two one-sided tests procedure and the power
-approach", Journal of Pharmacokinetics and Biopharmaceutics 15, 1987)."""
 BUSY = 0.2
 """Where the middle half of calls spreads by more, the machine was busy. Measured on 2 cores: 0.05
 to 0.11 if idle, 0.45 at a load of 9."""

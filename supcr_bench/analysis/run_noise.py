@@ -54,6 +54,10 @@ FEWEST_BESIDE = 3
 them may have changed."""
 FEWEST_FREEDOM = 8
 """The fewest degrees of freedom that tell how a time follows that speed."""
+EQUIVALENCE = 0.9
+"""Over several processes two times are the same if this interval lies within the margin: two
+one-sided tests at 5 % (Schuirmann, "A comparison of the two one-sided tests procedure and the power
+approach", Journal of Pharmacokinetics and Biopharmaceutics 15, 1987)."""
 MOST_PRIOR = 1000.0
 """The most degrees of freedom that cases give each other."""
 
