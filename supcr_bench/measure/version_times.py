@@ -92,7 +92,7 @@ def time_versions(
     shuffle = random.Random(seed).shuffle  # noqa: S311 - not for cryptography
     to_load = list(dict.fromkeys(version for cell in cells for version in cell.versions.items()))
     shuffle(to_load)
-    untouched = ProcessState()
+    untouched = ProcessState(operators=True)
     loaded = {version: load(version[1]) for version in to_load}
     subjects = {subject: loaded[version, subject] for version, subject in to_load}
     require_no_interference(subjects, untouched)

@@ -13,6 +13,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -167,5 +168,6 @@ def _is_own(name: str, root: Path) -> bool:
     return is_there or ((root / top).is_dir() and file_of(top) is None)
 
 
+@cache  # asked of thousands of modules whenever a version is entered
 def _top(name: str) -> str:
     return name.partition(".")[0]

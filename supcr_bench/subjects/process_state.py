@@ -12,12 +12,13 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from operator import is_
 from pathlib import Path
 from pkgutil import resolve_name
 from time import perf_counter, process_time, sleep
 from time import time as clock_s
+from types import ModuleType
 from typing import Any
 
 import psutil
@@ -151,11 +152,17 @@ def _owners() -> dict[str, Any]:
     found = dict(_OWNERS)
     for name, module in list(sys.modules.items()):
         if name.startswith(_HARNESS) and not name.startswith(_SUBJECTS):
-            found[name] = module
-            for own in vars(module).values():
-                if isinstance(own, type) and own.__module__ == name:
-                    found[f"{name}.{own.__name__}"] = own
+            found |= _with_classes(name, module)
     return found
+
+
+@cache
+def _with_classes(name: str, module: ModuleType) -> dict[str, Any]:
+    """A module and the classes that it defines."""
+    classes = [own for own in vars(module).values() if isinstance(own, type)]
+    return {name: module} | {
+        f"{name}.{own.__name__}": own for own in classes if own.__module__ == name
+    }
 
 
 @contextmanager
@@ -170,20 +177,21 @@ def pinned_threads(number: int) -> Iterator[None]:
 
 
 class ProcessState:
-    """The settings and functions of the process at one moment, to compare with and go back to."""
+    """The settings and functions of the process at one moment, to compare with and go back to.
 
-    def __init__(self) -> None:
+    Args:
+        operators: whether to list the operators of torch too, which takes 5 ms.
+    """
+
+    def __init__(self, *, operators: bool = False) -> None:
         self._settings = {name: read() for name, (read, _, _) in SETTINGS.items()}
         self._owners = _owners()
-        self._functions = {
-            name: {n: f for n, f in vars(owner).items() if callable(f)}
-            for name, owner in self._owners.items()
-        }
+        self._attributes = {name: dict(vars(owner)) for name, owner in self._owners.items()}
         self._values = {name: [*vars(owner).values()] for name, owner in self._owners.items()}
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
         self._overridden = _overridden_operators()
-        self.operators = registered_operators()
+        self.operators = registered_operators() if operators else frozenset()
 
     def changes(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Each change since this object was made, in words, with a function that undoes it."""
@@ -194,12 +202,13 @@ class ProcessState:
             now, before = vars(owner).values(), self._values[name]
             if len(now) != len(before) or not all(map(is_, now, before)):  # fast: for each call
                 self._values[name] = [*now]
-                for attribute, function in self._functions[name].items():
+                for attribute, function in self._attributes[name].items():
                     found = vars(owner).get(attribute)
-                    if found is not function and not _is_torchs(found):
-                        self._values[name] = []  # until it is undone
-                        undo = partial(setattr, owner, attribute, function)
-                        yield f"replaces {name}.{attribute}", undo
+                    if found is function or not callable(function) or _is_torchs(found):
+                        continue
+                    self._values[name] = []  # until it is undone
+                    undo = partial(setattr, owner, attribute, function)
+                    yield f"replaces {name}.{attribute}", undo
 
     def undo(self) -> list[str]:
         """Undo all changes since this object was made, and describe them."""

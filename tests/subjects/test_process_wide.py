@@ -86,7 +86,7 @@ def test_versions_that_leave_the_process_alone_are_timed(tmp_path):
     ids=["custom_op", "library"],
 )
 def test_an_operator_that_a_version_registers_is_named(tmp_path, on_import):
-    before = ProcessState()
+    before = ProcessState(operators=True)
     subject = versions(tmp_path, on_import)["after"]
     kept = load(subject)
     with pytest.raises(SubjectError, match=r"loss\.py:Loss: registers the operator apart_\w+::f "):
@@ -104,10 +104,10 @@ def test_an_operator_of_another_package_is_no_reason(tmp_path, monkeypatch):
     site.mkdir()
     (site / "apart_package.py").write_text("import torch\n" + operator("apart_package::f"))
     monkeypatch.syspath_prepend(site)
-    before = ProcessState()
+    before = ProcessState(operators=True)
     subject = versions(tmp_path, "import apart_package")["after"]
     loaded = load(subject)
-    assert "apart_package::f" in ProcessState().operators - before.operators
+    assert "apart_package::f" in ProcessState(operators=True).operators - before.operators
     require_no_interference({subject: loaded}, before)
 
 
@@ -163,7 +163,7 @@ def test_a_neighbour_that_a_call_imports_from_elsewhere_is_named_after_timing(
 
 
 def test_one_version_alone_may_do_as_it_likes(tmp_path):
-    before = ProcessState()
+    before = ProcessState(operators=True)
     torch.set_float32_matmul_precision("medium")
     one = Subject("one", "file", "loss.py", "Loss")
     require_no_interference({one: load(locate("loopy"))}, before)
