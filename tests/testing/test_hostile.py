@@ -1,13 +1,11 @@
 """Losses that spoil or fool a careless harness, in one session of the fixture, in a process."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forked.start import Servers
 from tests.hostile import FOLDER
 
 SESSION = """
@@ -78,18 +76,12 @@ def test_an_operator_of_torch_is_not_given_back(supcr_benchmark):
 
 
 @pytest.mark.slow
-def test_each_is_noticed_and_the_honest_are_as_they_were(tmp_path: Path) -> None:
+def test_each_is_noticed_and_the_honest_are_as_they_were(tmp_path: Path, servers: Servers) -> None:
     for file in FOLDER.glob("[a-z]*.py"):
         shutil.copy(file, tmp_path)
     (tmp_path / "test_it.py").write_text(SESSION)
     options = "-q -p no:cacheprovider -p no:randomly --benchmark-disable-gc test_it.py"
     brief = ("--benchmark-max-time=0.000001", "--benchmark-min-rounds=8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options.split(), *brief],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(FOLDER.parent.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    code = f"import pytest, sys; sys.exit(pytest.main({[*options.split(), *brief]}))"
+    done = servers.run_code(code, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
