@@ -19,7 +19,7 @@ from ._vectors import array_at, compiled, kept_on_disk
 
 MEASURE, PREPARE, CLEAR, SWEEP, ADD, FINISH, WHOLE = 0, 1, 2, 4, 8, 16, 23
 """The parts of a call: none, to learn how much memory it takes; rows are read; sums are set to 0;
-tiles are summed; another thread's sums are added; the losses and the gradient are written."""
+tiles are summed; other sums are added; the losses and the gradient are written."""
 RULES = len(Rules._fields)
 STATE = 3
 """Numbers that are kept between the parts: R, infinite labels, the largest squared norm."""
@@ -146,16 +146,16 @@ def compile_for(embeddings: str, labels: str) -> Any:
         gradient0: int,
         gradient1: int,
         gradient_row: int,
-    ) -> tuple[int, int, bool, float]:
+    ) -> tuple[int, int, int, float]:
         """Some parts of the work on some tiles.
 
         Args:
             parts: see ``PREPARE``.
             first_tile: of the tiles to sum.
             stop_tile: the one after the last.
-            own: address of a thread's memory.
-            other: that of the thread whose sums are added.
-            shared: that of the memory of all threads.
+            own: address of the sums.
+            other: that of a thread's working memory; to ADD, that of the sums that are added.
+            shared: that of what all threads read.
             numbers: that of the ``Rules``, int64.
             tau: the temperature.
             eps: of each contrast.
@@ -177,8 +177,9 @@ def compile_for(embeddings: str, labels: str) -> Any:
         Returns:
             The number of tiles, the number of infinite labels, whether the logits stay in range,
             and the derivative w.r.t. the temperature. Nothing is summed if a label is infinite or a
-            logit out of range. To ``MEASURE``, the most bytes of what all threads share and of what
-            each has of its own; only ``numbers`` and whether a gradient is wanted matter then.
+            logit out of range. To ``MEASURE``, the most bytes of what all threads read, of the
+            sums, and of working memory; only ``numbers`` and whether a gradient is wanted matter
+            then.
         """
         rules = rules_from(array_at(numbers, RULES, np.int64(0)))
         free = np.empty(1, np.int64)
@@ -192,20 +193,20 @@ def compile_for(embeddings: str, labels: str) -> Any:
         if parts != MEASURE:
             r, infinite = int(state[0]), int(state[1])
         points = points_in(free, r, rules, x_like)
-        own = free[0] if parts == MEASURE else own
-        views = two_views(x0, x1, x_row, rules, x_like)
-        free[0] = other
-        others = sums_in(free, r, wanted, rules, x_like)
-        free[0] = own
+        all_read, free[0] = free[0] - shared, own
         sums = sums_in(free, r, wanted, rules, x_like)
         shares, factors, by_pair = fractions_in(free, rules)
+        summed, free[0] = free[0] - own, other
+        others = sums_in(free, r, wanted, rules, x_like)
+        free[0] = other
         room = room_in(free, r, rules, x_like, y_like, key_like)
         if parts == MEASURE:
-            return own - shared, free[0] - own, True, 0.0
+            return all_read, summed, free[0] - other, 0.0
+        views = two_views(x0, x1, x_row, rules, x_like)
         if parts & PREPARE:
             state[2] = read_points(views, x_row, r, rules, labels, points)
         width, scale = scale_of(rules, state[2], tau, eps)
-        fits = width <= limit
+        fits = int(width <= limit)
         if infinite or not fits:
             return 0, infinite, fits, 0.0
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ._tiled_memory import PANEL
 from ._tiled_rows import sort_row
-from ._unrolled import ROWS, add_product, merge_rows, product_of_pairs
+from ._unrolled import ROWS, add_product, add_rows, merge_rows, product_of_pairs
 from ._vectors import (
     LANES,
     any_less,
@@ -108,8 +108,16 @@ def sort_jointly(
 
 @compiled
 def sweep(
-    m: int, tied: bool, weight: float, each: int, scale: Any, work: Any, same: Any, lanes: Any
-) -> None:
+    m: int,
+    tied: bool,
+    weight: float,
+    each: int,
+    count: int,
+    scale: Any,
+    work: Any,
+    same: Any,
+    lanes: Any,
+) -> float:
     """Sum the terms of eight sorted rows to contrasts, and their inverses back.
 
     Args:
@@ -117,11 +125,15 @@ def sweep(
         tied: whether any distances are equal.
         weight: factor of each inverse.
         each: partners at a place; at the last, the anchor's, one less.
+        count: lanes whose logarithms are summed.
         scale: floor of a contrast, what is added to it, and how many can be multiplied.
         work: [M, 16] terms; becomes, at each place, the sum over all partners no farther of
             weight / contrast.
         same: [M] bits of the lanes whose distance is that of the place before.
-        lanes: [16] receives the sums of the logarithms of the partners' contrasts.
+        lanes: [16] numbers, to work with.
+
+    Returns:
+        The sum of the logarithms of all partners' contrasts.
     """
     zero = splat(work, 0.0)
     base = widen(zero)
@@ -168,17 +180,21 @@ def sweep(
     exponents = exponents + exponent(product)
     product = mantissa(product)
     if each > 1:
-        exponents = exponents + exponents
-        product = product * product * last
-    store(lanes, 0, product)
-    for lane in range(LANES):
-        lanes[lane] = np.log(lanes[lane])
-    store(lanes, 0, load(lanes, 0) + exponents * splat(lanes, np.log(2.0)))
+        exponents = exponents + exponents + exponent(last)
+        product = product * product * mantissa(last)
     if tied:  # the members of a tie share the sum that is complete at its first place
         for q in range(1, m):
             if same[q]:
                 reach = where_bits(same, q, load(work, (q - 1) * LANES), load(work, q * LANES))
                 store(work, q * LANES, reach)
+    whole, powers = 1.0, 0.0
+    store(lanes, 0, product)
+    for lane in range(count):
+        whole *= lanes[lane]
+    store(lanes, 0, exponents)
+    for lane in range(count):
+        powers += lanes[lane]
+    return float(np.log(whole) + powers * np.log(2.0))
 
 
 @compiled
@@ -241,9 +257,10 @@ def exponentials(
                     mask = load(points.masks[c], at)
                     total = total + where_less(some, mask, load(terms, base + at), zero)
                 store(lanes, 0, widen(total))
-                totals[c] += terms[base + 2 * i] + terms[base + 2 * i + 1]
+                apart = np.float64(terms[base + 2 * i] + terms[base + 2 * i + 1])
                 for lane in range(LANES):
-                    totals[c] -= lanes[lane]
+                    apart -= lanes[lane]
+                totals[c] += apart
         for at in range(0, 2 * columns, LANES):
             store(terms, base + at, exponential(load(terms, base + at)))
         if rules.never:
@@ -281,7 +298,7 @@ def sweep_tile(
         room: working memory.
         sums: receives the results.
     """
-    _, half, _, stride, _ = layout
+    stride = layout.stride
     work, same, reach, totals = room.work, room.same, room.reach, sums.totals
     similarities(start, stop, layout, rules, scale, points, room)
     exponentials(start, stop, layout, rules, labels, points, room, totals)
@@ -290,14 +307,10 @@ def sweep_tile(
     own = np.empty(ROWS, labels.y.dtype)
     places, starts, which = np.empty((3, ROWS), np.intp)
     each = 2 if rules.joined else 1
-    alone = len(totals) == 1
-    target = reach if alone else room.spread
     for c in range(len(totals)):
         m = labels.counts[c]
         if m * each < 2:
             continue
-        for at in range(0, len(room.spread), LANES):
-            store(room.spread, at, splat(work, 0.0))
         factor = factors[c] if len(factors) else 1.0
         t = 0
         while t < stop - start:
@@ -325,23 +338,14 @@ def sweep_tile(
                     store(work, at, splat(work, 1.0))
                 for a in range(some):
                     tied |= sort_jointly(a, starts[a], c, places[a], rules, labels, terms, room)
-            sweep(m, tied, factor, each, scale, work, same, lanes)
-            for lane in range(2 * some):
-                totals[c] += lanes[lane]
+            totals[c] += sweep(m, tied, factor, each, 2 * some, scale, work, same, lanes)
             if len(factors) == 0:
                 continue
-            for a in range(some):
-                starts[a] = starts[a] if alone else a * 2 * half
-            for q in range(m):
-                for a in range(some):
-                    column = room.at[q * ROWS + a]
-                    copy_pair(work, q * LANES + 2 * a, target, starts[a] + 2 * column)
-            if not alone:
-                for a in range(some):
-                    for at in range(0, 2 * half, LANES):
-                        into = which[a] * stride + at
-                        total = load(reach, into) + load(target, starts[a] + at)
-                        store(reach, into, total)
+            for a in range(some, ROWS):  # lanes without an anchor add nothing
+                for q in range(m):
+                    work[q * LANES + 2 * a] = work[q * LANES + 2 * a + 1] = 0
+                    room.at[q * ROWS + a] = 0
+            add_rows(work, m, room.at, starts, reach)
     if len(factors):
         derive(start, stop, layout, rules, labels, points, factors, room, sums)
         bring_back(start, stop, layout, points, room.terms, sums.gradient)
@@ -390,9 +394,10 @@ def derive(
                 if rules.power:
                     store(sums.columns, column, load(sums.columns, column) + weight)
                     row = row + weight
-        store(lanes, 0, widen(row))
-        for lane in range(LANES):
-            sums.columns[2 * i + lane % 2] += lanes[lane]
+        if rules.power:
+            store(lanes, 0, widen(row))
+            for lane in range(LANES):
+                sums.columns[2 * i + lane % 2] += lanes[lane]
         for c in range(len(factors)):  # the anchor is no partner of its own
             if rules.power == 0 and labels.places[c, i] >= 0:
                 terms[base + 2 * i] += factors[c]

@@ -128,7 +128,6 @@ class Room(NamedTuple):
         folded: [tile, stride] the terms of each place.
         reach: [tile, stride] the sums over all partners no farther.
         work: [M, 16] the sums of eight rows by place.
-        spread: [8, 2 half] the sums of eight rows by column.
         at: [M, 8] the column at each place.
         same: [M] bits 2r and 2r + 1 say whether row r's distance is that of the place before.
         order, spare, counters: whole numbers, to sort with.
@@ -140,7 +139,6 @@ class Room(NamedTuple):
     folded: Any
     reach: Any
     work: Any
-    spread: Any
     at: Any
     same: Any
     order: Any
@@ -221,7 +219,6 @@ def room_in(free: Any, r: int, rules: Any, x_like: Any, y_like: Any, key_like: A
         take(free, size if rules.joined else 0, x_like),
         take(free, size, x_like),
         take(free, LANES * half, x_like),
-        take(free, LANES * half if rules.losses > 1 else 0, x_like),
         take(free, ROWS * half, np.int32(0)),
         take(free, half, np.uint16(0)),
         take(free, sorted_, np.int32(0)),

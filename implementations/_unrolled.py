@@ -180,3 +180,38 @@ def merge_rows(
     return numba_types.boolean(
         labels, place, order, own, places, terms, starts, at, work, same
     ), code
+
+
+@intrinsic
+def add_rows(typingctx: Any, work: Any, m: Any, at: Any, starts: Any, target: Any) -> Any:
+    """Add the numbers of eight sorted rows to their columns.
+
+    Args:
+        typingctx: of numba.
+        work: [M, 8, 2] numbers by place.
+        m: places.
+        at: [M, 8] the column at each place.
+        starts: [8] where the columns of each row start.
+        target: pairs by column.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        columns, start = (
+            make_array(signature.args[k])(context, builder, args[k]).data for k in (2, 3)
+        )
+        index = args[1].type
+        two = llvm.Constant(index, 2)
+        begins = [builder.load(builder.gep(start, [llvm.Constant(index, r)])) for r in range(ROWS)]
+        with cgutils.for_range(builder, args[1]) as loop:
+            row = builder.mul(loop.index, llvm.Constant(index, ROWS))
+            for r, begin in enumerate(begins):
+                cell = builder.add(row, llvm.Constant(index, r))
+                column = builder.sext(builder.load(builder.gep(columns, [cell])), index)
+                into = builder.add(begin, builder.mul(column, two))
+                into = pointer(context, builder, target, args[4], into, 2)
+                cell = builder.mul(cell, two)
+                own = load_from(builder, pointer(context, builder, work, args[0], cell, 2))
+                store_to(builder, builder.fadd(load_from(builder, into), own), into)
+        return context.get_dummy_value()
+
+    return numba_types.none(work, numba_types.intp, at, starts, target), code

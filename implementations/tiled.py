@@ -4,10 +4,11 @@ One compiled call goes from embeddings to gradient: it reads the rows, and for e
 forms similarities and exponentials, sorts and sums the rows, and brings their derivative back to
 the embeddings. numba compiles it on the first call, which takes a while, and keeps it on disk.
 
-Where the batch is large, further threads help, as many as torch uses. Each owns some of the tiles,
-and a sum of its own, so that the result does not depend on who runs when. Whoever is done takes
-over the tiles of those that wait for a core, so other work on the machine delays no one for
-longer than a tile takes.
+Where the batch is large, further threads help, as many as torch uses. Tiles are dealt out to
+sums, each of which is added up in order, by whichever thread is free, so that the result does not
+depend on who runs when. There is one sum more than threads: while a thread waits for a core, the
+others go on with all sums but its own. Where other processes keep the cores busy, so that further
+threads only cost, the next calls do without them.
 
 Where the loop cannot run (a device other than the CPU, labels of 16-bit floats, a temperature so
 low that float64 exponentials leave their range: 0.0034 for a cosine), ``scan`` computes the loss.
@@ -16,6 +17,7 @@ low that float64 exponentials leave their range: 0.0034 for a cosine), ``scan`` 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from threading import Lock
+from time import perf_counter, thread_time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +34,12 @@ TILE = 32
 """Anchors of a tile, a multiple of ``ROWS``: their sums stay in the second-level cache."""
 ELEMENTS_PER_THREAD = 2**22
 """Pairs, over all losses, that make a further thread worthwhile: some 15 ms of work."""
+HELPED = 1.3
+"""Seconds of work in a second of a call below which other processes keep the cores busy."""
+CALLS_ALONE = 16
+"""Calls that one thread then does by itself, before others are tried again."""
+_calls_alone = [0]
+"""How many of these are left."""
 LABEL_DISTANCES = {"per_dimension": 0, "l1": 1, "l2": 2, "max": 3}
 EXACT = {torch.float32: "float32", torch.float64: "float64"}
 """The dtypes that the loop is compiled for."""
@@ -64,7 +72,8 @@ class Plan(NamedTuple):
         numbers: of ``Rules``.
         address: of the numbers.
         shared: bytes of what all threads read.
-        own: bytes of what each thread has of its own.
+        sums: bytes of sums that tiles are added to.
+        room: bytes that a thread works in.
         losses: their number C.
         threads: the most that are worthwhile.
     """
@@ -73,7 +82,8 @@ class Plan(NamedTuple):
     numbers: Any
     address: int
     shared: int
-    own: int
+    sums: int
+    room: int
     losses: int
     threads: int
 
@@ -113,9 +123,9 @@ def plan_of(
     numbers = np.array(rules, np.int64)
     run, at = compile_for(EXACT[dtype], EXACT[labels_dtype]), numbers.ctypes.data
     nothing = (0, at, 1.0, 0.0, 1.0, 0, 0, d, 0, 0, False, 0, 0, 0, int(wanted), 0, d)
-    shared, own, _, _ = run(MEASURE, 0, 0, 0, 0, *nothing)
+    shared, sums, room, _ = run(MEASURE, 0, 0, 0, 0, *nothing)
     threads = n * n * losses * views // pairs_per_thread
-    return Plan(run, numbers, at, shared, own, losses, threads)
+    return Plan(run, numbers, at, shared, sums, room, losses, threads)
 
 
 def evaluate_tiles(
@@ -156,8 +166,9 @@ def evaluate_tiles(
     by_row = len(views) == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
     gradient = torch.empty((n, 2, d) if by_row else (len(views), n, d), dtype=dtype)
     loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
-    threads = plan.threads and min(torch.get_num_threads(), plan.threads)
-    memory = torch.empty((plan.shared + max(threads, 1) * plan.own) // 8, dtype=torch.float64)
+    threads = min(torch.get_num_threads(), plan.threads) if plan.threads > 1 else 1
+    size = plan.shared + sums_of(threads) * plan.sums + threads * plan.room
+    memory = torch.empty(size // 8, dtype=torch.float64)
     shared, at = memory.data_ptr(), gradient.data_ptr()
     arguments = (
         shared,
@@ -179,10 +190,10 @@ def evaluate_tiles(
         2 * d if by_row else d,
     )
     if threads > 1:
-        _, infinite, fits, slope = run_together(threads, memory, plan, arguments)
+        _, infinite, fits, slope = run_together(threads, plan, arguments)
     else:
-        own = shared + plan.shared
-        _, infinite, fits, slope = plan.run(WHOLE, 0, n, own, own, *arguments)
+        sums = shared + plan.shared
+        _, infinite, fits, slope = plan.run(WHOLE, 0, n, sums, sums + plan.sums, *arguments)
     if infinite:
         raise ValueError(f"{infinite} labels are infinite: their distances have no order")
     if not fits:
@@ -202,41 +213,64 @@ def evaluate_tiles(
     return Evaluated(loss, losses, gradient.transpose(0, 1) if by_row else gradient, by_tau)
 
 
-def run_together(threads: int, memory: Tensor, plan: Plan, arguments: tuple[Any, ...]) -> Any:
-    """The work of several threads: each owns every so manieth tile.
+def sums_of(threads: int) -> int:
+    """How many sums several threads add to."""
+    return threads + 1 if threads > 1 else 1
+
+
+def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
+    """The work of several threads.
 
     Args:
         threads: their number.
-        memory: what they share, and then what each has of its own.
         plan: of the call.
-        arguments: of the compiled call, after those that differ between threads.
+        arguments: of the compiled call, after those that differ between threads; the first is the
+            address of all memory.
     """
-    rooms = [memory.data_ptr() + plan.shared + k * plan.own for k in range(threads)]
-    tiles, infinite, fits, _ = prepared = plan.run(PREPARE, 0, 0, rooms[0], rooms[0], *arguments)
+    start = arguments[0] + plan.shared
+    sums = [start + k * plan.sums for k in range(sums_of(threads))]
+    rooms = [start + len(sums) * plan.sums + k * plan.room for k in range(threads)]
+    tiles, infinite, fits, _ = prepared = plan.run(PREPARE, 0, 0, sums[0], rooms[0], *arguments)
     if infinite or not fits:
         return prepared
-    locks, after = [Lock() for _ in rooms], list(range(threads))
+    locks = [Lock() for _ in sums]
+    after = [tiles * k // len(sums) for k in range(len(sums))]
+    ends = [*after[1:], tiles]
+    spent: list[float] = []
+    _calls_alone[0] -= 1
+    alone = _calls_alone[0] >= 0
+    for own in sums:
+        plan.run(CLEAR, 0, 0, own, rooms[0], *arguments)
 
-    def sweep(own: int) -> None:
-        """Sum the tiles of a thread, then those that others have left, one by one."""
-        for owner in (*range(own, threads), *range(own)):
-            room = rooms[owner]
-            while True:
-                with locks[owner]:
-                    tile = after[owner]
-                    if tile >= tiles:
-                        break
-                    parts = SWEEP | (CLEAR if tile == owner else 0)
-                    plan.run(parts, tile, tile + 1, room, room, *arguments)
-                    after[owner] = tile + threads
+    def sweep(room: int) -> None:
+        """Add half of what is left to the sum that lacks most and that no thread is at."""
+        while lacking := sorted(
+            (a - e, k) for a, e, k in zip(after, ends, range(len(sums)), strict=True) if a < e
+        ):
+            free = (k for _, k in lacking if locks[k].acquire(blocking=False))
+            k = next(free, -1)
+            if k < 0:
+                k = lacking[0][1]
+                locks[k].acquire()
+            try:
+                first, started = after[k], thread_time()
+                stop = ends[k] if alone else (first + ends[k] + 1) // 2
+                plan.run(SWEEP, first, stop, sums[k], room, *arguments)
+                after[k] = stop
+                spent.append(thread_time() - started)
+            finally:
+                locks[k].release()
 
-    waiting = [pool(threads).submit(sweep, own) for own in range(1, threads)]
-    sweep(0)
-    for future in waiting:
-        future.cancel()
-    for room in rooms[1:]:
-        plan.run(ADD, 0, 0, rooms[0], room, *arguments)
-    return plan.run(FINISH, 0, 0, rooms[0], rooms[0], *arguments)
+    started = perf_counter()
+    helpers = [] if alone else [pool(threads).submit(sweep, room) for room in rooms[1:]]
+    sweep(rooms[0])
+    for helper in helpers:
+        helper.cancel()
+    if helpers and sum(spent) < HELPED * (perf_counter() - started):
+        _calls_alone[0] = CALLS_ALONE
+    for others in sums[1:]:
+        plan.run(ADD, 0, 0, sums[0], others, *arguments)
+    return plan.run(FINISH, 0, 0, sums[0], rooms[0], *arguments)
 
 
 @cache

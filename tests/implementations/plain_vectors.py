@@ -133,6 +133,14 @@ def merge_rows(
     return tied
 
 
+def add_rows(work: Array, m: int, at: Array, starts: Array, target: Array) -> None:
+    for q in range(m):
+        for a in range(ROWS):
+            Steps.taken += 1
+            into = starts[a] + 2 * at[q * ROWS + a]
+            target[into : into + 2] += work[q * LANES + 2 * a :][:2]
+
+
 def array_at(address: int, n: int, like: Any) -> Array:
     size = n * like.dtype.itemsize
     return np.frombuffer((ctypes.c_char * size).from_address(int(address)), like.dtype)
@@ -143,7 +151,7 @@ def run_as_written(monkeypatch: pytest.MonkeyPatch, tiled: ModuleType) -> None:
     plain: dict[str, Any] = {"root": np.sqrt, "exponential": np.exp}
     for function in (
         *(load, store, pair, copy_pair, splat, where_less, where_bits, any_less, widen, narrow),
-        *(exponent, mantissa, array_at, product_of_pairs, add_product, merge_rows),
+        *(exponent, mantissa, array_at, product_of_pairs, add_product, merge_rows, add_rows),
     ):
         plain[function.__name__] = function
     for file in FILES:

@@ -130,6 +130,25 @@ def test_threads_share_the_tiles_and_give_the_same_bits_every_time(
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_where_threads_do_not_help_calls_do_without_them_for_a_while_and_give_the_same_bits(
+    tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(threads: int) -> None:
+        raise AssertionError(f"{threads} threads are asked")
+
+    batch = make_leaves(Case(batch_size=203, dims=2, nan_density=0.2, embedding_size=8))
+    monkeypatch.setattr(tiled, "ELEMENTS_PER_THREAD", 1)
+    monkeypatch.setattr(tiled, "_calls_alone", [0])
+    monkeypatch.setattr(tiled, "HELPED", float("inf"))
+    together = train(tiled, batch)
+    monkeypatch.setattr(tiled, "pool", refuse)
+    for _ in range(tiled.CALLS_ALONE):
+        assert all(map(torch.equal, together, train(tiled, batch)))
+    with pytest.raises(AssertionError, match="2 threads are asked"):
+        train(tiled, batch)
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_an_error_in_a_thread_is_raised(tiled: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise MemoryError("no room in the loop")
