@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 import typer
 
 from supcr_bench.commands.compare import compare
-from supcr_bench.commands.demo import demo
 from supcr_bench.commands.doctor import doctor
 from supcr_bench.commands.export import export
 from supcr_bench.commands.gate import gate
@@ -25,7 +24,7 @@ from supcr_bench.commands.options import flag
 from supcr_bench.commands.recommend import recommend
 from supcr_bench.commands.report import report
 from supcr_bench.commands.run import run
-from supcr_bench.commands.verify import verify
+from supcr_bench.commands.verify import demo, verify
 from supcr_bench.values.errors import SupcrBenchError
 
 app = typer.Typer(

@@ -134,7 +134,7 @@ def _run_info(
     return {
         **work.to_mapping(),
         **provenance(work.suite, descriptions, work.subjects),
-        "files": work.files,
+        "files": {subject.name: dict(subject.files) for subject in work.subjects},
         "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
         "budget": asdict(budget),
         "environment": dict(executor.environment),

@@ -31,11 +31,6 @@ class Work:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     suite_file: tuple[str, str] | None = None
 
-    @property
-    def files(self) -> dict[str, dict[str, str]]:
-        """The source files of each implementation, with digests, once it has been loaded."""
-        return {s.name: dict(s.files) for s in self.subjects}
-
     def without(self, unavailable: Mapping[str, str]) -> "Work":
         """This work without some implementations; unchanged if none would be left."""
         names = [s.name for s in self.subjects if s.name not in unavailable]

@@ -1,4 +1,4 @@
-"""``supcr-bench verify``: proves implementations right, or says what is wrong with them."""
+"""``supcr-bench verify`` and ``demo``: prove a loss right, or say what is wrong with it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from supcr_bench.subjects.registry import Subject
     from supcr_bench.verification.verification import Verification
+
+DEMO_LOSS = "supcr_bench.verification.bugs.demo_loss:MyLoss"
+DEMO_MISTAKE = "strict inequality"
+"""What the diagnosis names."""
 
 
 def verify(
@@ -169,3 +173,27 @@ def verify_each(
             for outcome in session.run():
                 status.update(Text(f"{subject.name}: {outcome.group}, {outcome.check}"))
             yield session.result()
+
+
+def demo() -> None:
+    """Verify a wrong loss that ships with supcr-bench, and show the diagnosis; some 10 seconds.
+
+    Exits with 0 if the mistake is found and named, else with 1.
+    """
+    from rich.text import Text
+
+    from supcr_bench.render.terminal import make_console
+    from supcr_bench.render.verified import print_verification
+    from supcr_bench.subjects.registry import line_of, locate
+
+    subject = locate(DEMO_LOSS)
+    console = make_console()
+    console.print(Text(f"A loss with one mistake:\n{line_of(subject)[0]}\n"), soft_wrap=True)
+    console.print(Text(f"$ supcr-bench verify {DEMO_LOSS}", "bold"), soft_wrap=True)
+    console.print()
+    (found,) = verify_each([subject], strict=False, seed=0, console=console)
+    print_verification(console, found)
+    console.print()
+    console.print("Now yours: supcr-bench verify path/to/my_loss.py:MyLoss", soft_wrap=True)
+    named = any(DEMO_MISTAKE in cause for cause in found.causes)
+    raise typer.Exit(0 if found.verdict == "not right" and named else 1)

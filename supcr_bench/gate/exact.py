@@ -234,8 +234,10 @@ def _judge(
     old, new = metric.compared(first) if first else None, metric.compared(second)
     if old == new and new in (None, metric.most):
         return None
-    if metric.interpreted and not _both_counted(metric, before, after):
-        return None
+    if metric.interpreted:
+        counted = (any(metric.get(r) is not None for r in run.results) for run in (before, after))
+        if not all(counted) or not metric.is_comparable(before.environment, after.environment):
+            return None
     name = "max_memory_growth" if metric is MEMORY else "max_work_growth"
     allowed = terms.share(name, second.case, metric.allowance)
     torch_differs = other_torch(before, after)
@@ -265,12 +267,6 @@ def _judge(
         ratio=change.ratio,
         direction=change.direction,
     )
-
-
-def _both_counted(metric: Metric, before: Run, after: Run) -> bool:
-    """Whether both runs counted a metric, and in environments that may be compared."""
-    counted = (any(metric.get(r) is not None for r in run.results) for run in (before, after))
-    return all(counted) and metric.is_comparable(before.environment, after.environment)
 
 
 def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differs: bool) -> str:

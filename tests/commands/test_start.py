@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import supcr_bench
-from supcr_bench.commands import demo, doctor, verify
+from supcr_bench.commands import doctor, verify
 from supcr_bench.commands.app import START, app, main
 from supcr_bench.verification.verification import Verification
 from tests.made_verifications import STRICT, make_verification
@@ -60,8 +60,8 @@ def test_completion_offers_commands_without_importing_torch(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("found", "status"),
     [
-        (make_verification(demo.LOSS, recognised=STRICT), 0),
-        (make_verification(demo.LOSS), 1),
+        (make_verification(verify.DEMO_LOSS, recognised=STRICT), 0),
+        (make_verification(verify.DEMO_LOSS), 1),
     ],
 )
 def test_the_demo_succeeds_where_the_mistake_is_named(
@@ -72,11 +72,11 @@ def test_the_demo_succeeds_where_the_mistake_is_named(
 ) -> None:
     monkeypatch.setattr(verify, "verify_each", lambda *given, **options: iter([found]))
     with pytest.raises(typer.Exit) as end:
-        demo.demo()
+        verify.demo()
     assert end.value.exit_code == status
     printed = capsys.readouterr().out
-    assert f"$ supcr-bench verify {demo.LOSS}\n" in printed
-    assert f"{demo.LOSS} is {'not right' if status == 0 else 'right'}" in printed
+    assert f"$ supcr-bench verify {verify.DEMO_LOSS}\n" in printed
+    assert f"{verify.DEMO_LOSS} is {'not right' if status == 0 else 'right'}" in printed
 
 
 def test_doctor_tells_what_is_missing_and_what_that_means(
