@@ -25,7 +25,7 @@ a fixed seed.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -144,7 +144,9 @@ def _allowed(sizes: int, restrictions: int, alpha: float) -> float:
     return 1 + restrictions * quantile / freedom
 
 
+@lru_cache(maxsize=1024)
 def judge_timed(series: TimedSeries) -> GrowthVerdict:
+    """The law that times follow; cached, as each question on a run asks for the same series."""
     count = len(series.sizes)
     if count < FEWEST_SIZES:
         return GrowthVerdict(

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Self
 
 from supcr_bench.values.axes import DEFAULTS_OF_ADDED, WORKLOAD_AXES
@@ -48,8 +50,8 @@ class Workload:
 
     def series(self) -> tuple[object, ...]:
         """The key of a series: a workload without its batch size N and its definition."""
-        shared = self.workload
-        return tuple(getattr(shared, name) for name in WORKLOAD_FIELDS if name != "batch_size")
+        found: tuple[object, ...] = _SERIES(self.workload)
+        return found
 
     def describe(self) -> str:
         shared = self.workload
@@ -67,6 +69,7 @@ class Workload:
 
 
 WORKLOAD_FIELDS = tuple(f.name for f in fields(Workload))
+_SERIES = attrgetter(*(name for name in WORKLOAD_FIELDS if name != "batch_size"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +107,11 @@ class Case(Workload):
 
         Its definition is torchcell, with torchcell's temperature unless the axis sets one.
         """
-        usual = {"definition": TORCHCELL.name, "temperature": TORCHCELL.temperature}
-        return replace(self, **usual if self.own_temperature else {"definition": TORCHCELL.name})
+        return _shared(self, self.own_temperature)
 
     @property
     def workload(self) -> Workload:
-        shared = {name: getattr(self, name) for name in WORKLOAD_FIELDS}
-        return Workload(**shared | {"temperature": None} if self.own_temperature else shared)
+        return _workload(self, self.own_temperature)
 
     @property
     def id(self) -> str:
@@ -140,3 +141,15 @@ class Case(Workload):
 
     def to_mapping(self) -> dict[str, Any]:
         return {f.name.rstrip("_"): getattr(self, f.name) for f in fields(self)}
+
+
+@lru_cache(maxsize=8192)  # tables and fits ask for the same few cases again and again
+def _shared(case: Case, own_temperature: bool) -> Case:
+    usual = {"definition": TORCHCELL.name, "temperature": TORCHCELL.temperature}
+    return replace(case, **usual if own_temperature else {"definition": TORCHCELL.name})
+
+
+@lru_cache(maxsize=8192)
+def _workload(case: Case, own_temperature: bool) -> Workload:
+    shared = {name: getattr(case, name) for name in WORKLOAD_FIELDS}
+    return Workload(**shared | {"temperature": None} if own_temperature else shared)

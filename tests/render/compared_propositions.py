@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def timed(pair: Pair) -> Iterator[tuple[Result, Result]]:
 
 
 def log_ratio(one: Result, two: Result) -> float:
-    return math.log(np.median(two.time_samples_s or ()) / np.median(one.time_samples_s or ()))
+    return math.log(median(two.time_samples_s or ()) / median(one.time_samples_s or ()))
 
 
 @cache
@@ -72,9 +73,15 @@ def moved(pair: Pair, name: str) -> float | None:
     return others[math.ceil(0.95 * (len(others) + 1) - 1e-9) - 1] if len(others) >= 19 else None
 
 
-def median_ends(samples: Sequence[float]) -> tuple[float, float]:
-    rank = int(binom.ppf(0.0125, len(samples), 0.5)) or 1
+@cache
+def median_ends(samples: tuple[float, ...]) -> tuple[float, float]:
+    rank = lower_rank(len(samples))
     return sorted(samples)[rank - 1], sorted(samples)[-rank]
+
+
+@cache
+def lower_rank(count: int) -> int:
+    return int(binom.ppf(0.0125, count, 0.5)) or 1
 
 
 @cache
@@ -139,6 +146,7 @@ def count_way(one: float | None, two: float | None, allowed: float = 0.0) -> str
     return "more" if two > one else "less"
 
 
+@cache
 def ways(pair: Pair, key: Key) -> dict[str, str | None]:
     one, two = both(pair)[key]
     work = {
@@ -184,6 +192,7 @@ def worse_in(pair: Pair, key: Key) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
 def session_of(pair: Pair, name: str) -> float:
     """By Student's t, of the others' median moves and of two like them at 8 %."""
     shifts = [float(np.median(own)) for other, own in moves(pair).items() if other != name]

@@ -64,18 +64,18 @@ def simulated_pair(seed: int, processes: tuple[int, int] = (1, 1)) -> Pair:
                         factors = changes[name]
                     result = _result(random, name, Case(batch_size=n, pass_=pass_), factors)
                     samples = seconds * np.exp(random.normal(0, spread, pick(8, 8, 8, 13, 5)))
+                    times: dict[str, Any] = {}
                     if result.status.has_figures and random.random() < 0.97:
-                        result = replace(result, time_samples_s=tuple(map(float, samples)))
+                        times["time_samples_s"] = tuple(map(float, samples))
                         if (count := processes[is_second]) > 1:
                             drawn = np.exp(random.normal(0, 0.02, count - 1))
-                            further = {
+                            times["further_samples_s"] = {
                                 f"process {k}": tuple(map(float, samples * by))
                                 for k, by in enumerate(drawn, start=2)
                             }
-                            result = replace(result, further_samples_s=further)
                     machine = pick(*machines[is_second])
                     if random.random() < 0.97:
-                        results.append(replace(result, machine=machine))
+                        results.append(replace(result, machine=machine, **times))
         if random.random() < 0.04:
             end = Status.SKIPPED
             results = [
