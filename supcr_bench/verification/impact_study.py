@@ -51,7 +51,7 @@ _TOGETHER = {
 
 
 def alone(departure: str, member: Member, plain: Member) -> Member:
-    """The plain member, with the one departure of another member that a field names."""
+    """The plain member with one choice of another member: the departure that a field names."""
     if departure == "sign":
         return replace(plain, temperature=-plain.temperature)
     names = [f.name for f in fields(Member) if f.name in _TOGETHER.get(departure, (departure,))]
@@ -153,7 +153,7 @@ class ImpactStudy:
             yield _summarised(found, one)
 
     def _compared(self, batch: Batch, ask: Ask | None) -> Iterator[tuple[str | None, str, Sample]]:
-        """Yield a departure, or ``None`` for the whole, a definition, and how far it is."""
+        """Yield a departure (``None``: the whole loss), a definition's name, and their distance."""
         near, views = self._near, batch.views_of(self._near)
         own = ask(batch) if ask else None
         for definition in self._definitions if self._question.labels else [near]:

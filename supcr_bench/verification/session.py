@@ -145,7 +145,7 @@ class Session(ABC):
                 self._impact = (row,)
 
     def spent_s(self) -> float:
-        """Seconds that the verification has taken, of which others may have taken a part."""
+        """Seconds since the verification began; other processes may have used some of them."""
         return time.monotonic() - self._began_s
 
     def result(self) -> Verification:
