@@ -36,12 +36,14 @@ def test_tables_name_them_too(cli: Cli) -> None:
 def test_what_cannot_be_imported_is_listed_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import supcr_bench.sweep.suite  # noqa: F401  before the patch: the suites' own stay registered
     from supcr_bench.commands.list_subjects import list_subjects
 
     (tmp_path / "broken.py").write_text("import no_such_package\n")
     subject = registry.Subject("broken", "file", str(tmp_path / "broken.py"), "IMPLEMENTATION")
-    monkeypatch.setattr(registry, "registered", lambda: {"broken": subject})
+    with monkeypatch.context() as patch:  # the suites' own stay registered
+        patch.setattr(registry, "registered", lambda: {"broken": subject})
+        listing = registry.list_all()
+    monkeypatch.setattr(registry, "list_all", lambda: listing)
     list_subjects(as_json=False)
     assert "unavailable" in capsys.readouterr().out
     list_subjects(as_json=True)
