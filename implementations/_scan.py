@@ -658,10 +658,11 @@ class Terms(NamedTuple):
             folded = terms.logsumexp(dim=3) if in_logarithms else terms.sum(dim=3)
         index = order.unsqueeze(1).expand(folded.shape)
         ending = ending.to(dtype) if ending.ndim == 1 else ending.to(dtype).unsqueeze(1)
-        contrast = running_sum(folded.gather(3, index), in_logarithms)
+        contrast = running_sum(folded.gather(3, index).flip(3), in_logarithms)
         below = None
         log_eps = (math.log(choices.eps) if choices.eps else -math.inf) - self.high / self.tau
-        if log_eps > -1.01 * self.width / self.tau - 40:  # else rounding leaves nothing of it
+        rest = 40 if choices.eps_rule == "added" else 0  # of what is less, rounding leaves nothing
+        if log_eps > -1.01 * self.width / self.tau - rest:  # each contrast is a term or more
             eps = log_eps if in_logarithms else math.exp(log_eps)
             if choices.eps_rule == "added" and in_logarithms:
                 contrast = torch.logaddexp(contrast, contrast.new_tensor(eps))
@@ -673,17 +674,19 @@ class Terms(NamedTuple):
         if ending.ndim > 1:  # a sum can be 0 inside a tie, where nothing depends on it
             limits = torch.finfo(dtype)
             contrast.clamp_(min=limits.min if in_logarithms else limits.tiny)
-        logarithms = contrast if in_logarithms else contrast.log()
+        inverse = None
+        if with_gradient:
+            inverse = ending.log() - contrast if in_logarithms else ending / contrast
+        logarithms = contrast if in_logarithms else contrast.log_()
         total = ((logarithms * ending).sum(dim=(1, 2, 3)) - numerators).to(sum_dtype(logits.device))
-        if not with_gradient:
+        if inverse is None:
             return total, None
 
         # At every place, the sum of 1/Z over the partners that are no farther from the anchor.
         # A tie is counted in full at its end, so all members of the tie share one sum.
-        inverse = ending.log() - contrast if in_logarithms else ending / contrast
         if below is not None:
             inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
-        sums = running_sum(inverse.flip(3), in_logarithms).flip(3)
+        sums = running_sum(inverse.flip(3), in_logarithms)
         reach = contrast.scatter_(3, index, sums).unsqueeze(3)
         weights = (terms + reach).exp_() if in_logarithms else terms.mul_(reach)
         weights.sub_(1)  # each partner's own term
@@ -706,12 +709,12 @@ def squared_distances(block: Tensor, others: Tensor) -> Tensor:
 def order_by_distance(
     group: Group, choices: Choices, start: int, stop: int, logits: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The rows by their label distance from each anchor of a block, farthest first.
+    """The rows by their label distance from each anchor of a block.
 
     Returns:
-        [C, B, M] the row at each place, and the number of partners in the tie that ends there, or
-        0; the numbers are [M] if there are no ties. In K views each row is K partners, less the
-        anchor itself.
+        [C, B, M] the row at each place, nearest first; and at each place, farthest first, the
+        number of partners in the tie that ends there, or 0, which is [M] if there are no ties. In K
+        views each row is K partners, less the anchor itself.
     """
     labels, each, m = group.labels, logits.shape[3], logits.shape[4]
     apart = (labels[:, start:stop, None] - labels[:, None]).abs_()
@@ -723,20 +726,20 @@ def order_by_distance(
         distance = apart.norm(dim=3) if choices.label_distance == "l2" else apart.sum(dim=3)
     if distance.is_floating_point():  # the bits of what is not negative rise with it
         distance = distance.view(WHOLE_NUMBERS[distance.element_size()])
-    distance, order = distance.sort(dim=2, descending=True, stable=True)  # stable is faster
-    apart = distance[..., :-1] - distance[..., 1:]
+    distance, order = distance.sort(dim=2, stable=True)  # faster than unstable, or than falling
+    apart = distance[..., 1:] - distance[..., :-1]
     if m == 1 or int(apart.amin()) > 0:
         ending = torch.full((m,), each, dtype=logits.dtype, device=logits.device)
         ending[-1:].sub_(1)  # the anchor is not a partner
         return order, ending
     # At the end of a tie the number of places so far, 0 elsewhere: whole numbers are fastest here.
-    ends = apart.clamp_(max=1) * torch.arange(1, m, dtype=torch.int32, device=apart.device)
+    ends = apart.clamp_(max=1).flip(2) * torch.arange(1, m, dtype=torch.int32, device=apart.device)
     ends = nn.functional.pad(ends, (1, 1))
     ends[..., -1] = m
     ending = (ends[..., 1:] - ends.cummax(dim=2).values[..., :-1]).clamp_(min=0)
     if each > 1:
         ending *= each
-    ending[..., -1] -= 1
+    ending[..., -1].sub_(1)
     return order, ending
 
 
@@ -754,5 +757,5 @@ def summation(logits: Tensor, width: float) -> tuple[bool, torch.dtype]:
 
 
 def running_sum(x: Tensor, in_logarithms: bool) -> Tensor:
-    """Cumulative sum, or log-sum-exp, along the last dimension."""
-    return x.logcumsumexp(dim=-1) if in_logarithms else x.cumsum(dim=-1)
+    """Cumulative sum, in place, or log-sum-exp, along the last dimension."""
+    return x.logcumsumexp(dim=-1) if in_logarithms else x.cumsum_(dim=-1)

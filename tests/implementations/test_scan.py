@@ -76,7 +76,7 @@ def test_every_row_is_ordered_by_label_distance(labels: list[int], dtype: torch.
         orders, endings = scan.order_by_distance(group, scan.Choices(), start, stop, logits)
         endings = endings.expand(orders.shape)
         for i in range(start, stop):
-            order, ending = orders[0, i - start], endings[0, i - start].tolist()
+            order, ending = orders[0, i - start].flip(0), endings[0, i - start].tolist()
             assert sorted(order.tolist()) == list(range(m))
             falling = distance[i][order]
             assert torch.equal(falling, distance[i].sort(descending=True).values)
