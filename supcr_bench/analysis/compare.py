@@ -340,7 +340,8 @@ def compare_results(
         name: drift_bound([x for key, x in moved.items() if key[0] != name])
         for name in implementations_of([*first, *second])
     }
-    noises, spread = process_noise(pairs, moved), call_spread([*first, *second])
+    noises = process_noise(pairs, moved, at_one_speed=not differences)
+    spread = call_spread([*first, *second])
     processes = min((len(r.processes) for key in noises for r in pairs[key]), default=1)
 
     software = [{key: pair[n] for key, pair in (differences or {}).items()} for n in (0, 1)]

@@ -100,14 +100,18 @@ class Noise:
 
 
 def process_noise(
-    pairs: Mapping[Key, tuple[Result, Result]], unchanged: Collection[Key]
+    pairs: Mapping[Key, tuple[Result, Result]],
+    unchanged: Collection[Key],
+    *,
+    at_one_speed: bool = True,
 ) -> dict[Key, Noise]:
-    """The noise of results that have several processes in both runs.
+    """The log-ratio and noise of results that have several processes in both runs.
 
     ``unchanged`` are results with unchanged counts; there is no noise for a result with fewer than
-    ``FEWEST_UNCHANGED`` of them in other implementations.
+    ``FEWEST_UNCHANGED`` of them in other implementations. What moves all alike counts as the speed
+    of the machine if ``at_one_speed``, so not where other software may be the reason.
     """
-    noises = _moderated(pairs, unchanged)
+    noises = _moderated(pairs, unchanged if at_one_speed else ())
     excess = {}
     for name in {name for name, _ in noises}:
         others = [key for key in unchanged if key in noises and key[0] != name]

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from statistics import median
 from typing import Any
 
 from supcr_bench.analysis.compare import MACHINE, OTHER_MACHINE, Comparison, ComparisonRow
@@ -24,6 +25,8 @@ from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
 from supcr_bench.values.units import MISSING, listed, plural
 
+ROUNDING = 1e-9
+"""A ratio that differs from that of the two times by more is one at another speed."""
 Differences = Mapping[str, tuple[Any, Any]]
 """Facts of the environment, in the first and in the second run."""
 
@@ -76,10 +79,17 @@ def drift(*, bounds: Mapping[str, float]) -> str:
 @sentence
 def processes_spread(*, processes: int) -> str:
     return (
-        "Where a cell has three other unchanged implementations, they show the speed of the "
-        "machine, and a ratio is that at one speed. The intervals include how far the processes of "
-        f"a run ({processes} or more) differ, and how much further unchanged results of the other "
-        "implementations moved between the runs."
+        f"The intervals include how far the processes of a run ({processes} or more) differ, and "
+        "how much further unchanged results of the other implementations moved between the runs."
+    )
+
+
+@sentence
+def at_one_speed(*, slower: float) -> str:
+    """What other implementations with unchanged counts took, second run over first."""
+    return (
+        f"Judged by the other implementations, the machine took x{ratio_text(slower)} as long in "
+        "the second run. Ratios leave that out: what slows all implementations alike is not found."
     )
 
 
@@ -184,6 +194,9 @@ def remarks(comparison: Comparison) -> list[Sentence]:
         for name, (bound, _) in comparison.drift.items()
         if bound is not None and comparison.slower_cases.get(name)
     }
+    left_out = [t.after / t.before / t.ratio for t in times if t.before and t.after and t.ratio]
+    if any(abs(share - 1) > ROUNDING for share in left_out):
+        found.append(at_one_speed(slower=median(left_out)))
     if comparison.processes > 1:
         found.append(processes_spread(processes=comparison.processes))
     elif bounds:

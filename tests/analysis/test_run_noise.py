@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ from supcr_bench.analysis.compare import Comparison, compare_results
 from supcr_bench.analysis.run_noise import Noise, excess_variance, process_noise
 from supcr_bench.analysis.statistics import faster_in, process_interval, ratio_of
 from supcr_bench.analysis.summary import time_interval
+from supcr_bench.render.comparison import remarks
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.metrics import TIME, Direction
 from supcr_bench.values.result import Key, Result
@@ -222,6 +224,28 @@ def test_a_machine_that_changes_its_speed_hides_neither_the_same_nor_a_slowdown(
     assert slower[True, "finding"] >= 20
     assert slower[True, "slower"] > 0.95 * 25 * 8
     assert slower[False, "faster"] + slower[False, "slower"] <= 0.05 * 25 * 24
+
+
+def test_what_slows_all_alike_is_left_out_and_said_unless_the_software_differs() -> None:
+    first, second = at_speeds(Random(7), 0.05), at_speeds(Random(7), 0.05)
+    second = [
+        replace(
+            r,
+            time_samples_s=tuple(1.3 * x for x in r.time_samples_s or ()),
+            further_samples_s={
+                s: tuple(1.3 * x for x in own) for s, own in (r.further_samples_s or {}).items()
+            },
+        )
+        for r in second
+    ]
+    found = compare_results(first, second)
+    assert found.times(Direction.SLOWER) == 0
+    (said,) = (s.facts["slower"] for s in remarks(found) if s.kind == "at_one_speed")
+    assert said == pytest.approx(1.3, abs=0.05)
+    found = compare_results(first, second, {"torch": ("2.6", "2.7")})
+    assert "at_one_speed" not in {s.kind for s in remarks(found)}
+    assert all(r.time and r.time.ratio == pytest.approx(1.3) for r in found.rows)
+    assert found.times(Direction.SAME) == 0
 
 
 @pytest.mark.parametrize("drift", [0.0, 0.05])
