@@ -13,7 +13,7 @@ from supcr_bench.render import sentences as say
 from supcr_bench.render.cells import HasCase
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.case import PASSES, Pass
+from supcr_bench.values.case import PASSES
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import grows_faster
 from supcr_bench.values.holds import Holds
@@ -121,15 +121,13 @@ def uses(
         (r for r in findings.results if not r.untimed),
         lambda r: (r.case.device, r.case.definition, r.case.pass_, r.case.series()),
     )
-    order = list(groups)
 
-    def rank(key: tuple[str, str, Pass, tuple[object, ...]]) -> tuple[int, ...]:
-        sizes = {r.case.batch_size for r in groups[key]}
-        return -len(sizes), -PASSES.index(key[2]), order.index(key)
+    def rank(own: Sequence[Result]) -> tuple[int, int]:
+        return -len({r.case.batch_size for r in own}), _training_first(own[0])
 
     return [
         _uses(own, findings.wrong, faster, baseline or baseline_of(own), spans=spans)
-        for own in (groups[key] for key in sorted(order, key=rank))
+        for own in sorted(groups.values(), key=rank)
     ]
 
 

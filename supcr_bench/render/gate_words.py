@@ -63,11 +63,6 @@ def case_text(case: Case | None) -> str:
     return f"{case.pass_} {case.describe()}" + ("" if usual else f" ({case.definition})")
 
 
-def change_name(change: GatedChange) -> str:
-    """Implementation, metric and case: ``rowsort time, training N=64 D=2 NaN 20%``."""
-    return _name(*figure_of(change))
-
-
 Figure = tuple[str, str, Case | None]
 """An implementation, the title of a metric, and a case."""
 
@@ -76,7 +71,8 @@ def figure_of(change: GatedChange) -> Figure:
     return change.implementation, change.title, change.case
 
 
-def _name(implementation: str, title: str, case: Case | None) -> str:
+def figure_name(implementation: str, title: str, case: Case | None) -> str:
+    """A figure in words: ``rowsort time, training N=64 D=2 NaN 20%``."""
     return plain(f"{implementation} {title}{f', {case_text(case)}' if case else ''}")
 
 
@@ -172,7 +168,7 @@ def not_shown(*, name: str, figures: Sequence[Figure]) -> str:
 @sentence
 def because(*, figures: Sequence[Figure], reason: str) -> str:
     """Why some figures have their verdict."""
-    which = _name(*figures[0]) if len(figures) == 1 else _by_implementation(figures)
+    which = figure_name(*figures[0]) if len(figures) == 1 else _by_implementation(figures)
     return f"{which}: {plain(reason)}"
 
 

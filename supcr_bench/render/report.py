@@ -29,7 +29,7 @@ from supcr_bench.render.comparison import (
 from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
 from supcr_bench.render.palette import palette_css
-from supcr_bench.render.sentences import Sentence, place
+from supcr_bench.render.sentences import Sentence, place, use_cells
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.values.axes import WORKLOAD_AXES
@@ -40,7 +40,6 @@ from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Facets, Table, as_html, numbers, row, words
 from supcr_bench.values.units import (
-    format_bytes,
     format_duration_s,
     format_limit_bytes,
 )
@@ -158,22 +157,10 @@ def _use_tables(found: Sequence[Sequence[Sentence]]) -> list[Table]:
     for number, own in enumerate(found):
         rows = []
         for sentence in own:
-            facts, n = sentence.facts, sentence.facts["sizes"][0]
-            here = facets_of(facts["case"])
-            if sentence.kind == "unusable":
-                rows.append(row(str(n), Cell("none", "bad"), "", "", "", facets=here))
-                continue
-            ratio = facts["speedup"][1] if facts["speedup"] else None
-            rows.append(
-                row(
-                    str(n),
-                    " or ".join(facts["names"]),
-                    format_duration_s(facts["times_s"][0]),
-                    format_bytes(facts["peak_bytes"]),
-                    ratio_text(ratio) if ratio else "",
-                    facets=here,
-                )
-            )
+            names, *figures, _ = use_cells(sentence)
+            cell = Cell("none", "bad") if sentence.kind == "unusable" else names
+            n, here = sentence.facts["sizes"][0], facets_of(sentence.facts["case"])
+            rows.append(row(str(n), cell, *figures, facets=here))
         tables.append(Table(f"use-{number}", place(own[0].facts["case"]), heads, tuple(rows)))
     return tables
 

@@ -164,6 +164,21 @@ def unusable(*, case: Case, sizes: Sequence[int]) -> str:
     return f"{sizes_text(sizes)} ({place(case)}): none was timed and is right."
 
 
+def use_cells(said: Sentence) -> tuple[str, str, str, str, str]:
+    """What to use: names, times, memory, times as fast as the baseline, multiples of the floor."""
+    if said.kind == "unusable":
+        return "none was timed and is right", "", "", "", ""
+    facts = said.facts
+    memory, (_, ratio) = facts["peak_bytes"], facts["speedup"] or (0, None)
+    return (
+        " or ".join(facts["names"]),
+        span_text(*facts["times_s"]),
+        format_bytes(memory) if memory is not None else "",
+        ratio_text(ratio) if ratio else "",
+        ratio_text(facts["floors"]) if facts["floors"] else "",
+    )
+
+
 # --- Claims of the note ---
 
 

@@ -11,11 +11,9 @@ from rich.segment import Segments
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from supcr_bench.render.cells import ratio_text
-from supcr_bench.render.sentences import Sentence, place, sizes_text, span_text
+from supcr_bench.render.sentences import Sentence, place, sizes_text, use_cells
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.table import Column, Table, Tone
-from supcr_bench.values.units import format_bytes
 
 MOST_LINES, MOST_LETTERS = 40, 80
 """Lines of the answer of a run, and letters of a line."""
@@ -218,17 +216,7 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
 
 
 def _use_cells(sentence: Sentence) -> tuple[str, ...]:
-    facts = sentence.facts
-    sizes = sizes_text(facts["sizes"])
-    if sentence.kind == "unusable":
-        return sizes, "none was timed and is right", *[""] * 4
-    memory, (n, ratio) = facts["peak_bytes"], facts["speedup"] or (0, None)
-    faster = f"{ratio_text(ratio)}x" + (f" at {n}" if n != facts["sizes"][-1] else "")
-    return (
-        sizes,
-        " or ".join(facts["names"]),
-        span_text(*facts["times_s"]),
-        format_bytes(memory) if memory is not None else "",
-        faster if ratio else "",
-        f"{ratio_text(facts['floors'])}x floor" if facts["floors"] else "",
-    )
+    names, times, memory, ratio, floors = use_cells(sentence)
+    sizes, (n, _) = sentence.facts["sizes"], sentence.facts.get("speedup") or (0, None)
+    faster = f"{ratio}x" + (f" at {n}" if n != sizes[-1] else "") if ratio else ""
+    return sizes_text(sizes), names, times, memory, faster, f"{floors}x floor" if floors else ""

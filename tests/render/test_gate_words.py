@@ -8,7 +8,8 @@ from supcr_bench.render.gate_tables import gate_markdown
 from supcr_bench.render.gate_words import (
     better_sentences,
     case_text,
-    change_name,
+    figure_name,
+    figure_of,
     following_sentences,
     plain,
     printable,
@@ -139,8 +140,8 @@ def test_cases_that_differ_are_told_apart(other: dict[str, object]) -> None:
 
 def test_a_figure_of_an_implementation_as_a_whole_has_no_case() -> None:
     assert case_text(None) == "-"
-    assert change_name(judge("verification")) == "rowsort verification"
-    assert change_name(judge("time")) == "rowsort time, training N=64 D=2 NaN 20%"
+    assert figure_name(*figure_of(judge("verification"))) == "rowsort verification"
+    assert figure_name(*figure_of(judge("time"))) == "rowsort time, training N=64 D=2 NaN 20%"
 
 
 def test_figures_with_one_reason_share_a_sentence() -> None:
