@@ -79,15 +79,19 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def modules_of(items: list[pytest.Item]) -> deque[list[int]]:
-    """The numbers of the tests of each module; those that hold a slow one first."""
+    """The numbers of the tests of each module; those first that compile, then those with slow ones.
+
+    What one compiles at the beginning, others find on disk, and do not wait for it.
+    """
     found: dict[Path, list[int]] = {}
     for number, item in enumerate(items):
         found.setdefault(item.path, []).append(number)
 
-    def fast(numbers: list[int]) -> bool:
-        return not any(items[number].get_closest_marker("slow") for number in numbers)
+    def later(numbers: list[int]) -> list[bool]:
+        marks = {mark.name for number in numbers for mark in items[number].iter_markers()}
+        return [mark not in marks for mark in ("compiles", "slow")]
 
-    return deque(sorted(found.values(), key=fast))
+    return deque(sorted(found.values(), key=later))
 
 
 def start_process(session: pytest.Session, running: dict[Connection, Process]) -> None:

@@ -95,6 +95,7 @@ def test_larger_batches_are_right_too(subject: Subject, batch_size: int) -> None
     assert worst_deviation(subject.factory, workload, DEFINITIONS[subject.definition]) <= 1
 
 
+@pytest.mark.compiles
 @EACH
 @pytest.mark.parametrize("labels", [[0.1, 0.2, 0.3], [1.0, 2.0, 3.0], [16777216.0, 1.0, 0.5]])
 def test_labels_tie_as_their_own_dtype_rounds_them(subject: Subject, labels: list[float]) -> None:
