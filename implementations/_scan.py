@@ -658,7 +658,9 @@ class Terms(NamedTuple):
             folded = terms.logsumexp(dim=3) if in_logarithms else terms.sum(dim=3)
         index = order.unsqueeze(1).expand(folded.shape)
         ending = ending.to(dtype) if ending.ndim == 1 else ending.to(dtype).unsqueeze(1)
-        contrast = running_sum(folded.gather(3, index).flip(3), in_logarithms)
+        farthest_first = order.flip(2).unsqueeze(1).expand(folded.shape)
+        contrast = running_sum(folded.gather(3, farthest_first), in_logarithms)
+        del farthest_first
         below = None
         log_eps = (math.log(choices.eps) if choices.eps else -math.inf) - self.high / self.tau
         rest = 40 if choices.eps_rule == "added" else 0  # of what is less, rounding leaves nothing
@@ -671,7 +673,8 @@ class Terms(NamedTuple):
             elif float(contrast[..., 0].amin()) <= eps:  # the first sum is the least
                 below = contrast < eps
                 contrast.clamp_(min=eps)
-        if ending.ndim > 1:  # a sum can be 0 inside a tie, where nothing depends on it
+        if ending.ndim > 1 and choices.self_candidate == "never":
+            # A sum can be 0 inside a tie, where nothing depends on it.
             limits = torch.finfo(dtype)
             contrast.clamp_(min=limits.min if in_logarithms else limits.tiny)
         inverse = None

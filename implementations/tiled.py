@@ -166,8 +166,10 @@ def evaluate_tiles(
     by_row = len(views) == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
     gradient = torch.empty((n, 2, d) if by_row else (len(views), n, d), dtype=dtype)
     loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
-    threads = min(torch.get_num_threads(), plan.threads) if plan.threads > 1 else 1
-    size = plan.shared + sums_of(threads) * plan.sums + threads * plan.room
+    threads, size = 1, plan.shared + plan.sums + plan.room
+    if plan.threads > 1:
+        threads = min(torch.get_num_threads(), plan.threads)
+        size = plan.shared + sums_of(threads) * plan.sums + threads * plan.room
     memory = torch.empty(size // 8, dtype=torch.float64)
     shared, at = memory.data_ptr(), gradient.data_ptr()
     arguments = (
