@@ -208,7 +208,7 @@ def claim(*, claim: str, verdict: Holds) -> str:
 @sentence
 def noise(*, spread: float, cells: int, device: str | None) -> str:
     return (
-        f"Differences below {spread:.1%} may be noise: of {_pairs(cells, device)}, 95 % differed "
+        f"Differences below {spread:.1%} may be noise: of {_pairs(cells, device)}, 95% differed "
         "by at most that. What to use is decided by the noise at each N."
     )
 
