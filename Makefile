@@ -64,7 +64,7 @@ gpu: setup
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/supcr-bench run gpu
 
-# Identical arms, of which one goes on alone, are timed alike; some minutes.
+# Identical arms, of which one goes on alone, are timed alike; twelve minutes.
 equal-arms-study: setup
 	$(BIN)/python -m tests.studies.equal_arms
 
