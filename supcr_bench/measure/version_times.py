@@ -99,6 +99,7 @@ def time_versions(
     found: dict[int, VersionTimes] = {}
     order = list(range(len(cells)))
     shuffle(order)
+    gc.freeze()  # what is loaded stays, and each cell collects garbage
     for index in order:
         cell, began = cells[index], perf_counter()
         versions = list(cell.versions.items())
@@ -116,6 +117,7 @@ def time_versions(
             list(losses), call, sampling_s=sampling_s, seed=f"{seed} {index}", limit_s=limit_s
         )
         found[index] = replace(times, spent_s=perf_counter() - began)
+    gc.unfreeze()
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
@@ -170,6 +172,7 @@ def sample_versions(
     order = list(versions)
     samples: dict[str, list[float]] = {version: [] for version in versions}
     totals = dict.fromkeys(versions, 0.0)
+    was_frozen = gc.get_freeze_count() > 0
     with garbage_collection_held():
         try:
             shuffle(order)
@@ -191,7 +194,8 @@ def sample_versions(
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return VersionTimes({}, running, f"{type(error).__name__}: {error}")
         finally:
-            gc.unfreeze()
+            if not was_frozen:
+                gc.unfreeze()
     return VersionTimes({v: tuple(own) for v, own in samples.items()}, totals=totals)
 
 

@@ -326,3 +326,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # torch takes 0.4 s to come down, in which the parent would wait

@@ -121,12 +121,21 @@ def test_garbage_that_refers_to_itself_is_collected_and_counts_in_the_total():
         return Elapsed(0.004)
 
     calls = {"before": lambda: Elapsed(0.004), "after": littering}
+    gc.unfreeze()
     times = sample_versions(
         list(calls), lambda side, number: calls[side](), sampling_s=0.04, seed=0
     )
     garbage = {version: times.totals[version] - sum(times.seconds[version]) for version in calls}
     assert garbage["after"] > 2 * garbage["before"] > 0
     assert gc.get_freeze_count() == 0
+
+
+def test_what_was_frozen_before_a_cell_stays_so_that_collections_pass_it_by():
+    gc.freeze()
+    before = gc.get_freeze_count()
+    calls = {"before": lambda: Elapsed(0.004)}
+    sample_versions(list(calls), lambda side, number: calls[side](), sampling_s=0.04, seed=0)
+    assert gc.get_freeze_count() >= before > 0
 
 
 def test_a_cell_that_would_take_too_long_is_not_sampled():
