@@ -35,11 +35,11 @@ TILE = 32
 ELEMENTS_PER_THREAD = 2**22
 """Pairs, over all losses, that make a further thread worthwhile: some 15 ms of work."""
 HELPED = 1.3
-"""Seconds of work in a second of a call below which other processes keep the cores busy."""
+"""The least CPU seconds in a second of a call: with fewer, other processes keep the cores busy."""
 CALLS_ALONE = 16
 """Calls that one thread then does by itself, before others are tried again."""
 _calls_alone = [0]
-"""How many of these are left."""
+"""How many calls are left that one thread does by itself; 0 or less if none."""
 LABEL_DISTANCES = {"per_dimension": 0, "l1": 1, "l2": 2, "max": 3}
 EXACT = {torch.float32: "float32", torch.float64: "float64"}
 """The dtypes that the loop is compiled for."""
@@ -245,21 +245,23 @@ def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
         plan.run(CLEAR, 0, 0, own, rooms[0], *arguments)
 
     def sweep(room: int) -> None:
-        """Add half of what is left to the sum that lacks most and that no thread is at."""
-        while lacking := sorted(
+        """Take half of the tiles that are left for the free sum that has most of them."""
+        while unfinished := sorted(
             (a - e, k) for a, e, k in zip(after, ends, range(len(sums)), strict=True) if a < e
         ):
-            free = (k for _, k in lacking if locks[k].acquire(blocking=False))
+            free = (k for _, k in unfinished if locks[k].acquire(blocking=False))
             k = next(free, -1)
             if k < 0:
-                k = lacking[0][1]
+                k = unfinished[0][1]
                 locks[k].acquire()
             try:
                 first, started = after[k], thread_time()
+                if first == ends[k]:  # taken by another thread, and the call may have ended
+                    continue
                 stop = ends[k] if alone else (first + ends[k] + 1) // 2
                 plan.run(SWEEP, first, stop, sums[k], room, *arguments)
-                after[k] = stop
                 spent.append(thread_time() - started)
+                after[k] = stop
             finally:
                 locks[k].release()
 

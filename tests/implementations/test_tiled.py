@@ -3,8 +3,10 @@
 import importlib
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Event, Lock
 from types import ModuleType
 from typing import Any
 
@@ -146,6 +148,38 @@ def test_where_threads_do_not_help_calls_do_without_them_for_a_while_and_give_th
         assert all(map(torch.equal, together, train(tiled, batch)))
     with pytest.raises(AssertionError, match="2 threads are asked"):
         train(tiled, batch)
+
+
+def test_a_thread_that_waited_for_a_sum_that_is_complete_by_then_touches_no_memory(
+    tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call may have returned by then, and its memory may be another's."""
+    waits = Event()
+
+    class Watched:
+        def __init__(self) -> None:
+            self._lock = Lock()
+            self.release = self._lock.release
+
+        def acquire(self, *, blocking: bool = True) -> bool:
+            if blocking:
+                waits.set()
+            return self._lock.acquire(blocking=blocking)
+
+    swept: list[tuple[int, int]] = []
+
+    def run(parts: int, first: int, stop: int, *_: object) -> tuple[int, int, int, float]:
+        if parts == tiled.SWEEP:
+            swept.append((first, stop))
+            assert waits.wait(60)
+        return 1, 0, 1, 0.0  # one tile, for one of three sums
+
+    monkeypatch.setattr(tiled, "Lock", Watched)
+    monkeypatch.setattr(tiled, "_calls_alone", [0])
+    with ThreadPoolExecutor(2) as threads:
+        monkeypatch.setattr(tiled, "pool", lambda _: threads)
+        tiled.run_together(2, tiled.Plan(run, None, 0, 0, 0, 0, 1, 2), (0,))
+    assert swept == [(0, 1)]
 
 
 @pytest.mark.usefixtures("two_threads")
