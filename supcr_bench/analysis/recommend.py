@@ -149,7 +149,8 @@ def _why_wrong(own: Result, known: Sequence[Result]) -> str | None:
     bad = next((r for r in known if r.status is Status.WRONG and place(r) == place(own)), None)
     if bad is None:
         return None
-    where = "" if bad.case.pass_ == own.case.pass_ else f"in {bad.case.pass_} "
+    where = f"in {bad.case.pass_} " if bad.case.pass_ != own.case.pass_ else ""
+    where += f"on {bad.case.device} " if bad.case.device != own.case.device else ""
     return f"wrong {where}at {bad.case.describe()}: {bad.reason}"
 
 

@@ -128,13 +128,13 @@ def process_noise(
 def _moderated(
     pairs: Mapping[Key, tuple[Result, Result]], unchanged: Collection[Key]
 ) -> dict[Key, Noise]:
+    several = {k: pair for k, pair in pairs.items() if min(len(r.processes) for r in pair) > 1}
+    if len(several) < FEWEST_UNCHANGED:
+        return {}
     import numpy as np  # slow to import, as scipy is
     from scipy.optimize import brentq
     from scipy.special import digamma, polygamma
 
-    several = {k: pair for k, pair in pairs.items() if min(len(r.processes) for r in pair) > 1}
-    if len(several) < FEWEST_UNCHANGED:
-        return {}
     logs = {k: [np.log(r.process_medians_s) for r in pair] for k, pair in several.items()}
     apart = {k: np.concatenate(sides) - np.concatenate(sides).mean() for k, sides in logs.items()}
     found = {}

@@ -222,8 +222,10 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
     wrong = {name for name, *_ in findings.wrong}
     found: dict[str, list[Sentence]] = {"time": [], "memory": [], "growth": []}
     for row in sorted(findings.crossovers, key=_training_first):
-        if row.size and row.large and row.small and wrong.isdisjoint((row.large, row.small)):
-            bounds = {"size": row.size, "low": row.low or 0.0, "high": row.high or 0.0}
+        if not (row.size and row.low and row.high and row.large and row.small):
+            continue
+        if wrong.isdisjoint((row.large, row.small)):
+            bounds = {"size": row.size, "low": row.low, "high": row.high}
             said = say.overtakes(name=row.large, other=row.small, case=row.case, **bounds)
             found["time"].append(said)
     found["memory"] = [

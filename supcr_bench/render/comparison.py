@@ -72,7 +72,8 @@ def drift(*, bounds: Mapping[str, float]) -> str:
     told = ", ".join(f"{name} x{ratio_text(bound)}" for name, bound in bounds.items())
     return (
         "Judged by the other implementations, an unchanged time moves between these runs by at most"
-        f" this factor in 95 % of cases, and each interval reaches so far from its ratio: {told}."
+        " this factor in 95 % of cases, and each interval reaches at least so far from its ratio: "
+        f"{told}."
     )
 
 
@@ -86,10 +87,10 @@ def processes_spread(*, processes: int) -> str:
 
 @sentence
 def at_one_speed(*, slower: float) -> str:
-    """What other implementations with unchanged counts took, second run over first."""
+    """The median factor by which ratios of times were divided, for the speed of the machine."""
     return (
-        f"Judged by the other implementations, the machine took x{ratio_text(slower)} as long in "
-        "the second run. Ratios leave that out: what slows all implementations alike is not found."
+        f"Ratios are divided by x{ratio_text(slower)} (median) for the speed of the machine, which "
+        "the other implementations show: what slows all of them alike is not found."
     )
 
 
@@ -195,7 +196,7 @@ def remarks(comparison: Comparison) -> list[Sentence]:
         if bound is not None and comparison.slower_cases.get(name)
     }
     left_out = [t.after / t.before / t.ratio for t in times if t.before and t.after and t.ratio]
-    if any(abs(share - 1) > ROUNDING for share in left_out):
+    if left_out := [share for share in left_out if abs(share - 1) > ROUNDING]:
         found.append(at_one_speed(slower=median(left_out)))
     if comparison.processes > 1:
         found.append(processes_spread(processes=comparison.processes))
