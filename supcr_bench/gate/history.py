@@ -204,14 +204,16 @@ def _session_shifts(
 ) -> dict[tuple[str, str], dict[int, float]]:
     """By kind and implementation: each session's log ratio, the median of other implementations."""
     moved: dict[tuple[str, int], dict[str, list[float]]] = {}
+    names: dict[str, set[str]] = {}
     for series in timed:
+        names.setdefault(series.kind, set()).add(series.implementation)
         usual = math.log(median(_values(series)))
         for point in series.points:
             logs = moved.setdefault((series.kind, point.at), {})
             logs.setdefault(series.implementation, []).append(math.log(point.value) - usual)
     found: dict[tuple[str, str], dict[int, float]] = {}
     for (kind, at), logs in moved.items():
-        for name in {series.implementation for series in timed if series.kind == kind}:
+        for name in names[kind]:
             others = [median(logs[n]) for n in unchanged if n != name and n in logs]
             if len(others) >= FEWEST_OTHERS:
                 found.setdefault((kind, name), {})[at] = median(others)

@@ -274,7 +274,7 @@ class CellRun:
             self._figures[arm] |= own.as_figures()
             self._figures[arm]["spent_s"] += own.spent_s
             self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
-        if self.cell.workload.ranks == 1 and self._references:
+        if self.cell.workload.ranks == 1 and not self.cell.further:
             self.announce("floor", None)
             with self._accounted("calls_s"), torch.no_grad():
                 floor_s = lru_cache(partial(self.meter.floor_s, batch=self._batch))

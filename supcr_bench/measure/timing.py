@@ -95,6 +95,18 @@ def garbage_collection_held() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def frozen() -> Iterator[None]:
+    """Let collections pass by what exists now, until the outermost such block ends."""
+    is_outermost = gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if is_outermost:
+            gc.unfreeze()
+
+
 def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
     fastest: dict[Pass, Arm] = {}
     for arm in sorted(once_s, key=lambda arm: once_s[arm]):

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from supcr_bench.measure.timing import garbage_collection_held
+from supcr_bench.measure.timing import frozen, garbage_collection_held
 from supcr_bench.subjects import isolated
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.case import Case
@@ -99,25 +99,24 @@ def time_versions(
     found: dict[int, VersionTimes] = {}
     order = list(range(len(cells)))
     shuffle(order)
-    gc.freeze()  # what is loaded stays, and each cell collects garbage
-    for index in order:
-        cell, began = cells[index], perf_counter()
-        versions = list(cell.versions.items())
-        shuffle(versions)
-        batches = batches_of(cell.case.workload, make_batch(cell.case.workload))
-        losses: dict[str, TimedLoss] = {}
-        for version in versions:
-            _enter(version[1])
-            subject = Adapter.of(loaded[version], version[1].resolution or Resolution())
-            definition = subject.resolution.definition.at(cell.case.temperature)
-            loss = subject.bind(definition, batches[0])
-            losses[version[0]] = TimedLoss(subject, loss, cell.case.pass_, batches)
-        call = partial(_call, get_device(cell.case.device), losses, cell.versions)
-        times = sample_versions(
-            list(losses), call, sampling_s=sampling_s, seed=f"{seed} {index}", limit_s=limit_s
-        )
-        found[index] = replace(times, spent_s=perf_counter() - began)
-    gc.unfreeze()
+    with frozen():  # what is loaded stays
+        for index in order:
+            cell, began = cells[index], perf_counter()
+            versions = list(cell.versions.items())
+            shuffle(versions)
+            batches = batches_of(cell.case.workload, make_batch(cell.case.workload))
+            losses: dict[str, TimedLoss] = {}
+            for version in versions:
+                _enter(version[1])
+                subject = Adapter.of(loaded[version], version[1].resolution or Resolution())
+                definition = subject.resolution.definition.at(cell.case.temperature)
+                loss = subject.bind(definition, batches[0])
+                losses[version[0]] = TimedLoss(subject, loss, cell.case.pass_, batches)
+            call = partial(_call, get_device(cell.case.device), losses, cell.versions)
+            times = sample_versions(
+                list(losses), call, sampling_s=sampling_s, seed=f"{seed} {index}", limit_s=limit_s
+            )
+            found[index] = replace(times, spent_s=perf_counter() - began)
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
@@ -172,7 +171,6 @@ def sample_versions(
     order = list(versions)
     samples: dict[str, list[float]] = {version: [] for version in versions}
     totals = dict.fromkeys(versions, 0.0)
-    was_frozen = gc.get_freeze_count() > 0
     with garbage_collection_held():
         try:
             shuffle(order)
@@ -184,18 +182,15 @@ def sample_versions(
             needed_s = sum(once_s) * (2 + repetitions * rounds)
             if needed_s > limit_s:
                 return VersionTimes({}, needed_s=needed_s)
-            gc.freeze()  # the collector need not search older objects
-            for start in range(2, 2 + rounds * repetitions, repetitions):
-                shuffle(order)
-                for version in order:
-                    seconds = [call_s(version, start + i) for i in range(repetitions)]
-                    samples[version].append(sum(seconds) / repetitions)
-                    totals[version] += sum(seconds) + _collection_s()
+            with frozen():  # the collector need not search older objects
+                for start in range(2, 2 + rounds * repetitions, repetitions):
+                    shuffle(order)
+                    for version in order:
+                        seconds = [call_s(version, start + i) for i in range(repetitions)]
+                        samples[version].append(sum(seconds) / repetitions)
+                        totals[version] += sum(seconds) + _collection_s()
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return VersionTimes({}, running, f"{type(error).__name__}: {error}")
-        finally:
-            if not was_frozen:
-                gc.unfreeze()
     return VersionTimes({v: tuple(own) for v, own in samples.items()}, totals=totals)
 
 

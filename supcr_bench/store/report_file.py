@@ -30,9 +30,10 @@ _START = "data:application/gzip;base64,"
 def embedded(run: loaded_run.Run) -> str:
     """The value of ``href`` for the element; equal runs give equal texts."""
     rows = [result.to_mapping() for result in run.results]
-    verified = {n: v.to_mapping() for n, v in (run.verification or {}).items()} or None
+    verified = run.verification
+    stored = None if verified is None else {n: v.to_mapping() for n, v in verified.items()}
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-    values = {"run": dict(run.info), "results": columns, "verification": verified}
+    values = {"run": dict(run.info), "results": columns, "verification": stored}
     text = json.dumps(values, allow_nan=False, separators=(",", ":"))
     return _START + base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 

@@ -48,7 +48,7 @@ def enter(root: Path | None) -> None:
 def _taken_out(root: Path) -> dict[str, ModuleType]:
     """The modules with names of files in a folder, taken out of ``sys.modules``."""
     tops = {_top(name) for name in sys.modules} - sys.stdlib_module_names
-    tops &= {path.stem for path in root.iterdir()}  # few: the others take long
+    tops &= {path.stem for path in root.glob("*")}  # _is_own asks the disk
     own = {top for top in tops if _is_own(top, root)}
     return {name: sys.modules.pop(name) for name in list(sys.modules) if _top(name) in own}
 

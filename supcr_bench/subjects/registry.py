@@ -5,7 +5,8 @@ There are three kinds of names, and none needs a change to the repository:
 - a registered name: a file in ``implementations/``, or an entry point in the group
   ``supcr_bench.implementations`` of an installed package;
 - ``package.module:attribute``;
-- ``path/to/file.py:attribute``; a file that imports from its package is loaded as its member.
+- ``path/to/file.py:attribute``, or ``::`` in place of ``:``, as pytest writes it; a file that
+  imports from its package is loaded as its member.
 
 A suite may also name ``all`` registered ones, or those with a tag.
 

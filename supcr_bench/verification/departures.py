@@ -89,15 +89,14 @@ def departures(reading: Reading, definition: Definition) -> Departures:
         found["eps"] = words + (f" ({m.eps:.3g})" if m.eps else ""), m.eps
     rule, missing = reading.nan_labels, definition.nan_labels
     joins = joint in ("l1", "l2", "max") and rule == "drop_row" and missing != "unsupported"
-    if reading.counted or not rule:
-        pass
-    elif reading.renormalises and definition.empty_dimension != "renormalise":
-        depart("empty_dimension", "renormalise", "renormalise")
-    elif missing == "unsupported" and rule.startswith("drop_row"):
-        found["nan_labels"] = DROPPED, rule
-    elif missing != "unsupported" and rule != missing and not joins:
-        rule = "unsupported" if rule in ("zero", "other") else rule
-        depart("nan_labels", rule, None if rule == "drop_row" else rule)
+    if rule and not reading.counted:
+        if reading.renormalises and definition.empty_dimension != "renormalise":
+            depart("empty_dimension", "renormalise", "renormalise")
+        elif missing == "unsupported" and rule.startswith("drop_row"):
+            found["nan_labels"] = DROPPED, rule
+        elif missing != "unsupported" and rule != missing and not joins:
+            rule = "unsupported" if rule in ("zero", "other") else rule
+            depart("nan_labels", rule, None if rule == "drop_row" else rule)
     default = reading.default_temperature
     if default is not None and abs(default / definition.temperature - 1) > 1e-3:
         words = f"a default temperature of {default:g} (not {definition.temperature:g})"

@@ -98,7 +98,7 @@ class RankVerification(Session):
             said: list[Any] = self._group.ask(AskRank(self._subject, question), limit_s)
             for rank, response in enumerate(said):
                 if isinstance(response, Failed):
-                    if response.stage == "load":
+                    if response.stage == "load" and question is None:
                         raise response.uncallable or SubjectError(response.reason)
                     # The ranks may have stopped at different messages, so they form a new group.
                     self._group.join()

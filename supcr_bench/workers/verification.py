@@ -74,7 +74,10 @@ class WorkerVerification(session.Session):
         self._worker = self._idle.take()
         started = self._ask(self._request, "loading and recognition", session.OPEN_LIMIT_S)
         if isinstance(started, messages.Failed):
-            raise started.uncallable or SubjectError(started.reason)
+            if started.stage == "load":
+                raise started.uncallable or SubjectError(started.reason)
+            self.close()
+            raise CheckEndedError(started.reason)
         checks, self.definition, self.recognised = started.value
         return tuple(checks)
 

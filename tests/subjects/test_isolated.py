@@ -243,3 +243,12 @@ def test_a_loop_that_is_compiled_and_kept_on_disk_runs_again_in_another_process(
         done = servers.run_code(code, tmp_path)
         assert done.stdout == "7\n", done.stderr
     assert list(root.rglob("*.nbi"))
+
+
+def test_a_version_whose_folder_is_gone_is_left_without_an_error(tmp_path: Path) -> None:
+    root = tmp_path / "gone"
+    root.mkdir()
+    isolated.enter(root)
+    root.rmdir()
+    isolated.enter(None)
+    assert str(root) not in sys.path

@@ -9,6 +9,7 @@ from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.verification import session as sessions
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.messages import Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 
 pytestmark = pytest.mark.slow
@@ -116,6 +117,16 @@ def test_one_that_always_crashes_ends_as_a_finding(losses: Path) -> None:
     found = session.result()
     assert found.verdict == "not right"
     assert found.headline.startswith("Crashes is not right: the worker ended: exited with status 9")
+
+
+def test_an_error_that_is_not_of_loading_ends_recognition(
+    losses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = WorkerVerification(subject(losses, "Right"), strict=False, seed=0)
+    monkeypatch.setattr(session, "_ask", lambda *_: Failed("a fault of its own"))
+    (outcome,) = session.run()
+    assert (outcome.check, outcome.finding) == ("recognition", "a fault of its own")
+    assert session.result().uncallable is None
 
 
 def test_one_that_hangs_as_it_is_recognised_is_undecided(

@@ -113,7 +113,7 @@ BUGS = (
     not_robust(
         "two-dimensions-by-default", {"torch.ones_like(parts) if": "torch.ones(2).to(parts) if"}
     ),
-    wrong("mean-of-views", {"(m * (m - 1))": "(2 * m * (m - 1))"}, "views: mean"),
+    wrong("mean-of-views", {PAIRS: "(2 * m * (m - 1))"}, "views: mean"),
     wrong(
         "views-concatenated",  # as SimCLR does
         at_start("views, labels = [torch.cat(views)], labels.repeat(2, 1)"),

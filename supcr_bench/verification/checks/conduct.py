@@ -12,6 +12,7 @@ from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.device import find_accelerator
+from supcr_bench.measure.timing import frozen
 from supcr_bench.reference.compare import Answer, deviation, deviations
 from supcr_bench.reference.trial import Trial, outright, worst_of
 from supcr_bench.subjects.calls import loss_of
@@ -118,15 +119,12 @@ def memory_growth(context: CheckContext) -> Iterator[Trial]:
     problem = context.problem(n=7, dims=2)
     module = context.build(problem)
     counts = []
-    gc.freeze()  # earlier objects are not counted, since that takes long in a large program
-    try:
+    with frozen():  # earlier objects are not counted, since that takes long in a large program
         for _ in range(3):
             for _ in range(CALLS):
                 context.ask(problem, module=module)
             gc.collect()
             counts.append(sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects()))
-    finally:
-        gc.unfreeze()
     grown = min(counts[1] - counts[0], counts[2] - counts[1])
     finding = f"{grown // CALLS} tensors more after every call"
     yield outright(f"{CALLS} calls", finding if grown >= CALLS else None)
