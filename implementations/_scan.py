@@ -2,23 +2,24 @@
 
 This file needs only torch and runs on any device: to use the loss elsewhere, copy this file.
 
-Once the rows are sorted by their label distance from anchor i, farthest first, every candidate set
-S(i,j) is a prefix, and with s the similarity over tau
+Let s be the similarity over tau. Once the rows are sorted by their label distance from anchor i,
+farthest first, every candidate set S(i,j) is a prefix, and two running sums give
 
-    Z(i,j) = sum over S(i,j) of exp s(i,k)                                      a running sum,
-    dL/ds(i,k) = exp s(i,k) * sum over {j : delta(i,j) <= delta(i,k)} of 1/Z(i,j) - 1     another,
+    Z(i,j) = sum over S(i,j) of exp s(i,k),
+    dL/ds(i,k) = exp s(i,k) * sum over {j : delta(i,j) <= delta(i,k)} of 1/Z(i,j) - 1,
 
-summed from the near end. Both sums add only positive terms, so no digits cancel. Members of a tie
-share the sums at its end. Distances are compared as the labels' dtype rounds them.
+the second one from the nearest row. Both sums add only positive terms, so no digits cancel. Tied
+rows share the sums at the end of their tie. Distances are compared as the labels' dtype rounds
+them.
 
 Where both views are one batch of 2N rows, the two rows of a sample have one label, so that they lie
 at the same place of every sorted row: N places hold the sum of two exponentials each.
 
-A bound on s is subtracted from it, so that exponentials do not overflow. They do not underflow
-while the width of its range stays within that of the dtype: for a cosine, 2 / tau, down to
-tau = 0.034 in float32 and 0.0034 in float64. Beyond, float32 inputs are summed in float64; beyond
-that, or on a device without float64, sums are kept as logarithms, which are slower and stay finite
-at any temperature.
+An upper bound of s is subtracted from s, so that exponentials do not overflow. They do not
+underflow as long as s varies by less than the exponent range of the dtype. A cosine over tau varies
+by up to 2 / tau, which is within that range down to tau = 0.034 in float32 and 0.0034 in float64.
+Beyond that range, float32 inputs are summed in float64; where float64 is not enough or the device
+lacks it, sums are kept as logarithms, which are slower and stay finite at any temperature.
 
 Blocks of anchors are processed one by one, each adding its part of the gradient of the embeddings,
 so no N x N tensor outlives its block.
@@ -37,11 +38,12 @@ SMALLEST_NORM = 1e-12
 RANGE = {torch.float32: 60.0, torch.float64: 590.0}
 """The widest range of logits for which exponentials, their sums and inverses stay in range."""
 NEAR = 0.01
-"""Squared distances below this share of the rows' squared norms are computed from differences."""
+"""Squared distances below this share of the rows' squared norms are computed from coordinate
+differences."""
 WHOLE_NUMBERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Integer dtypes by size in bytes: non-negative floats sort faster as integers."""
 ANCHORS = (32, 128)
-"""The fewest and the most rows of a block on a CPU, where a smaller one fits in cache."""
+"""The fewest and the most rows of a block on a CPU, where a smaller block stays in cache."""
 ELEMENTS = 2**23
 """Elements of a block on an accelerator, in each view: enough to keep it busy."""
 
@@ -172,8 +174,8 @@ class ScanSupCR(nn.Module):
             or tensor that requires grad gets its gradient.
         weights: one weight per label dimension, normalised to sum to one; equal ones by default.
             None under one label distance over all dimensions.
-        eps: of each denominator; by default the definition's. Where its floor holds, the gradient
-            is 0.
+        eps: of each denominator; by default the definition's. A denominator that it replaces has
+            gradient 0.
         definition: ``torchcell``, ``no-self``, ``rank-n-contrast``, or an object with the
             attributes of :class:`Choices`.
 
@@ -320,7 +322,7 @@ class DirectGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
-        """Scale the stored derivatives; compute them anew if several losses have gradients."""
+        """Scale the stored derivatives; recompute them if several losses have gradients."""
         gradient, slope, *embeddings = ctx.saved_tensors
         module, own_evaluate, arguments = ctx.again
         if at_losses is not None and len(at_losses) == 1:
@@ -512,7 +514,7 @@ def share_out(
 
 
 def bounds(longest: float, choices: Choices) -> tuple[float, float]:
-    """A bound on the similarities, and one on the difference of two, by the largest |point|^2."""
+    """A bound on similarities, and one on their differences, from the largest |point|^2."""
     if choices.similarity == "cosine":
         return 1.0, 2.0
     if not math.isfinite(longest):
@@ -537,8 +539,8 @@ def groups_of(
 ) -> Iterator[Group]:
     """Group the losses that have a pair, of [R, D] labels.
 
-    Where all rows are anchors, losses of one size are a group, and the rows are in the order of
-    their labels: then distances fall and rise again along a row, which are sorted fast.
+    If all rows are anchors, losses with equally many rows form a group, and rows are in label
+    order: distances then fall and rise again along a row, which sorts fast.
     """
     least = 1 if choices.joins_views else 2
     if anchors is None and (not choices.joint or labels.shape[1] == 1):
@@ -716,8 +718,8 @@ def order_by_distance(
 
     Returns:
         [C, B, M] the row at each place, nearest first; and at each place, farthest first, the
-        number of partners in the tie that ends there, or 0, which is [M] if there are no ties. In K
-        views each row is K partners, less the anchor itself.
+        number of partners in the tie that ends there, or 0, which is [M] if there are no ties. With
+        K views each row counts as K partners, and the anchor's own row as one less.
     """
     labels, each, m = group.labels, logits.shape[3], logits.shape[4]
     apart = (labels[:, start:stop, None] - labels[:, None]).abs_()

@@ -1,7 +1,7 @@
 """The one compiled call of ``tiled``: from embeddings to gradient, or a part of that.
 
-It takes addresses and numbers, because the arguments of a call are most of what a small batch
-costs. What it calls is compiled into it and kept on disk with it.
+It takes addresses and numbers, because handling arrays as arguments is most of the cost of a small
+batch. What it calls is compiled into it and kept on disk with it.
 """
 
 import math
@@ -104,13 +104,13 @@ def add_to(own: Any, other: Any) -> None:
 
 @compiled
 def two_views(first: int, second: int, row: int, rules: Any, like: Any) -> tuple[Any, Any]:
-    """The numbers of both views from their addresses; rows start every ``row`` numbers."""
+    """Both views as flat arrays, from their addresses; a row starts every ``row`` elements."""
     size = (rules.n - 1) * row + rules.d
     return array_at(first, size, like), array_at(second, size, like)
 
 
 def checksum() -> int:
-    """CRC-32 of all that is compiled: numba compares one file alone."""
+    """CRC-32 of all compiled code: numba's cache checks one file only."""
     folder = Path(__file__).parent
     return zlib.crc32(b"".join((folder / f"{name}.py").read_bytes() for name in FILES))
 
@@ -147,7 +147,7 @@ def compile_for(embeddings: str, labels: str) -> Any:
         gradient1: int,
         gradient_row: int,
     ) -> tuple[int, int, int, float]:
-        """Some parts of the work on some tiles.
+        """Do some parts of the work on some tiles.
 
         Args:
             parts: see ``PREPARE``.
@@ -177,9 +177,9 @@ def compile_for(embeddings: str, labels: str) -> Any:
         Returns:
             The number of tiles, the number of infinite labels, whether the logits stay in range,
             and the derivative w.r.t. the temperature. Nothing is summed if a label is infinite or a
-            logit out of range. To ``MEASURE``, the most bytes of what all threads read, of the
-            sums, and of working memory; only ``numbers`` and whether a gradient is wanted matter
-            then.
+            logit out of range. For ``MEASURE``, they are the most bytes of what all threads read,
+            of the sums, and of working memory; only ``numbers`` and whether a gradient is wanted
+            matter then.
         """
         rules = rules_from(array_at(numbers, RULES, np.int64(0)))
         free = np.empty(1, np.int64)

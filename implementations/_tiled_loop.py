@@ -118,7 +118,7 @@ def sweep(
     same: Any,
     lanes: Any,
 ) -> float:
-    """Sum the terms of eight sorted rows to contrasts, and their inverses back.
+    """Sum the terms of eight sorted rows to contrasts, and backwards the contrasts' inverses.
 
     Args:
         m: places.
@@ -243,7 +243,7 @@ def similarities(
 def exponentials(
     start: int, stop: int, layout: Any, rules: Any, labels: Any, points: Any, room: Any, totals: Any
 ) -> None:
-    """Subtract the logits of all pairs from the totals; then their exponentials, in each place."""
+    """Subtract the logits of all pairs from the totals; replace each by its exponential."""
     _, half, columns, stride, _ = layout
     terms = room.terms
     lanes = np.empty(LANES)

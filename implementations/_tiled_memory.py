@@ -1,4 +1,4 @@
-"""What the compiled loop of ``tiled`` works on, and where it lies in memory that torch gives.
+"""The data of the compiled loop of ``tiled``, and their layout in memory that torch allocates.
 
 Numbers of the two views of a row lie side by side, as a pair, and a vector holds eight pairs. Where
 the rows of both views are one batch, every row has two columns: its pair of similarities to the
@@ -15,11 +15,11 @@ from ._vectors import LANES, array_at, compiled
 PANEL = 2 * LANES
 """Numbers of a panel of the packed points: the pairs of sixteen columns."""
 ALIGNED = 64
-"""Bytes that the start of an array is a multiple of."""
+"""The alignment of arrays, in bytes."""
 
 
 class Rules(NamedTuple):
-    """Which loss, of what, all as whole numbers.
+    """Which loss of which inputs, all as whole numbers.
 
     Attributes:
         n: rows of a batch.
@@ -169,7 +169,7 @@ def round_up(n: int, multiple: int) -> int:
 
 @compiled
 def take(free: Any, n: int, like: Any) -> Any:
-    """``n`` numbers of a scalar's type at the address ``free[0]``, which moves behind them."""
+    """``n`` numbers of a scalar's type at the address ``free[0]``, which then moves past them."""
     found = array_at(free[0], n, like)
     free[0] += round_up(n * found.itemsize, ALIGNED)
     return found

@@ -9,7 +9,7 @@ from ._vectors import compiled, sums_reordered
 
 SMALLEST_NORM = 1e-12
 FEW = 96
-"""Keys that are sorted faster by counting how many are less than each."""
+"""The most keys for which counting the smaller ones of each sorts faster."""
 
 
 @compiled

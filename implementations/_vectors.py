@@ -238,7 +238,7 @@ def _of_vector(code: Callable[..., Any], result: Any = None) -> Any:
 
 
 def whole(size: int, value: int) -> Any:
-    """A whole number of so many bits in all lanes."""
+    """A vector of integers of ``size`` bits, each equal to ``value``."""
     return ir.Constant(ir.VectorType(ir.IntType(size), LANES), [value] * LANES)
 
 

@@ -215,7 +215,8 @@ class DistributedSupCR(ScanSupCR):
 
         Each rank sums over its own anchors, and these sums are added up. Every rank gets the
         gradient of all rows although it needs only its own rows, because gloo lacks reduce_scatter
-        in some versions. For a gradient at each loss, it sums over all anchors, without a message.
+        in some versions. If backward starts from the [D] losses, each rank sums over all anchors
+        and exchanges no message.
         """
         del views, labels, wanted, learned  # as any rank wants
         start, stop = gathered.start, gathered.stop
@@ -268,7 +269,7 @@ def all_gather(own: Tensor, group: "distributed.ProcessGroup | None") -> list[Te
 
 
 def require_agreement(settings: list[Settings]) -> None:
-    """A ValueError, the same on every rank, unless the ranks' rows make one batch."""
+    """Raise a ValueError, the same on every rank, unless the ranks' rows make one batch."""
     refusing = [str(r) for r, n in enumerate(settings) if n.refuses]
     if refusing:
         raise ValueError(f"the inputs of rank {', '.join(refusing)} do not fit together")

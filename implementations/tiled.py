@@ -4,11 +4,11 @@ One compiled call goes from embeddings to gradient: it reads the rows, and for e
 forms similarities and exponentials, sorts and sums the rows, and brings their derivative back to
 the embeddings. numba compiles it on the first call, which takes a while, and keeps it on disk.
 
-Where the batch is large, further threads help, as many as torch uses. Tiles are dealt out to
-sums, each of which is added up in order, by whichever thread is free, so that the result does not
-depend on who runs when. There is one sum more than threads: while a thread waits for a core, the
-others go on with all sums but its own. Where other processes keep the cores busy, so that further
-threads only cost, the next calls do without them.
+Where the batch is large, further threads help, as many as torch uses. Tiles are assigned to sums;
+any free thread adds the next tile of a sum, always in order, so the result does not depend on the
+timing of threads. There is one sum more than threads: while a thread waits for a core, the others
+go on with all sums but its own. Where other processes keep the cores busy, more threads only cost
+time, so the next calls use one thread.
 
 Where the loop cannot run (a device other than the CPU, labels of 16-bit floats, a temperature so
 low that float64 exponentials leave their range: 0.0034 for a cosine), ``scan`` computes the loss.
@@ -39,7 +39,7 @@ HELPED = 1.3
 CALLS_ALONE = 16
 """Calls that one thread then does by itself, before others are tried again."""
 _calls_alone = [0]
-"""How many calls are left that one thread does by itself; 0 or less if none."""
+"""The number of calls left that run on one thread; 0 or less if none."""
 LABEL_DISTANCES = {"per_dimension": 0, "l1": 1, "l2": 2, "max": 3}
 EXACT = {torch.float32: "float32", torch.float64: "float64"}
 """The dtypes that the loop is compiled for."""
@@ -221,7 +221,7 @@ def sums_of(threads: int) -> int:
 
 
 def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
-    """The work of several threads.
+    """Run one call on several threads.
 
     Args:
         threads: their number.
@@ -245,7 +245,7 @@ def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
         plan.run(CLEAR, 0, 0, own, rooms[0], *arguments)
 
     def sweep(room: int) -> None:
-        """Take half of the tiles that are left for the free sum that has most of them."""
+        """Process half of the remaining tiles of the free sum that has most of them left."""
         while unfinished := sorted(
             (a - e, k) for a, e, k in zip(after, ends, range(len(sums)), strict=True) if a < e
         ):

@@ -8,9 +8,9 @@ error is divided (Bonferroni) among both tests and all points. E-divisive means,
 Apache Otava (once Hunter) use, bound the error of a single series only.
 
 In long series, the variance of both statistics is raised by the correlation that is left between
-neighbouring sessions (Hamed and Rao, J. Hydrology 204, 1998). In shorter ones it cannot be told
-from noise. Simulated series in which half of a session's deviation stays to the next show a false
-change point in 2.2 % at 12 sessions, 2.6 % at 30 and 1.1 % at 60, for an error of 1 %.
+neighbouring sessions (Hamed and Rao, J. Hydrology 204, 1998). In shorter series, correlation cannot
+be told from noise. Simulated series in which half of a session's deviation stays to the next show a
+false change point in 2.2 % at 12 sessions, 2.6 % at 30 and 1.1 % at 60, for an error of 1 %.
 """
 
 import math
@@ -22,11 +22,13 @@ import numpy as np
 FEWEST_CORRELATED = 20
 """The fewest sessions in which the correlation of neighbours is estimated."""
 NOTABLE = 2.5
-"""Standard deviations of a statistic below which no test of a few series finds a change."""
+"""No statistic below this many standard deviations shows a change, so the slow tests are
+skipped."""
 MOST_EXACT = 100
 """The most sessions for which the distribution of Mann and Whitney's statistic is computed."""
 AS_GOOD = 1.5
-"""A level that crept describes a series as well as steps do, up to this many times the squares."""
+"""A slope describes a series as well as steps do if its sum of squares is at most this many times
+theirs."""
 
 _Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -34,7 +36,8 @@ _Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 class Segment(NamedTuple):
     """Sessions ``start`` to ``stop`` (exclusive), and the level at the first and at the last.
 
-    They differ where the level crept, and are the medians of the first and the last few then.
+    They differ where the level crept; then they are the medians of the first and the last few
+    sessions.
     """
 
     start: int
@@ -75,7 +78,7 @@ def segments(values: Sequence[float], error: float) -> list[Segment]:
 
 
 def _divided(values: _Values, at: int, error: float, variance: float) -> list[Segment]:
-    """The segments of a part; ``variance`` is how much more the statistics vary by correlation."""
+    """The segments of a part; correlation raises the variance of the statistics to ``variance``."""
     n, level = len(values), float(np.median(values))
     whole = [Segment(at, at + n, level, level)]
     if n < fewest_sessions(error):
@@ -113,7 +116,7 @@ def _divided(values: _Values, at: int, error: float, variance: float) -> list[Se
 
 
 def _rest(values: _Values, parts: Sequence[Segment]) -> _Values:
-    """What the levels of the parts leave of the values."""
+    """The residuals: the values minus the levels of their parts."""
     levels = [np.linspace(part.first, part.last, part.stop - part.start) for part in parts]
     rest: _Values = values - np.concatenate(levels)
     return rest

@@ -1,9 +1,9 @@
 """Decides from a run the claims of the note, a document in which torchcell compares three losses.
 
-This file contains no verdicts: a claim is a sentence and a function of the results, which may
-leave it undecided. Costs are judged in each series (workloads equal but for the batch size), and
-one implementation counts as faster only beyond the noise. The time and memory of one that is wrong
-are compared with no other. A claim on the growth of time is tested on the count of elements
+This file contains no verdicts: a claim is a sentence and a function of the results, which may leave
+it undecided. Costs are judged in each series (workloads equal but for the batch size), and one
+implementation counts as faster only beyond the noise. An implementation that is wrong is left out
+of comparisons of time and memory. A claim on the growth of time is tested on the count of elements
 processed, which has no noise; a claim on the growth of memory is tested on bytes.
 """
 
@@ -26,7 +26,7 @@ from supcr_bench.values.units import format_bytes
 
 NOTE = ("loopy", "broadcast", "rowsort")
 BEYOND_ROUNDING = 0.01
-"""A relative difference of two definitions that rounding cannot explain."""
+"""A relative difference between two definitions that rounding cannot explain."""
 MOST_NAMED = 3
 """The most series, and pieces of evidence, that a verdict names."""
 
@@ -36,7 +36,7 @@ Judged = tuple[Holds, str]
 
 
 class Measured(NamedTuple):
-    """What claims are decided from: results, their growth, and the wrong implementations."""
+    """What claims are decided from: results, their growth, and which implementations are wrong."""
 
     results: Sequence[Result]
     growth: Sequence[Growth]
@@ -122,8 +122,9 @@ def _is_the_formula(known: Measured) -> Judged:
 def _together(judged: Mapping[str, Judged], unseen: str, *, noisy: bool = False) -> Judged:
     """The verdict on a claim from its verdicts in each series, or that it is ``unseen``.
 
-    If one series does not decide a claim, the others do, and the verdict says so. With
-    ``noisy``, noise may be the cause: a claim that holds in the others holds with that condition.
+    If one series does not decide a claim, the others do, and the verdict says so. With ``noisy``,
+    an undecided series may be due to noise, so a claim that holds in the others holds with a
+    condition.
     """
     if not judged:
         return Holds.UNDECIDED, unseen
@@ -191,7 +192,7 @@ def _duels(
     passes: Sequence[Pass] = ("training",),
     at_larger_sizes: bool = False,
 ) -> Judge:
-    """Finds the faster of two in each series and pass; one that did not finish is slower.
+    """Finds the faster of two in each series and pass; one that did not finish counts as slower.
 
     A claim that may hold ``at_larger_sizes`` than any measured one is not refuted.
     """

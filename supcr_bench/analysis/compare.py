@@ -99,7 +99,7 @@ class ComparisonRow:
 
     @property
     def costlier(self) -> list[str]:
-        """Of what it costs more: work, memory, Python instructions."""
+        """The costs that rose: work, memory, Python instructions."""
         ways = {"work": self.work}
         for m in (MEMORY, PYTHON_INSTRUCTIONS):
             if change := self.changes.get(m.name):
@@ -108,7 +108,7 @@ class ComparisonRow:
 
     @property
     def got_worse_in(self) -> list[str]:
-        """What its finding says: of what it costs more, or that its outcome got worse."""
+        """What got worse, for its finding: the costs that rose, or its outcome."""
         is_cost = str(self.finding).startswith(COSTS_MORE)
         return [*self.costlier, *([] if is_cost else ["outcome"])]
 

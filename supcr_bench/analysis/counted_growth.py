@@ -8,15 +8,15 @@ only a negligible share of the count at the largest size. Otherwise the law is u
 
 A loop over pairs i != j costs N(N - 1), so the terms of a law are f(N) and f(N)(1 - 1/N). Code
 often takes other paths at small sizes: the smallest sizes are left out if the others, at least
-five, then fit exactly. If no sizes fit exactly, a sum that misses by up to a thousandth will do,
-then one that misses by up to 3 %. With few sizes, a count that is not a sum of these laws, such as
-N^2.1, can look like one.
+five, then fit exactly. If no sizes fit exactly, a sum that misses by up to a thousandth is
+accepted, else one that misses by up to 3 %. With few sizes, a count that is not a sum of these
+laws, such as N^2.1, can look like one.
 
-A peak is the largest of the sums at the points of a program, and at a larger size another point may
-have the largest, which was never seen. The more sizes one sum fits, the rarer that is. So the
-interval of a prediction grows with the distance, and shrinks with the number of fitted sizes; how
-wide it has to be is known from random programs (``tests/analysis/simulated_programs.py``). It holds
-as long as the program stays the same: nothing shows beforehand that it takes another path.
+A peak is the largest of the sums at all points of a program, and at a larger size another point may
+be the largest. The more sizes one sum fits, the rarer that is. So the interval of a prediction
+grows with the distance, and shrinks with the number of fitted sizes; how wide it has to be is known
+from random programs (``tests/analysis/simulated_programs.py``). It holds as long as the program
+stays the same: nothing shows beforehand that it takes another path.
 """
 
 import math
@@ -41,14 +41,14 @@ REFUTED = 10
 NEGLIGIBLE_SHARE = 0.05
 """Faster laws with at most this share of the count at the largest size are ignored."""
 LEAST_SHARE = 0.4
-"""If its fastest law has a smaller share, a peak is read as the peaks of two points of a call."""
+"""A peak whose fastest law has a smaller share is taken as the peaks of two points of a call."""
 SPARE_SIZES = 2
 """A sum of k laws is fitted to at least k + this many sizes; it could fit fewer by accident."""
 NO_SHARE = 3e-5
 FALL = 0.5
 """A fall of the power of N by this much between neighbouring sizes is not due to rounding."""
 FALLS_FOR_GOOD = 0.35
-"""Nor is a fall by this much from the sizes before to all sizes after."""
+"""A fall by this much from the sizes before to all sizes after is not due to rounding either."""
 FEWEST_SIZES = 5
 """The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
@@ -109,9 +109,10 @@ class CountedFit:
 
     @property
     def is_determined(self) -> bool:
-        """Whether the sizes are too many for this number of terms to fit them by accident.
+        """Whether the sizes are too many for so few terms to fit them by accident.
 
-        If it could, its fastest law has to lead, above all where there are only five sizes.
+        If they are not, its fastest law must have a large share, twice as large with only five
+        sizes.
         """
         terms = sum(c > NO_SHARE for c in self.coefficients)
         least = LEAST_SHARE if len(self.sizes) > FEWEST_SIZES else 2 * LEAST_SHARE
@@ -130,7 +131,7 @@ class CountedFit:
         return self.figures[-1] * float(self._relative([size])[0] @ np.array(self.coefficients))
 
     def bounds(self, size: Size) -> tuple[float, float]:
-        """The interval of the count at a size, which 95 % of programs that stay the same keep."""
+        """The interval of the count at a size, for 95 % of programs that take no other path."""
         predicted, off = self.predict(size), 1 + 2 * self.misfit + EXACT
         before, last = self.sizes[-2:]
         ratio = size.labelled / last.labelled
@@ -152,7 +153,7 @@ class CountedFit:
         return 0.0 if found is None else float(faster @ found)
 
     def exponent(self) -> tuple[float, float, float]:
-        """The local power of N at the largest size, and its least and greatest of sums that fit."""
+        """The local power of N at the largest size, and its range over the sums that fit."""
         fits = (fit_sum(self.sizes, self.figures, n) for n in range(1, len(_ORDERED) + 1))
         good = [fit for fit in fits if fit.misfit <= 2 * self.misfit + 1e-4]
         powers = [fit.local_power() for fit in (self, *good)]
@@ -231,9 +232,9 @@ def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedF
 
 
 def _longest_path(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | None:
-    """The exact fit to the longest row of sizes before the last, at least four.
+    """The exact fit to the longest run of sizes that ends before the last one, at least four sizes.
 
-    At the next size, the code takes another path.
+    The code takes another path at the size after that run.
     """
     for count in range(len(sizes) - 1, FEWEST_SIZES - 2, -1):
         for stop in range(count, len(sizes)):

@@ -67,7 +67,7 @@ def same_density(case: Case, question: Question) -> bool:
 
 
 def places(results: Sequence[Result], question: Question) -> dict[str, dict[Place, Result]]:
-    """The timed results of each implementation by place; one at the question's has its density."""
+    """The timed results of each implementation, by batch size, dimensions and NaN density."""
     found: dict[str, dict[Place, Result]] = {}
     for r in results:
         density = question.nan_density if same_density(r.case, question) else r.case.nan_density
@@ -83,8 +83,8 @@ def faster_at(
     """Whether one candidate is faster, judged at every measured size next to the question's.
 
     Beyond the measured batch sizes the bands of their growth laws must lie apart too. Without laws,
-    and beyond the measured dimensions, the times must differ by a factor of ``APART``, and of as
-    much as the batch is larger than the measured ones.
+    and beyond the measured dimensions, the times must differ by a factor of ``APART``, times the
+    factor by which the batch exceeds the measured ones.
     """
     at, faster = places(results, question), faster_in(results)
     asked = (question.batch_size, question.dims, question.nan_density)
@@ -112,7 +112,7 @@ def faster_at(
 
 
 def alike(tied: Sequence[Candidate], results: Sequence[Result], question: Question) -> bool:
-    """Whether the tied take about as long at the question, by the intervals of their ratios."""
+    """Whether tied candidates take about as long, by the intervals of their ratios."""
     place = (question.batch_size, question.dims, question.nan_density)
     found = [places(results, question).get(c.implementation, {}).get(place) for c in tied]
     best, *others = found or [None]

@@ -1,9 +1,9 @@
 """The memory frontier: the largest batch that fits a device, and the error of such predictions.
 
-Peak bytes are counted without noise, so a sum of growth laws that meets them exactly reaches beyond
-the measured sizes; where none does, nothing is predicted. How far it can be trusted is tested in
-every run: before a size is measured, its peak is predicted from the sizes up to a quarter of it,
-unless a size in between contradicts them; the prediction is stored with the result.
+Peak bytes are counted without noise, so a sum of growth laws that fits them exactly can be
+extrapolated; where none does, nothing is predicted. How far it can be trusted is tested in every
+run: before a size is measured, its peak is predicted from the sizes up to a quarter of it, unless a
+size in between contradicts them; the prediction is stored with the result.
 """
 
 import math
@@ -122,9 +122,10 @@ def prediction_error(result: Result) -> float:
 
 
 def another_path(predicted: Result, growth: Sequence[Growth]) -> int | None:
-    """The size between those of a prediction and its own from which another path is taken.
+    """The size from which another path is taken, if the prediction of a peak had to cross it.
 
-    Counts show it where they leave their law; a peak only where it is lower than its law says.
+    Counts show it where they leave their law; a peak shows it only where it is lower than its law
+    predicts.
     """
     series = predicted.implementation, predicted.case.pass_, predicted.case.series()
     shown_by = [ELEMENTS_PROCESSED, DISPATCHED_OPS]

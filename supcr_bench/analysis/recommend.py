@@ -140,7 +140,8 @@ def most_alike(results: Sequence[Result]) -> list[Result]:
 def _why_wrong(own: Result, known: Sequence[Result]) -> str | None:
     """Where an implementation is wrong with the dtype and temperature of its result, if it is.
 
-    One that is wrong on ties, in another pass or on another device is never recommended.
+    An implementation that is wrong on ties, in another pass or on another device is never
+    recommended.
     """
 
     def place(r: Result) -> tuple[object, ...]:

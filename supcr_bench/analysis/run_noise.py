@@ -1,7 +1,7 @@
 """By how much times of the same code differ from one run to another.
 
-Where its code and memory lie moves all calls of a process, so a process is one draw. What follows
-depends on whether both runs have several.
+The placement of code and memory moves all calls of a process, so calls in one process show nothing
+of that spread. What follows depends on whether both runs have several.
 
 **One process.** Nothing in a run shows how the next will differ. So |log ratio| of the results of
 all *other* implementations whose counts did not change has a prediction bound, the k-th smallest
@@ -16,14 +16,14 @@ Methods for Research Workers", 4th edition, 1932): how a time follows the speed 
 runs. Few processes show their spread badly, so each case's variance is moderated by those of all
 (Smyth, "Linear models and empirical Bayes methods", Statistical Applications in Genetics and
 Molecular Biology 3(1), 2004): variances s2 of d degrees of freedom are taken as drawn from a scaled
-inverse chi-squared distribution, whose d0 and s02 follow from mean and variance of log s2;
-(d0 s02 + d s2) / (d0 + d) has d0 + d degrees of freedom. Where cases are alike d0 is large and they
-share one spread; else each keeps its own. What moves a whole run shows where unchanged results of
-the others differ by more than processes explain: their variance in excess makes
-sum(x2 / (v + excess)) = n (Paule and Mandel, "Consensus values and weighting factors", Journal of
-Research of the NBS 87, 1982). As all cases of an implementation may have moved together, it
-has a degree of freedom for each other implementation, and the sum of both variances has those of
-Satterthwaite (Biometrics Bulletin 2, 1946).
+inverse chi-squared distribution, whose d0 and s02 follow from mean and variance of log s2; (d0 s02
++ d s2) / (d0 + d) has d0 + d degrees of freedom. Where cases are alike, d0 is large and they share
+one spread; otherwise each keeps its own. Unchanged results of the others may differ by more than
+processes explain, because a session moves a whole run: this excess variance makes sum(x2 / (v +
+excess)) = n (Paule and Mandel, "Consensus values and weighting factors", Journal of Research of the
+NBS 87, 1982). All cases of an implementation may have moved together, so the excess has one degree
+of freedom for each other implementation, and the sum of both variances has the degrees of freedom
+of Satterthwaite (Biometrics Bulletin 2, 1946).
 
 A session may also move all cases of one implementation together.
 """
@@ -53,13 +53,13 @@ FEWEST_BESIDE = 3
 """The fewest other implementations of a cell whose median tells the speed of the machine: one of
 them may have changed."""
 FEWEST_FREEDOM = 8
-"""The fewest degrees of freedom that tell how a time follows that speed."""
+"""The fewest degrees of freedom for fitting how a time follows the machine's speed."""
 EQUIVALENCE = 0.9
 """Over several processes two times are the same if this interval lies within the margin: two
 one-sided tests at 5 % (Schuirmann, "A comparison of the two one-sided tests procedure and the power
 approach", Journal of Pharmacokinetics and Biopharmaceutics 15, 1987)."""
 MOST_PRIOR = 1000.0
-"""The most degrees of freedom that cases give each other."""
+"""The most degrees of freedom that the prior may have."""
 
 
 def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
@@ -70,7 +70,7 @@ def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
 
 
 def session_bound(shifts: Sequence[float], implementations: int, processes: int = 1) -> float:
-    """The log ratio that a session seldom exceeds in an implementation, by those of the others."""
+    """The bound on the log ratio by which a session moves an implementation, from the others'."""
     from scipy.special import stdtrit  # slow to import
 
     freedom = SESSION_WEIGHT + len(shifts)
@@ -108,8 +108,8 @@ def process_noise(
     """The log-ratio and noise of results that have several processes in both runs.
 
     ``unchanged`` are results with unchanged counts; there is no noise for a result with fewer than
-    ``FEWEST_UNCHANGED`` of them in other implementations. What moves all alike counts as the speed
-    of the machine if ``at_one_speed``, so not where other software may be the reason.
+    ``FEWEST_UNCHANGED`` of them in other implementations. With ``at_one_speed``, a change that all
+    share counts as the machine's speed; other software excludes that.
     """
     noises = _moderated(pairs, unchanged if at_one_speed else ())
     excess = {}
@@ -166,8 +166,8 @@ def _adjusted(
     """The log-ratio of two runs at the same speed of the machine, by analysis of covariance.
 
     Returns:
-        it, the sum of squares that is left and its degrees of freedom, and the share of a process's
-        variance that the log-ratio has.
+        the log-ratio, the sum of squares that is left and its degrees of freedom, and the share of
+        a process's variance that the log-ratio has.
     """
     first, second = runs
     sides = [(first, speed[: len(first)]), (second, speed[len(first) :])]

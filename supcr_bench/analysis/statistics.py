@@ -19,9 +19,9 @@ CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2
 """Probability that the median lies beyond one end of its interval."""
 ONE_SIDED = 1.645
-"""Quantile of the normal distribution that 95 % lie below."""
+"""The 95 % quantile of the standard normal distribution."""
 FEWEST_STEPS = 7
-"""Fewer steps from sample to sample do not show whether they come in runs."""
+"""The fewest steps between samples that can show whether samples come in runs."""
 APART = 2.0
 """Times without an interval of their ratio differ beyond doubt if one is this many times longer."""
 DECIDES_NOTHING = 1.0
@@ -78,7 +78,7 @@ def interval_rank(n: int, alpha: float = TAIL) -> int:
 
 
 def samples_that_count(samples: Sequence[float], middle: float) -> int:
-    """How many independent samples determine the median as well as these, in order of time.
+    """The number of independent samples that would determine the median as well as these do.
 
     A machine that changes its speed every now and then gives samples in runs above and below the
     median. Where there are fewer runs than chance gives in 95 % of cases (Wald and Wolfowitz,
@@ -116,10 +116,10 @@ def median_interval(
 def process_interval(medians_s: Sequence[float]) -> Interval:
     """The geometric mean of the medians of several processes, with its 95 % interval.
 
-    Where the code and memory of a process lie moves all its calls, so a process is one draw, and
-    more calls in it tell no more. Of few draws the mean is more precise than the median, and its
-    interval is Student's t for their logarithms (Kalibera and Jones, "Rigorous benchmarking in
-    reasonable time", ISMM 2013: the mean over the highest level that is repeated).
+    The placement of code and memory moves all calls of a process, so more calls in one process tell
+    no more. Of few draws the mean is more precise than the median, and its interval is Student's t
+    for their logarithms (Kalibera and Jones, "Rigorous benchmarking in reasonable time", ISMM 2013:
+    the mean over the highest level that is repeated).
     """
     from scipy.special import stdtrit  # slow to import
 
@@ -197,9 +197,9 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
     """A function that says whether one result is faster than another of the same cell.
 
     One is faster if the interval of their ratio, over the rounds that both share, excludes 1 and
-    the ratio is further from 1 than the noise floor of that cell and pass, or, as a few rounds or
-    processes have no interval or a wide one, if it is ``APART`` times as fast in every round; in
-    different sessions, its median must be.
+    the ratio is further from 1 than the noise floor of that cell and pass. With too few rounds or
+    processes for a narrow interval, it must be ``APART`` times as fast in every round; in different
+    sessions, its median must be.
     """
     cells = grouped(results, lambda r: r.case.shared)
     noise = {case: noise_floor(own) for case, own in cells.items()}

@@ -13,12 +13,12 @@ A cell can suffer only one of the two errors, so each of its two bounds may use 
 
 Each fresh process gives one log-ratio. The bounds of their median are order statistics: the number
 of values below the median is binomial(n, 1/2) whatever their distribution (David and Nagaraja,
-"Order Statistics", section 7.1). Symmetry is not assumed: some processes may be slower than others,
-by where their memory lies. No process is dropped as an outlier.
+"Order Statistics", section 7.1). Symmetry is not assumed: the placement of memory may make some
+processes slower than others. No process is dropped as an outlier.
 
 A median says nothing of a mode that fewer than half of the processes have. So the first look waits
-until a mode that ``MODE_SHARE`` of the processes have is met with the same confidence, and no
-verdict is given that a mode which was met may turn around.
+until a mode of ``MODE_SHARE`` of the processes would have shown with the same confidence, and no
+verdict is given that a mode already seen could reverse.
 
 It corrects for repeated looks: the bounds of look k fail with probability alpha / (k (k + 1)),
 which sums to at most alpha over any number of looks (Lan and DeMets, Biometrika 70, 1983, with the
@@ -110,7 +110,7 @@ def fast_mode(values: Sequence[float]) -> Mode | None:
 
 @dataclass(frozen=True, slots=True)
 class CellDecision:
-    """The decision on a cell so far, by log-ratios to the version before.
+    """The decision on a cell so far, from log-ratios to the version before.
 
     ``after`` and ``again`` are of the median call of the version after and of the A/A arm, ``mean``
     of the mean call of the version after.
@@ -248,8 +248,8 @@ class TimeRule:
     def detectable(self, again: Sequence[float], look: int) -> float | None:
         """The slowdown that is found in 95 % of simulated runs with the noise of an A/A arm.
 
-        A run draws as many processes from those of the arm, with either sign: exchanging two copies
-        of the same code changes nothing.
+        Each simulated run draws as many processes from those of the arm, with random sign:
+        exchanging two copies of the same code changes nothing.
         """
         n, alpha = len(again), spent_at(look, self.error / self.cells / RATIOS)
         rank = interval_rank(n, alpha)

@@ -97,7 +97,7 @@ def _end(number: int, _: object) -> NoReturn:
 
 
 def _interrupted(by: KeyboardInterrupt) -> int:
-    """The exit status after a signal, by the convention of shells: 128 + its number."""
+    """The exit status after a signal: 128 + its number, as in shells."""
     number: int = by.args[0] if by.args else signal.SIGINT
     if number == signal.SIGINT:
         print("supcr-bench: interrupted", file=sys.stderr)
@@ -141,7 +141,7 @@ def _fail(error: Exception, status: int, *, debug: bool = False) -> NoReturn:
 
 
 def _spelled(error: UnicodeError) -> tuple[str, int]:
-    """What a terminal without Unicode gets in place of other characters."""
+    """The text for a terminal without Unicode."""
     assert isinstance(error, UnicodeEncodeError)
     letter = error.object[error.start]
     return {"µ": "u", "±": "+-", "…": "..."}.get(letter, "?"), error.start + 1

@@ -12,7 +12,7 @@ WIDTH = 79
 PAIRS = 15
 ROUNDS = 20
 QUIET = 0.05
-"""Noise is low up to this share, the gate's default limit on slow-downs."""
+"""Noise up to this share is low; it is the gate's default limit on slow-downs."""
 PACKAGES = {
     "numba": ("numba", "`tiled` is left out; the fast losses run `scan`"),
     "Ray": ("ray", "`run --executor ray` needs it"),
@@ -37,7 +37,7 @@ def doctor() -> None:
 
 
 def _facts() -> Iterator[tuple[str, str]]:
-    """What there is or is missing, by the name of each thing."""
+    """The facts about this machine, each by its name."""
     import psutil
 
     from supcr_bench.measure.device import available_devices
@@ -72,7 +72,7 @@ def _version(distribution: str) -> str | None:
 
 
 def measure_noise() -> float:
-    """By how much two identical calls seem to differ: the 95th percentile of median ratios.
+    """The share by which two identical calls seem to differ: the 95th percentile of median ratios.
 
     Each ratio is the median over pairs of calls, in random order, as `run` compares two times.
     """

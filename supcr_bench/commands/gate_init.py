@@ -20,7 +20,7 @@ from supcr_bench.values.files import write_file
 SUITE = Path("supcr-gate.toml")
 WORKFLOW = Path(".github/workflows/supcr-gate.yml")
 MISSING_LABELS = "nan_density = 0.2 # two of ten labels are missing"
-"""A line of the suite that is not for losses whose definition knows no missing labels."""
+"""A line of the suite that is left out for losses whose definition has no missing labels."""
 MOST = 20
 """Most candidates that are tried."""
 _NAME = re.compile(r"(?!_).*(loss|rnc|supcr|contrast)", re.IGNORECASE)
@@ -28,7 +28,7 @@ _TESTS = re.compile(r"(^|/)(tests?|docs?|examples?)/|(^|/)(test_\w+|conftest|set
 
 
 def candidates(checkout: Checkout) -> Iterator[str]:
-    """The names of classes and functions that may be losses, by their names, outside of tests."""
+    """The names of classes and functions outside of tests whose names suggest a loss."""
     for path, content in sorted(checkout.python_files_now(".").items()):
         if _TESTS.search(path):
             continue
@@ -42,7 +42,7 @@ def candidates(checkout: Checkout) -> Iterator[str]:
 
 
 def find_losses(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """By name, the definition of each loss of the family, and why the others are none."""
+    """The definition of each loss of the family, and why each other name is none; by name."""
     losses, others = {}, {}
     with closing(LocalExecutor()) as executor:
         found = executor.preflight([locate(name) for name in names], "cpu")

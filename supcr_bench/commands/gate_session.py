@@ -42,7 +42,8 @@ from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import PreflightResult
 
 SPENT = ("spent_s", "first_call_s", "time_limit_s", "process_changes")
-"""What a session keeps of counted calls to decide what to time: it is not recorded."""
+"""Fields of counted results that a session needs to decide what to time; a baseline leaves them
+out."""
 RANKS = "ranks"
 """The tag of implementations whose call works across ranks."""
 NOTHING_TIMED = "No timed case of the suite has results of both versions, so time was not judged."
@@ -204,7 +205,7 @@ class GateSession:
         return [cell for own in kept for cell in own]
 
     def _applicable(self, before: Run, after: Run) -> tuple[Run, Run, list[str]]:
-        """The runs without cases that an implementation rejects and no run measured; and notes."""
+        """Both runs without the cases that an implementation rejects; and notes on these."""
         reasons = {}
         for cell in self._cells():
             for arm in cell.arms:

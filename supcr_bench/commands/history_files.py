@@ -111,7 +111,7 @@ def _at_revisions(path: str, revisions: str) -> Iterator[Snapshot]:
 
 
 def _label(info: Mapping[str, Any], run_id: str) -> str:
-    """The revision of what was measured; of supcr-bench where that is not known; or the run's id.
+    """The revision of the measured code, else that of supcr-bench, else the run's id.
 
     ``+`` marks a work tree with changes.
     """
@@ -132,7 +132,7 @@ def _instant(date: str) -> datetime:
 
 
 def find_anchor(snapshots: Sequence[Snapshot], anchor: str | None) -> int:
-    """The position of the first snapshot of a revision or run; of all if none is named."""
+    """The position of the first snapshot of a revision or run; 0 if none is named."""
     if anchor is None:
         return 0
     for at, (label, _, run, _) in enumerate(snapshots):

@@ -56,7 +56,7 @@ def quantity(
 
 
 def share(name: str, help: str, default: float, instead: str = "") -> Any:  # noqa: A002
-    """An option that takes a share, such as ``5%``; ``None`` where something else may set it."""
+    """An option that takes a share, such as ``5%``; with ``instead``, its default is ``None``."""
     shown = f"{100 * default:g}%{instead}"
     default_value = None if instead else default
     return quantity(name, parse_fraction, "SHARE", help, default=default_value, show_default=shown)
@@ -118,7 +118,7 @@ AXIS_VALUES = option(
 
 
 def set_axes(axes: Mapping[str, str | None], assignments: Sequence[str] | None) -> dict[str, str]:
-    """The axes that were given: those with their own options, and those of ``--set``."""
+    """The axes that the command line sets, by their own options and by ``--set``."""
     from supcr_bench.values.axes import get_axis
 
     whole = {name: values for name, values in axes.items() if values is not None}
@@ -136,7 +136,7 @@ def set_axes(axes: Mapping[str, str | None], assignments: Sequence[str] | None) 
 
 
 def read_run(name: str) -> "Run":
-    """Load a stored run; standard error gets what was found there and does not count."""
+    """Load a stored run; print on standard error what was found there and is left out."""
     from supcr_bench.store.run import load_run
 
     stored = load_run(name).require_complete()

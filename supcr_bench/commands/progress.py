@@ -101,7 +101,7 @@ class LiveProgress(PlainProgress):
         self._show_left()
 
     def checked(self, name: str, outcome: Outcome) -> None:
-        """Show the check that an implementation has been through, once no cell runs."""
+        """Show that an implementation has passed through a check, once no cell runs."""
         if not self._case:
             what = f"{name}: {outcome.group}, {outcome.check}"
             self._progress.update(self._task, case="Verification", left="", what=what)

@@ -24,7 +24,7 @@ PAGE = 100
 
 
 def publish(body: str, marker: str, *, news: bool, environment: Mapping[str, str]) -> str:
-    """Write the comment, or update the one that begins with ``marker``; return what was done.
+    """Write the comment, or update the one that begins with ``marker``; say which it was.
 
     If nothing changed and there is no comment yet, none is written.
 

@@ -122,7 +122,7 @@ def _write(files: dict[Path, str | bytes], page: Path, summary: Mapping[str, Any
 
 
 def _require_nothing_lost(page: Path, run: Run) -> None:
-    """Raise a StoreError if a page holds results that the new one would not hold."""
+    """Raise a StoreError if the existing page holds results that the new one would lack."""
     try:
         before = load_report(page)
     except StoreError:

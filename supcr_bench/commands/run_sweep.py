@@ -97,7 +97,7 @@ def carry_out(
 
 @contextmanager
 def _kept(writer: RunWriter, executor_name: str) -> Iterator[None]:
-    """However the block ends before its time, say what is kept and how to go on."""
+    """If the block is interrupted, print which results are stored and how to continue."""
     try:
         yield
     except BaseException:

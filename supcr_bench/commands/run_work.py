@@ -51,9 +51,9 @@ class Work:
         }
 
     def differences(self, other: "Work") -> list[str]:
-        """In which options, in words, what this work and ``other`` measure differs.
+        """The options, in words, in which this work differs from another.
 
-        No definition here stands for any definition there.
+        A definition that only ``other`` names makes no difference.
         """
         one, two = self.without(other.unavailable).to_mapping(), other.to_mapping()
         one["suite"]["verify"] = other.suite.verify
@@ -71,7 +71,7 @@ _WORDS = {"name": "suite", "subjects": "implementations", "grid": "axes"}
 def provenance(
     suite: Suite, descriptions: Mapping[str, Description], subjects: Sequence[Subject]
 ) -> dict[str, Any]:
-    """What a run or a baseline stores on the code that it measured, and on what measured it."""
+    """What a run or a baseline stores about the measured code and about supcr-bench."""
     code = {}
     for subject in (s for s in subjects if s.kind != "folder"):
         with suppress(SubjectError):

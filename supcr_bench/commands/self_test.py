@@ -16,7 +16,7 @@ from supcr_bench.verification.bugs.catalogue import BUGS, RANK_BUGS, SelfTestRow
 from supcr_bench.workers.rank_verification import rank_bug_session
 
 NAMED_AT_LEAST = 0.9
-"""Of the seeded bugs with a known cause, the share that must be diagnosed correctly."""
+"""The share of seeded bugs with a known cause that must be diagnosed correctly."""
 
 
 def verified_bugs(ranks: int | None, seed: int) -> Iterator[SelfTestRow]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEMO_LOSS = "supcr_bench.verification.bugs.demo_loss:MyLoss"
 DEMO_MISTAKE = "strict inequality"
-"""What the diagnosis names."""
+"""The cause that the diagnosis must name."""
 
 
 def verify(
@@ -77,7 +77,8 @@ def verify(
     equal those of one process with the whole batch.
 
     Exits with 0 if it is right, 1 if it is not, 2 if it cannot be called, and 3 if it took too long
-    to decide that. Of several, one that is not right decides, then one that cannot be called.
+    to decide that. With several, the status is 1 if any is not right, else 2 if any cannot be
+    called.
     """
     if self_test:
         if implementation or definition or suite or strict or labels or device != "cpu":
@@ -148,8 +149,8 @@ def verify_each(
 ) -> Iterator["Verification"]:
     """Verify each implementation in a worker, and show which check runs.
 
-    Those that are not registered have a worker of their own. With ``ranks``, each runs in that many
-    workers, which share a batch.
+    Implementations that are not registered get a worker of their own. With ``ranks``, each runs in
+    that many workers, which share a batch.
     """
     from contextlib import closing
 

@@ -26,7 +26,7 @@ KEYS = ("implementation", "case", "figure", "from", "to", "reason", "expires")
 
 
 class Accepted(NamedTuple):
-    """A change that is accepted: in one case by its id, or in all if it names none.
+    """An accepted change, in one case by its id, or in all cases if it names none.
 
     ``before`` and ``after`` are the values from and to which the figure may change; for time,
     ``after`` is the largest accepted ratio. ``None`` accepts any.
@@ -93,7 +93,7 @@ def _entry(values: dict[str, Any], where: str) -> Accepted:
 def apply_accepted(
     changes: Sequence[GatedChange], accepted: Iterable[Accepted], today: date
 ) -> tuple[list[GatedChange], list[str]]:
-    """The changes, in which regressions may be accepted, and a sentence about each entry."""
+    """The changes, with some regressions marked as accepted, and a sentence about each entry."""
     found, notes = list(changes), []
     for entry in accepted:
         own = [n for n, change in enumerate(found) if entry.is_of(change)]

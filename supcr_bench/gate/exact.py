@@ -31,7 +31,7 @@ FARTHER_OFF = 2.0
 BUSIER = 5.0
 """A call that takes this many times longer is slower, however busy the machine has become."""
 NO_CHECKS = ("recognition", "diagnosis")
-"""Steps of the verifier that are not checks, so both versions need not have run them."""
+"""Steps of the verifier that are not checks: one version may have run them and the other not."""
 
 
 def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
@@ -288,7 +288,7 @@ def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differ
 
 
 def _law_text(metric: Metric, result: Result, before: Run, after: Run) -> str:
-    """How the growth with the batch size changed; empty if one law is possible before and after."""
+    """How the growth law changed; empty if one law is possible both before and after."""
     # Importing scipy takes a third of a second, and most gates do not need it.
     from supcr_bench.analysis.growth import growth_of
 

@@ -1,12 +1,12 @@
 """Follows each figure over the revisions of a repository, and compares it with a fixed anchor.
 
-A gate compares a change with the revision before it, so that ten changes of 4 % each may pass; a
+A gate compares each change only with the revision before it, so ten changes of 4 % each may pass; a
 fixed anchor shows their sum. Counts have no noise: any step is a change point, and the last count
 is compared with the anchor's. Times are compared only between sessions of one kind of machine and
 of one way of timing, by rank tests (``analysis.change_points``) whose error all series share.
 
-What a session does to all implementations is removed: the median shift of at least three others
-whose counts never changed.
+A shift that a session causes in all implementations is removed: the median shift of at least three
+others whose counts never changed.
 """
 
 import math
@@ -190,7 +190,7 @@ def _change(
 
 
 def _unchanged(counts: Sequence[Series]) -> list[str]:
-    """The implementations whose counted work is known and the same in all snapshots."""
+    """The implementations whose counted work is known in all snapshots and never changed."""
     work = [s for s in counts if s.metric in (metrics.DISPATCHED_OPS, metrics.ELEMENTS_PROCESSED)]
     return [
         name

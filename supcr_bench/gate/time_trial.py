@@ -69,7 +69,7 @@ def cells_to_time(
     after: Run,
     max_slowdown: Callable[[Case], float | None] = lambda case: None,  # noqa: ARG005
 ) -> tuple[list[VersionedCell], list[GatedChange]]:
-    """The timed cells with a result from both versions, and verdicts on the other cells.
+    """The cells to time, which both versions completed, and verdicts on the other cells.
 
     If the version after has no result, the verdict on its agreement reports that, and time gets no
     verdict. Results of both versions bear the same name.
@@ -251,7 +251,7 @@ class TimeTrial:
     def _leave_out(self, processes: int) -> None:
         """Leave out the dearest cells until so many more processes fit the rest of the budget.
 
-        Where starting them alone does not fit, that would not help.
+        If starting them takes longer than the rest of the budget, no cell is left out.
         """
         rest_s = ROOM * (self.budget_s - self.spent_s)
         for trial in sorted(self.undecided, key=lambda t: -t.cost_s):
@@ -262,7 +262,7 @@ class TimeTrial:
             self._set_aside(trial, self._start_s + costs)
 
     def _set_aside(self, trial: CellTrial, process_s: float) -> None:
-        """Leave out a cell whose every process would take ``process_s``."""
+        """Leave out a cell, with which each process would take ``process_s``."""
         trial.left_out_s = self.spent_s + (self.rule.first_look - self.processes) * process_s
         where = f"{trial.cell.implementation} {trial.cell.case.pass_}"
         self.tell(

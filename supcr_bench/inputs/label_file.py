@@ -1,6 +1,6 @@
 """Reads the user's labels, ``--labels FILE[:COLUMN,...]``, by pandas, NumPy or torch.
 
-A file may come from someone else: nothing is unpickled, and what it unpacks to is bounded.
+A file may come from someone else: nothing is unpickled, and the unpacked size is bounded.
 """
 
 import bz2
@@ -248,7 +248,7 @@ def _precision(path: Path, column: "pd.Series[Any]") -> list[str]:
 
 
 def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
-    """Refuse columns that nobody named and that are hardly labels."""
+    """Refuse columns that are unlikely to be labels, unless the user named them."""
     names = [str(name) for name in frame.columns]
     numbers = [n for n in names if re.fullmatch(r"[-+]?\d+[.,]?\d*([eE][-+]?\d+)?", n)]
     if path.suffix.lower() not in FORMATS[1:3] and numbers:
@@ -273,8 +273,8 @@ def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
 def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     """The file named by ``FILE[:COLUMN,...]`` and its [rows, D] labels as float64 with NaN.
 
-    Without columns, every column is a label dimension, unless it is hardly meant as one. Two-axis
-    arrays give columns ``name.0``, ``name.1`` and so on.
+    Without columns, every column is a label dimension; columns that are unlikely to be labels are
+    refused. Two-axis arrays give columns ``name.0``, ``name.1`` and so on.
     """
     path, text = _split(spec)
     if not path.is_file():

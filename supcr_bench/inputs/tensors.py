@@ -67,7 +67,7 @@ class Batch:
         return self.views[: 1 if definition.views == "single" else 2]
 
     def copies(self, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
-        """Copies of both views and the labels on a device, which no autograd graph contains."""
+        """Copies of both views and the labels on a device, outside of any autograd graph."""
         first, second, labels = (
             x.detach().clone().to(device) for x in (self.first, self.second, self.labels)
         )

@@ -2,8 +2,8 @@
 
 It takes agreement, memory, work and time one after the other. Agreement comes first: it ends arms
 that cannot run, and warms up the others. Recording memory and counting work slow a call down, so
-time comes last, without instrumentation. A cell that is not timed ends before; in a further process
-of a run, agreement is a warm-up, and nothing but time is taken.
+time comes last, without instrumentation. A cell that is not timed ends before that; in a further
+process of a run, agreement is only a warm-up, and only time is measured.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +49,7 @@ class UnusableReferenceError(Exception):
 
 @dataclass(slots=True)
 class CellRun:
-    """Runs one cell: announces each stage, so that a hang names it, and times calls ``alone``."""
+    """Runs one cell, and announces each stage, so that the parent knows what hangs."""
 
     cell: Cell
     subjects: Mapping[str, Adapter]
@@ -76,7 +76,7 @@ class CellRun:
         self._changed = {arm.implementation: {} for arm in self.cell.arms}
 
     def results(self) -> Iterator[Result]:
-        """The results, as they become known; in a compilation, that is the announced stage."""
+        """The results, as they become known; the announced stage changes during a compilation."""
         announce = self.announce
         now: tuple[str, Arm | None] = "", None
 
@@ -245,7 +245,7 @@ class CellRun:
             figures["predicted_cuda_peak_bytes"] = None
 
     def _take_times(self) -> Iterator[Result]:
-        """Time the arms and their floors; after a call, check its answer and undo its changes."""
+        """Time arms and floors (products and exponentials); check answers, undo changes."""
         batches = [self._batch]
         if self.cell.workload.ranks == 1:
             with self._accounted("inputs_s"):
@@ -285,7 +285,7 @@ class CellRun:
                 yield self._end(arm, *outcome_of(own.error))
 
     def _undo_changes(self, implementation: str) -> None:
-        """Undo what the last call changed in the process, and keep what it was."""
+        """Undo what the last call changed in the process, and record these changes."""
         self._changed[implementation].update(dict.fromkeys(self.process.undo()))
 
     def _limited(self) -> AbstractContextManager[None]:

@@ -67,7 +67,7 @@ class Cpu:
         return OtherWork()
 
     def flush_caches(self) -> None:
-        """Replace what the caches hold, as the other layers of a training step do."""
+        """Overwrite the caches, as the other layers of a training step do."""
         self._other_work()
 
     def synchronize(self) -> None:
@@ -95,7 +95,7 @@ class Cpu:
         """Within the block, this process may hold ``limit_bytes`` more than now; only on Linux.
 
         An allocation beyond that raises an error at once in the call that requested it, before the
-        machine starts to swap or to kill processes. Elsewhere only the parent watches.
+        machine swaps or kills processes. Elsewhere only the parent watches.
         """
         if limit_bytes is None or not psutil.LINUX:
             yield

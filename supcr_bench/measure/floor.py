@@ -1,8 +1,8 @@
 """The floor under the time of a loss: its matrix products and exponentials, and nothing else.
 
 For each label dimension, a product gives the similarities of all rows of a view, which are
-exponentiated; training takes the two products more that bring a gradient of that shape back to the
-rows. All goes tile by tile, so that it stays in cache. It is not a bound if a loss
+exponentiated; training takes two further products, which map a gradient of that shape back to the
+rows. All goes tile by tile, so that it stays in cache. It is not a lower bound for a loss that
 leaves out many rows with missing labels, or computes several dimensions at once.
 """
 
@@ -18,7 +18,7 @@ from supcr_bench.values.definition import Definition
 TILE = 256
 """Rows of a tile."""
 MOST_TRIALS, FEWEST_TRIALS, ENOUGH_S = 9, 3, 0.05
-"""Limits of the samples of the floor: their number; seconds, once there are a few."""
+"""Limits on the samples of the floor: their number, and seconds after the first few."""
 
 
 def floor_call(definition: Definition, pass_: Pass, batch: Batch) -> Callable[[], object]:

@@ -1,10 +1,10 @@
 """Counts the bytecode instructions that the interpreter executes in a call.
 
-They are what dispatch cannot see: Python loops and wrappers around operations. The count has no
-noise: a warm call executes the same instructions each time. It depends on the minor version of
-Python, and on torch, whose Python code counts too; instructions of supcr-bench do not. Only the
-thread of the call is counted. Python 3.12 and later report each instruction by ``sys.monitoring``,
-3.11 by the events of a trace function.
+The instructions show what counting operations cannot: Python loops and wrappers around operations.
+The count has no noise: a warm call executes the same instructions each time. It depends on the
+minor version of Python, and on torch, whose Python code counts too; instructions of supcr-bench do
+not. Only the thread of the call is counted. Python 3.12 and later report each instruction by
+``sys.monitoring``, 3.11 by the events of a trace function.
 """
 
 import gc
@@ -24,7 +24,7 @@ MOST_OPERATIONS, MOST_ELEMENTS = 50_000, 200_000_000
 _OWN = str(Path(__file__).parents[1])
 _IMPLEMENTATIONS = f"{_OWN}/implementations"
 _SLOT = 4
-"""A tool of ``sys.monitoring`` that has no fixed use."""
+"""The id of a tool of ``sys.monitoring`` that no standard tool uses."""
 
 
 def is_small(workload: Workload, costs: Mapping[str, Any]) -> bool:
@@ -36,7 +36,7 @@ def is_small(workload: Workload, costs: Mapping[str, Any]) -> bool:
 def count_instructions(call: Callable[[], object]) -> int | None:
     """Make a call and count its instructions, up to ``MOST_INSTRUCTIONS``.
 
-    It is ``None`` where another tool has the slot of ``sys.monitoring``.
+    The result is ``None`` if another tool occupies that slot of ``sys.monitoring``.
     """
     collected = gc.isenabled()
     gc.disable()  # its callbacks would be counted

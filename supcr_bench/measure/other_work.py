@@ -1,4 +1,4 @@
-"""Work of a process before each timed call on the CPU, so that all calls find it in one state.
+"""Work before each timed call on the CPU, so that all calls find the process in one state.
 
 A call is faster after others of its kind: its data and code lie in the caches, and the core has
 learned its branches. A training step has other layers between two calls of a loss. So before each
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 WRITTEN_BYTES = 16 * 2**20
-"""Several times a core's own caches, in more pages than its cache of addresses (TLB) holds.
+"""This is several times a core's own caches, in more pages than its cache of addresses (TLB) holds.
 Measured on a server whose last-level cache of 480 MiB no such write empties: calls after two of
 their kind took 0.77 to 0.91 times what they took after others, and with 64 MiB but no step 0.72 to
 0.95, for twice the time."""
@@ -46,7 +46,7 @@ class OtherWork:
 
 
 def _spread(rows: int, columns: int) -> Tensor:
-    """Fixed numbers from -1 to 1 without a pattern; the state of torch's generators stays."""
+    """Fixed numbers from -1 to 1 without a pattern; torch's random state does not change."""
     return (
         torch.arange(rows * columns, dtype=torch.float32).mul_(12.9898).sin_().view(rows, columns)
     )

@@ -1,9 +1,9 @@
 """Measures a cell (one workload and the implementations on it) over several ranks (processes).
 
 Rank 0 runs the code that measures a cell in one process: it decides what a call is compared with,
-how often it is made and when timing ends. It broadcasts each call, every rank makes the call on its
-own contiguous part of the batch's rows, and rank 0 gathers the results. The time of a call is that
-of the slowest rank, and its peak memory that of the rank that needs most.
+how often it is made and when timing ends. Rank 0 broadcasts each call, every rank makes the call on
+its own contiguous part of the batch's rows, and rank 0 gathers the results. The time of a call is
+that of the slowest rank, and its peak memory that of the rank that needs most.
 
 Every rank must have the loss of the whole batch. The mean over ranks of the gradients, as DDP takes
 it, must be the gradient of one process with the whole batch.
@@ -33,7 +33,7 @@ VALUES_AGREE = 1e-5
 
 
 class GroupBrokenError(BaseException):
-    """A call has raised on this rank, so the other ranks may wait for it in another operation.
+    """A call has raised on this rank, so the other ranks may be waiting for it in a collective.
 
     It is not an Exception, so that code that handles an implementation's errors does not catch it.
     """

@@ -3,7 +3,7 @@
 Each round calls every arm once, in random order, so that the machine's drift affects all arms
 alike, and round r of one arm can be paired with round r of another, on the same inputs. Before each
 call the caches are flushed, as the rest of a training step does. Samples are never dropped. An arm
-leaves when its median's interval is narrow enough, when its place among the arms is plain, or when
+leaves when its median's interval is narrow enough, when its rank among the arms is clear, or when
 its budget is spent: its samples are rounds 0 to n-1.
 
 A call is still faster if few others ran before it: a core remembers branches, and an allocator
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 MOST_SAMPLES = 120
 """Beyond this many samples, the interval is as wide as the machine's noise makes it."""
 ENOUGH_SAMPLES = 24
-"""After this many samples, an arm clearly slower than the fastest needs no more."""
+"""After this many samples, an arm that is clearly slower than the fastest needs no more."""
 CLEARLY_SLOWER = 1.1
-"""The interval of the ratio to the fastest arm lies above this, where more samples decide nothing.
-It is tested once: repeated tests would in the end find a difference between equal arms."""
+"""More samples of an arm decide nothing if the interval of its ratio to the fastest arm lies above
+this. This is tested once: repeated tests would in the end find a difference between equal arms."""
 FAR = 2.0
-"""A slower arm that in each of its first rounds takes this many times the time of every other arm,
-or leaves it this far behind, has a clear rank after these rounds."""
+"""An arm, other than the fastest, has a clear rank if in each of its first rounds its time differs
+from that of every other arm by at least this factor."""
 COMPANY_S = 0.07
-"""An arm that needs no more samples is still called, untimed, if its first call took no longer.
-Measured: without the turns of `rowsort` (29 ms), `tiled` at N=64 took 0.7 to 0.9 times as long, and
-no better if only one arm was called before it; with them 0.98."""
+"""An arm that needs no more samples is still called, untimed, if its first call took at most this
+long. Measured: without the turns of `rowsort` (29 ms), `tiled` at N=64 took 0.7 to 0.9 times as
+long, and no better if only one arm was called before it; with them 0.98."""
 LOOKS = (FEWEST_SAMPLES, ENOUGH_SAMPLES)
 """The rounds after which arms are no longer timed if their rank is clear."""
 
@@ -97,7 +97,7 @@ def garbage_collection_held() -> Iterator[None]:
 
 @contextmanager
 def frozen() -> Iterator[None]:
-    """Let collections pass by what exists now, until the outermost such block ends."""
+    """Exclude existing objects from garbage collections until the outermost such block ends."""
     is_outermost = gc.get_freeze_count() == 0
     gc.freeze()
     try:
@@ -117,8 +117,8 @@ def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
 def decided(samples: Mapping[Arm, Samples], rounds: int) -> set[Arm]:
     """The arms that need no more samples after so many rounds, one of the two numbers in ``LOOKS``.
 
-    First these are the arms that lie far from all others, but for the fastest of their pass; later
-    those that are clearly slower than the fastest, and it if all others are.
+    First, these are the arms that lie far from all others, except the fastest of their pass; later,
+    those that are clearly slower than the fastest, and the fastest if all others are.
     """
     found: set[Arm] = set()
     for pass_ in PASSES:
@@ -148,7 +148,7 @@ def sample_arms(
 
     ``call`` makes one call of an arm, on the inputs of a number, and returns its time. In a round,
     all arms of one pass get the same number, and so the same inputs. The second (A/A) entry of an
-    arm gets another: a loss that remembers its last answer must not meet its inputs again.
+    arm gets another number: a loss that remembers its last answer must not meet its inputs again.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from supcr_bench.measure.timed_loss import TimedLoss
 
 FEWEST_ROUNDS = 10
-"""With fewer, work that every tenth call does would not show in a process."""
+"""With fewer rounds, work that only every tenth call does would not show in a process."""
 MOST_ROUNDS = 60
 SLOW_ROUNDS = 2
 """Fewest rounds when one version is so slow that ``FEWEST_ROUNDS`` would take too long."""
@@ -55,8 +55,8 @@ class VersionedCell:
 class VersionTimes:
     """Seconds per call of each version of a cell, paired by round.
 
-    They are empty if the version ``raised_by`` raised an exception, described by ``reason``, or if
-    sampling would take ``needed_s`` and has not begun. ``totals`` are the seconds of all timed
+    They are empty if the version ``raised_by`` raised an exception, which ``reason`` describes, or
+    if sampling would take ``needed_s`` and was not begun. ``totals`` are the seconds of all timed
     calls of each version with the collection of the garbage that they left; ``spent_s`` is what the
     cell took in this process.
     """

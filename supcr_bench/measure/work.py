@@ -4,13 +4,13 @@ The counts depend on the code and the sizes alone. They are the same on every ma
 noise, so they show how an implementation grows where a clock cannot.
 
 - Operations: everything that PyTorch dispatches, including views.
-- Elements: for each operation, the larger of the elements read and written. A matrix product of
-  [m, k] and [k, n] counts m k n, its multiplications, and so do the distances of m points from n
-  in k dimensions; a sort of n counts n log2 n; a binary search among n counts log2 n for each value
-  searched for. A view counts 0.
-- Bytes: the peak of live storages, a second counter beside the allocator's. It follows each storage
-  from the operation that creates it to its release. Views share a storage, which counts once;
-  storages from before the call do not count.
+- Elements: for each operation, the larger of the elements read and written. A matrix product of [m,
+  k] and [k, n] counts its m k n multiplications, and the distances of m points from n points in k
+  dimensions count as much; a sort of n counts n log2 n; a binary search among n counts log2 n for
+  each value. A view counts 0.
+- Bytes: the peak of live storages, a second counter beside the allocator's. The counter follows
+  each storage from the operation that creates it to its release. Views share a storage, which
+  counts once; storages from before the call do not count.
 
 On the CPU, with ``loopy``, ``rowsort`` and ``broadcast`` at batch sizes N = 32 to 256, the bytes
 miss what an operation allocates within itself (under 0.2 %, up to 1.8 % for ``loopy``) and 8 bytes
@@ -58,8 +58,9 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 def may_allocate(operation: Any) -> bool:
     """Whether an operation may return a storage that was not there before.
 
-    Its schema declares which returned tensors share an argument's storage; others are new. Only
-    ``lift_fresh`` is declared a view although its storage is new: Python made it from numbers.
+    Its schema declares which returned tensors share an argument's storage; the other tensors have
+    new storages. Only ``lift_fresh`` is declared a view although its storage is new: Python made it
+    from numbers.
     """
     schema = operation._schema
     return schema.name == "aten::lift_fresh" or any(r.alias_info is None for r in schema.returns)
@@ -182,7 +183,7 @@ class _Counter(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Have torch not import its compiler, which takes a second, to leave this class out."""
+        """Keep torch from importing its compiler, which takes a second."""
         return False
 
     def __torch_dispatch__(
