@@ -95,14 +95,20 @@ def garbage_collection_held() -> Iterator[None]:
             gc.enable()
 
 
+_is_frozen = False  # gc.get_freeze_count() counts the frozen objects one by one
+
+
 @contextmanager
 def frozen() -> Iterator[None]:
     """Exclude existing objects from garbage collections until the outermost such block ends."""
-    is_outermost = gc.get_freeze_count() == 0
+    global _is_frozen
+    was_frozen, _is_frozen = _is_frozen, True
+    is_outermost = not was_frozen and gc.get_freeze_count() == 0
     gc.freeze()
     try:
         yield
     finally:
+        _is_frozen = was_frozen
         if is_outermost:
             gc.unfreeze()
 

@@ -13,7 +13,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -41,16 +41,27 @@ def enter(root: Path | None) -> None:
         hidden = _taken_out(root)
         sys.modules.update(_modules.pop(root, {}))
         sys.path.insert(0, str(root))
-        importlib.invalidate_caches()
         _entered = root, hidden
 
 
 def _taken_out(root: Path) -> dict[str, ModuleType]:
     """The modules with names of files in a folder, taken out of ``sys.modules``."""
+    names = _names_of(root, len(sys.modules), next(reversed(sys.modules)))
+    return {name: sys.modules.pop(name) for name in names if name in sys.modules}
+
+
+@lru_cache(maxsize=64)
+def _names_of(root: Path, imported: int, last: str) -> list[str]:
+    """The modules with names of files in a folder, of so many imported modules with that last one.
+
+    A version is entered before each timed call, and thousands of modules are searched again only
+    if one was imported since.
+    """
+    del imported, last
     tops = {_top(name) for name in sys.modules} - sys.stdlib_module_names
     tops &= {path.stem for path in root.glob("*")}  # _is_own asks the disk
     own = {top for top in tops if _is_own(top, root)}
-    return {name: sys.modules.pop(name) for name in list(sys.modules) if _top(name) in own}
+    return [name for name in sys.modules if _top(name) in own]
 
 
 def found_in(root: Path, name: str) -> bool:
@@ -169,6 +180,6 @@ def _is_own(name: str, root: Path) -> bool:
     return is_there or ((root / top).is_dir() and file_of(top) is None)
 
 
-@cache  # asked of thousands of modules whenever a version is entered
+@cache  # asked of thousands of modules
 def _top(name: str) -> str:
     return name.partition(".")[0]

@@ -1,6 +1,7 @@
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -252,3 +253,18 @@ def test_a_version_whose_folder_is_gone_is_left_without_an_error(tmp_path: Path)
     root.rmdir()
     isolated.enter(None)
     assert str(root) not in sys.path
+
+
+def test_imported_modules_are_searched_again_only_once_another_was_imported(tmp_path):
+    roots = [write(tmp_path / name, loss=LOSS, isospace__inner="X = 1\n") for name in "ab"]
+    for root in roots:
+        loaded(script(root))
+    for root in roots * 2:
+        isolated.enter(root)
+    searched = isolated._names_of.cache_info().misses
+    for root in roots * 5:
+        isolated.enter(root)
+    assert isolated._names_of.cache_info().misses == searched
+    sys.modules["isoother"] = ModuleType("isoother")
+    isolated.enter(roots[0])
+    assert isolated._names_of.cache_info().misses > searched

@@ -16,7 +16,7 @@ from supcr_bench.values.gate import GateVerdict
 from tests.studies.gate_study.record import SLOWED_CELL
 
 BLOCK = 12
-"""Processes in a row, about a minute of them: what makes the machine noisy lasts for a while."""
+"""Processes in a row, a minute or two of them: what makes the machine noisy lasts for a while."""
 CASES = {"identical": AFTER, "5%": "slowed 5%", "10%": "slowed 10%", "20%": "slowed 20%"}
 
 MAX_SLOWDOWN = 0.05

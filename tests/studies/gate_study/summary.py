@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.render.markdown import table_markdown
 from supcr_bench.values.gate import GateVerdict
 from supcr_bench.values.table import Table, row, words
@@ -44,9 +45,8 @@ def summary(
             f"{len(cells)} cells ({', '.join(cells)}); a slow-down was put into rowsort training. "
             f"Allowed: {MAX_SLOWDOWN:.0%}. Every figure is of whole gate runs, all cells together.",
             "## Replayed",
-            "The runs of a row are drawn from recordings which hold some "
-            f"{len(entries) // 22} runs of 11 processes each that do not share "
-            "processes: with no error in n of these, the share of errors is below 3 in n, at "
+            "The runs of a row are drawn from a recording that holds few runs which share no "
+            "process: with no error in n of these, the share of errors is below 3 in n, at "
             "95 %. Simulated times whose truth is known "
             "stand in [simulation.md](simulation.md).",
             *(
@@ -74,9 +74,11 @@ def replayed(
 ) -> list[str]:
     """Of one recording."""
     minutes = (recording[-1]["at"] - recording[0]["at"]) / 60
+    least = TimeRule(max_slowdown=MAX_SLOWDOWN, cells=len(recording[0]["cells"])).first_look
     return [
-        f"`{name}`: {len(recording)} processes were recorded over {minutes:.0f} minutes, and the "
-        "gate's own decisions made on random stretches of them.",
+        f"`{name}`: {len(recording)} processes were recorded over {minutes:.0f} minutes, enough "
+        f"for {len(recording) // least} runs of {least} processes that share none, and the gate's "
+        "own decisions made on random stretches of them.",
         table(REPLAY_HEADERS, [replay_row(case, found) for case, found in replays.items()]),
     ]
 
