@@ -57,7 +57,7 @@ def reference_of(
     upstream: tuple[float, ...] | None = None,
     method: Method | None = None,
 ) -> Reference:
-    """The reference, which is computed once in a process: all subjects get the same problems."""
+    """The reference, computed once per process, because all subjects get the same problems."""
     arriving = None if upstream is None else torch.tensor(upstream, dtype=torch.float64)
     return compute_reference(definition, batch, method=method, upstream=arriving)
 
@@ -141,7 +141,7 @@ def deviation(
 
 
 def _amiss(own: Tensor, right: Tensor, error: float, gives: str) -> str:
-    """What a matrix is where its largest error is in a row: a multiple, if that explains it."""
+    """What is wrong with a matrix: all of it by a factor, or the error of its worst row."""
     scale = float(right.norm(dim=1).max())
     if not math.isfinite(error):
         return f"not finite in {int((~own.isfinite()).any(dim=1).sum())} of {len(own)} rows"

@@ -24,8 +24,8 @@ def direct_sums(
 ) -> ContrastSums:
     """Sum over i != j of -log(exp s(i,j) / max(eps, sum over S(i,j) of exp s(i,k))).
 
-    A definition that adds eps has the sum of both in place of their maximum. Log contrasts are
-    returned minus the logarithm of the factor of eps.
+    A definition that adds eps has the sum of both in place of their maximum. The returned log
+    contrasts have the logarithm of the factor of eps subtracted.
 
     It sums every candidate set S(i,j) on its own, in N^3 work, and is the standard for all other
     code in this package. Autograd computes the gradient, so that none is derived by hand.
@@ -63,7 +63,7 @@ def direct_sums(
 def denominators(
     log_contrast: Tensor, logits: Tensor, itself: Tensor, log_eps: Tensor | float, rule: str
 ) -> tuple[Tensor, Tensor]:
-    """Logarithms [..., B, M] of the denominators of B anchors, and [..., B, 1] of what scales eps.
+    """Logarithms of the denominators of B anchors [..., B, M], and of the factor of eps.
 
     Args:
         log_contrast: [..., B, M], of the candidate sums.
@@ -85,7 +85,7 @@ def denominators(
 def numerators(logits: Tensor, denominator: Tensor, log_eps: Tensor | float, rule: str) -> Tensor:
     """The term that replaces s in log(contrast) - s if eps joins exp s / contrast in the logarithm.
 
-    That is log(exp s + eps contrast), or the larger of the two; s itself under another rule.
+    It is log(exp s + eps contrast), or the larger of the two; s itself under another rule.
 
     Args:
         logits: [..., M], s of each pair.
@@ -127,7 +127,7 @@ def fast_sums(
 
     By falling label distance every candidate set is a prefix of the row; by rising distance, so are
     the partners whose candidate sets hold a given k. Each sum is a running log-sum-exp in float64,
-    which never subtracts. With ``value_only``, all but the value is left undefined.
+    which never subtracts. With ``value_only``, the gradient and the contrasts are left undefined.
     """
     m, log_eps, rule = len(delta), definition.log_eps, definition.eps_rule
     total = torch.zeros((), dtype=torch.float64)

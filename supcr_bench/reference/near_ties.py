@@ -1,7 +1,7 @@
 """Label distances so close that rounding decides which of two is the larger.
 
 A distance over several dimensions is a sum, and its rounding depends on the order of summation. Two
-candidates whose distances differ by no more than this rounding may change places, in a right
+candidates whose distances differ by no more than this rounding may change places in a right
 implementation too, and a term of the loss then has one candidate more or fewer.
 """
 
@@ -17,7 +17,7 @@ TERMS_PER_BLOCK = 2**21
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distances:
-    """Label distances of M rows as the labels' dtype rounds them, and how they may be rounded.
+    """Label distances of M rows as the labels' dtype rounds them, and their doubt.
 
     Attributes:
         delta: [M, M] float64.
@@ -55,7 +55,7 @@ def joint_distances(difference: Tensor, kind: str) -> Distances:
 
 
 def undecided(logits: Tensor, distances: Distances, *, with_itself: bool) -> tuple[float, float]:
-    """How far all near ties together may move the sum of the contrasts, and a row of its gradient.
+    """A bound on how far all near ties together move the sum of contrasts, and a row's gradient.
 
     Args:
         logits: [V, M, M] float64, s of each view.
@@ -81,7 +81,7 @@ def undecided(logits: Tensor, distances: Distances, *, with_itself: bool) -> tup
 
 
 def _undecided_candidates(distances: Distances) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield, for pairs (i, j) with near ties, i and the fewest and most candidates [B, M]."""
+    """Yield anchors [B] of pairs with near ties, and their fewest and most candidates."""
     if distances.doubt is None or distances.key is None:
         return
     m = len(distances.delta)

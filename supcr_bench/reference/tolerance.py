@@ -33,11 +33,11 @@ distance; a gradient's unit vectors (v_i - v_k) / |v_i - v_k| lose a factor R ov
 distance (1 over it between unit rows), and raw rows have no |v_i| to divide by. *Products and
 squared distances* likewise, with their largest size in place of R; their derivative by a row is as
 long as the longest row, or 2 R. A row's distance to itself, where it is a candidate, may come from
-products, as torch.cdist computes it: the root of u R^2 in place of 0.
+products, as torch.cdist computes it, and is then the root of u R^2 in place of 0.
 
-A contrast within E of its floor passes its gradient or not as rounding decides; each such pair may
+Rounding decides whether a contrast within E of its floor passes its gradient; each such pair may
 move a row by 2 / (M (M-1) tau |v_i|). Candidates whose label distances rounding may order either
-way move value and gradient by what :mod:`supcr_bench.reference.near_ties` adds up.
+way move value and gradient by the sum that :mod:`supcr_bench.reference.near_ties` bounds.
 """
 
 import math
@@ -82,7 +82,7 @@ def _term_error(reference: Reference, dtype: str, m: int) -> float:
 
 
 def _of_parts(reference: Reference, dtype: str) -> Tensor:
-    """Absolute tolerance of each loss of the vector: [D] float64."""
+    """Absolute tolerance of each per-dimension loss: [D] float64."""
     u, views = UNIT_ROUNDOFF[dtype], 2 if reference.definition.views == "sum" else 1
     bounds = []
     for m, loss, ties in zip(

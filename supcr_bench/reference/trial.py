@@ -36,7 +36,7 @@ class Trial:
 
 
 def outright(case: str, finding: str | None, problem: "Batch | None" = None) -> Trial:
-    """A trial that is right or wrong, without a measured error."""
+    """A trial that is right or wrong without a measured error."""
     return Trial(case, math.inf if finding else 0.0, finding=finding, problem=problem)
 
 

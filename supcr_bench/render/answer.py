@@ -25,11 +25,11 @@ BASELINES = ("rowsort", "broadcast", "loopy")
 """Speed-ups are relative to the first of these, else to the slowest."""
 FRONTIER_BYTES = 24 * 2**30
 MOST_FINDINGS = 4
-"""Most sentences of one kind below the answer; tables have the rest."""
+"""Most sentences of one kind below the answer; the tables list all cases."""
 
 
 def answer(run: Run, findings: Findings) -> dict[str, list[Sentence]]:
-    """The sentences of the answer by heading; every heading is there, some without sentences."""
+    """The sentences of the answer by heading; a heading without sentences stays."""
     return {
         "Right or not": verdicts(findings.results, run.verification or {}),
         "What to use": [s for group in uses(findings) for s in group],
@@ -39,7 +39,7 @@ def answer(run: Run, findings: Findings) -> dict[str, list[Sentence]]:
 
 
 def headline(found: Mapping[str, Sequence[Sentence]]) -> str:
-    """The answer in a line: what is wrong, else what is right."""
+    """The answer in one line: what is wrong, or else what is right."""
     first = found["Right or not"]
     bad = [s for s in first if s.kind in ("wrong", "refuted")]
     return " ".join(s.text for s in (bad or first)[:2])
@@ -56,7 +56,7 @@ def _ended(results: Sequence[Result]) -> tuple[tuple[str, int], ...]:
 
 
 def verdicts(results: Sequence[Result], checked: Mapping[str, Verification]) -> list[Sentence]:
-    """Sentences on wrong, refuted and silent implementations; then on the right ones."""
+    """Sentences on wrong, refuted and unanswering implementations, and then on the right ones."""
     bad, good, agreeing = list[Sentence](), dict[str, dict[str, int]](), Counter[str]()
     faulty = refuted(checked)
     arms = grouped(results, lambda r: (r.implementation, r.case.definition))
@@ -102,7 +102,7 @@ def verdicts(results: Sequence[Result], checked: Mapping[str, Verification]) -> 
 
 
 def baseline_of(results: Sequence[Result]) -> str | None:
-    """The implementation that speed-ups are relative to, of those with times."""
+    """The implementation that speed-ups are relative to, among those with times."""
     timed = {r.implementation: TIME.get(r) or 0.0 for r in results if r.time_samples_s}
     named = [name for name in BASELINES if name in timed]
     return next(iter([*named, *sorted(timed, key=lambda name: -timed[name])]), None)
@@ -217,7 +217,7 @@ def warnings(findings: Findings, unavailable: Iterable[str]) -> list[Sentence]:
 def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
     """The sentences beside the charts of each section of a page, by the section's id.
 
-    None recommends an implementation that is wrong.
+    No sentence recommends an implementation that is wrong.
     """
     wrong = {name for name, *_ in findings.wrong}
     found: dict[str, list[Sentence]] = {"time": [], "memory": [], "growth": []}

@@ -20,7 +20,7 @@ def ended_text(status: Status) -> str:
 
 
 def interval_text(time: Interval) -> str:
-    """The interval of a median and its samples, such as ``-2/+40% (12)``; only these if too few."""
+    """A median's interval and number of samples, such as ``-2/+40% (12)``; or this number alone."""
     if time.low is None or time.high is None or not time.estimate:
         return f"({time.samples})"
     less, more = (f"{abs(x / time.estimate - 1):.0%}" for x in (time.low, time.high))
@@ -48,7 +48,7 @@ def memory_text(result: Result, size: int | None) -> str:
 def ratio_text(ratio: float | None, marks: Sequence[float] = ()) -> str:
     """A ratio with about three digits: ``1.04``, ``12.3``, ``1,040`` or ``0.031``; or a dash.
 
-    It has more where that tells on which side of each mark the ratio lies.
+    It has more digits if that shows on which side of each mark the ratio lies.
     """
     if ratio is None:
         return MISSING
@@ -77,7 +77,7 @@ def case_columns(
     """Headers of the columns that describe a case, and a function that gives a case's texts.
 
     There is a column for each axis in which the cases differ. Axes in ``always`` have one too,
-    unless two other axes differ, which leave no room for it on a terminal.
+    unless two other axes vary and leave no room for it on a terminal.
     """
     texts: dict[str, Callable[[Case], str]] = {
         axis.short: lambda case, axis=axis: axis.text(axis.of(case))  # type: ignore[misc]
@@ -126,8 +126,8 @@ def series_rows(
 ) -> tuple[Row, ...]:
     """Rows of case, outcome and reason; cases that differ only in batch size may share a row.
 
-    They do if their outcome is the same. The row gives the reason of the smallest size, after the
-    ``prefix``.
+    Such cases share a row if their outcome is the same. The row gives the reason of the smallest
+    size, after the ``prefix``.
     """
     groups = grouped(found, lambda f: (f[0], f[2], f[1].pass_, f[1].series()))
     rows = []

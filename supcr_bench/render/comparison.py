@@ -26,7 +26,8 @@ from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
 from supcr_bench.values.units import MISSING, listed, plural
 
 ROUNDING = 1e-9
-"""A ratio that differs from that of the two times by more is one at another speed."""
+"""If a ratio differs by more than this from the ratio of the two times, it was adjusted to one
+machine speed."""
 Differences = Mapping[str, tuple[Any, Any]]
 """Facts of the environment, in the first and in the second run."""
 
@@ -36,7 +37,7 @@ Differences = Mapping[str, tuple[Any, Any]]
 
 @sentence
 def machines_differ(*, differences: Differences, times: int, apart: int) -> str:
-    """Of so many times in both runs, some are ``apart``: of different machines."""
+    """How many times that both runs have are ``apart``: measured on different machines."""
     which = "times" if apart == times else f"{apart} of {plural(times, 'time')}"
     end = f": {which} are shown, but not judged" if apart else ""
     return f"The machines differ{f' ({_then(differences)})' if differences else ''}{end}."
@@ -60,7 +61,7 @@ def in_both(*, both: int, first: int, second: int) -> str:
 
 @sentence
 def directions(*, what: str, counts: Mapping[str, int]) -> str:
-    """How often a cost changed how, as in ``same`` or ``undecided (why)``."""
+    """In how many cases a cost changed in each way, such as ``same`` or ``undecided (why)``."""
     most_first = sorted(counts.items(), key=lambda item: -item[1])
     told = ", ".join(f"{n} {how}" for how, n in most_first)
     return f"{what} in {plural(sum(counts.values()), 'case')}: {told}."
@@ -68,7 +69,7 @@ def directions(*, what: str, counts: Mapping[str, int]) -> str:
 
 @sentence
 def drift(*, bounds: Mapping[str, float]) -> str:
-    """For each implementation, the ratio within which one more unchanged time of the others is."""
+    """For each implementation, the bound on the ratio of an unchanged time, from the others."""
     told = ", ".join(f"{name} x{ratio_text(bound)}" for name, bound in bounds.items())
     return (
         "Judged by the other implementations, an unchanged time moves between these runs by at most"

@@ -1,6 +1,6 @@
 """Draws one chart with matplotlib: a panel for each pass, on one y axis, with a legend beside each.
 
-Marks of equal x that would cover each other stand beside each other. Lengths are in points.
+Marks that would cover each other at the same x are drawn side by side. Lengths are in points.
 """
 
 import io
@@ -258,7 +258,7 @@ class Drawing:
                 extras.append(drawn)
 
     def levels(self, levels: Mapping[float, str]) -> None:
-        """Draw horizontal lines where they are in view, which the legend names."""
+        """Draw the levels that are in view as horizontal lines, which the legend names."""
         low, high = self.axes[0].get_ylim()
         for level, text in levels.items():
             if low < level < high:
@@ -289,7 +289,7 @@ class Drawing:
         return {"color": colour(name, self.names), "ls": (0, pattern) if pattern else "-"}
 
     def _curve(self, axes: Axes, line: Line, number: int) -> None:
-        """The law where it is decided, else a thin line from mark to mark."""
+        """The curve of the law where it is decided, else a thin line from mark to mark."""
         xs, ys = [mark.x for mark in line.points], [mark.y for mark in line.points]
         look: dict[str, Any] = {"lw": 0.8, "alpha": 0.7}
         if line.curve:
@@ -317,7 +317,7 @@ class Drawing:
             self.cases[gid] = [mark.result for _, mark in own]
 
     def _beside(self, axes: Axes, mark: Mark, taken: list[tuple[float, float]]) -> float:
-        """The x of a mark: its own, or the nearest to its side where it covers no other."""
+        """The x of a mark: its own, or the nearest one at which it covers no other mark."""
         at, height = axes.transData.transform((mark.x, mark.y))
         left, right = axes.bbox.x0 + self.mark / 2, axes.bbox.x1
         width = 1.2 * self.mark

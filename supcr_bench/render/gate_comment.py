@@ -16,7 +16,7 @@ CUT = "\n\n(cut here: the job's summary has all)\n"
 
 
 def marker(outcome: GateOutcome) -> str:
-    """The first line of the comment, by which it is found again."""
+    """The first line of the comment, which identifies it in later jobs."""
     return f"<!-- supcr-bench gate: {gate_words.plain(outcome.suite)} -->"
 
 

@@ -78,7 +78,7 @@ def changes_table(
 
 
 def shown(outcome: GateOutcome, verdict: GateVerdict) -> list[GatedChange]:
-    """The changes with a verdict, in order; what follows from a wrong result is left out."""
+    """The changes with a verdict, in order, without those that follow from a wrong result."""
     if verdict is GateVerdict.REGRESSION:
         # A change of several cases comes before those of single cases.
         folded = bool(outcome.following)

@@ -115,7 +115,7 @@ def ratio_change_text(change: GatedChange, study: TimeStudy | None = None) -> st
 
 
 def sureness_text(change: GatedChange, study: TimeStudy | None) -> str:
-    """For time, the confidence in all verdicts on time; else ``exact``, but for a limit."""
+    """The confidence in all verdicts on time; for a count ``exact``, unless a limit decided."""
     if change.evidence is not Evidence.TIME:
         return "exact" if change.exact else "by a limit"
     return f"{100 * (1 - study.error):.4g}%" if study else MISSING
@@ -139,7 +139,8 @@ def gate_verdict(
 ) -> str:
     """The overall verdict, the number of figures by verdict, and those that got worse.
 
-    ``following`` got worse in an implementation that is not right any more, and are not named.
+    ``following`` counts figures that got worse in an implementation that is no longer right; they
+    are not named.
     """
     figures = plural(counts.get(verdict, 0), "figure")
     aside = {v: n for v, n in counts.items() if v is not verdict}
@@ -249,7 +250,7 @@ def verdict_sentence(outcome: GateOutcome) -> Sentence:
 
 
 def following_sentences(outcome: GateOutcome) -> list[Sentence]:
-    """The figures that got worse where a result is not right any more, counted."""
+    """A sentence that counts the figures that got worse where a result is no longer right."""
     return [
         not_shown(name=name, figures=tuple(map(figure_of, own)))
         for name, own in grouped(outcome.following, lambda c: c.implementation).items()
@@ -265,7 +266,7 @@ def reason_sentences(changes: Sequence[GatedChange]) -> list[Sentence]:
 
 
 def better_sentences(outcome: GateOutcome) -> list[Sentence]:
-    """The figures that improved notably, but those of what is not right any more."""
+    """The figures that improved notably, of implementations that are still right."""
     worse = outcome.with_verdict(GateVerdict.REGRESSION)
     broken = {c.implementation for c in worse if c.evidence is Evidence.AGREEMENT}
 

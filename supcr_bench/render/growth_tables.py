@@ -86,7 +86,7 @@ def crossover_table(rows: Sequence[Crossover]) -> Table:
 
 
 def frontier_width(rows: Sequence[FrontierRow]) -> list[Sentence]:
-    """How wide the intervals of the largest batches are, if there are any."""
+    """The width of the intervals of the largest batches, if there are any."""
     shares = [(r.high - r.low) / 2 / r.batch_size for r in rows if r.batch_size]
     return [say.intervals_within(share=max(shares))] if shares else []
 

@@ -32,7 +32,7 @@ MOST_WORSE, MOST_BETTER = 7, 4
 
 
 def history_outcome(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> GateOutcome:
-    """What the trends amount to, as the outcome of a gate against the first snapshot."""
+    """The changes since the first snapshot, as the outcome of a gate against it."""
     first = snapshots[0]
     against = f"{first.label} of {first.date[:10]}"
     if any(t.series.points[0].at for t in trends if t.change):
@@ -53,7 +53,7 @@ def changed_tables(outcome: GateOutcome) -> Iterator[Table]:
 
 
 def _changed_table(changes: Sequence[GatedChange], title: str, most: int) -> Table:
-    """A row for each implementation, figure and place of the change."""
+    """A row for each implementation, figure and point of change."""
     groups = grouped(changes, lambda c: (c.implementation, c.title, c.reason or ""))
     rows = []
     for (name, figure, where), own in list(groups.items())[:most]:

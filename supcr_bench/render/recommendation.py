@@ -1,4 +1,4 @@
-"""The sentences of a recommendation: what to use, then what speaks against each of the others."""
+"""The sentences of a recommendation: what to use, and why not each of the others."""
 # ruff: noqa: ARG001 - some facts only say of whom a sentence speaks
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -125,7 +125,7 @@ def explanation(found: Recommendation) -> str:
 
 
 def recommendation_sentences(found: Recommendation) -> Iterator[Sentence]:
-    """The first is a whole one, and those after it are clauses."""
+    """The first clause begins a sentence, and the others follow it."""
     question, results = found.question, found.results
     if not results:
         yield not_asked_for(question=question)

@@ -56,7 +56,7 @@ MOST_ROWS = 200
 
 
 class Filter:
-    """Gives each value of each filter a class, which a page hides by one rule of its style."""
+    """Gives each value of each filter a CSS class, so that one CSS rule hides all its elements."""
 
     def __init__(self, shown: Sequence[Facets]) -> None:
         values = {n: list(dict.fromkeys(f[n] for f in shown if n in f)) for n in FILTERS}
@@ -168,7 +168,7 @@ def _use_tables(found: Sequence[Sequence[Sentence]]) -> list[Table]:
 def _use_data(findings: Findings, found: Sequence[Sequence[Sentence]]) -> list[Any]:
     """For each row of those tables: index of name, time, peak, and whom it is faster than.
 
-    An implementation that is not to be trusted comes with ``null`` in place of the last.
+    For an implementation that may be wrong, the last entry is ``null``.
     """
     results = findings.results
     names, faster = implementations_of(results), faster_in(results)
@@ -275,7 +275,7 @@ def render_comparison(
 
 
 def main_figures(findings: Findings) -> dict[str, float]:
-    """Seconds of training (or else forward) of each implementation at its largest N, by what it is.
+    """Seconds of training (or else forward) of each implementation at its largest N, by a label.
 
     The series is the one with the most results, so that runs of one suite show the same figures.
     """

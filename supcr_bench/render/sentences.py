@@ -143,11 +143,11 @@ def use(
     speedup: tuple[int, float] | None,
     floors: float | None,
 ) -> str:
-    """The fastest right one, or those that tie; ``case`` is at the last of the sizes.
+    """The fastest right implementation, or those that tie; ``case`` is at the last of the sizes.
 
-    The first one's times are at the first and the last N, its peak is at the last, and the
-    ``speedup`` is over the baseline, at the last N where that was timed too. ``floors`` is the time
-    at the last, as a multiple of the floor.
+    The times are the first one's at the first and the last N, its peak is at the last N, and the
+    ``speedup`` is over the baseline, at the last N at which that was timed too. ``floors`` is the
+    time at the last N as a multiple of the floor.
     """
     memory = f" and {format_bytes(peak_bytes)}" if peak_bytes is not None else ""
     n, ratio = speedup or (0, 0.0)

@@ -153,8 +153,8 @@ def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
 def answer_lines(answer: Mapping[str, Sequence[Sentence]], ends: Sequence[str]) -> list[str]:
     """The answer of a run in at most 40 lines of 80 letters, without a broken word.
 
-    ``ends`` are the last lines. If it is too long, items at the end of the longest part are left
-    out and counted.
+    ``ends`` are the last lines. If the answer is too long, items at the end of the longest part are
+    left out and counted.
     """
     parts = {
         head: _use_parts(said) if head == "What to use" else [_wrapped(s.text) for s in said]
@@ -191,7 +191,7 @@ def _wrapped(text: str, first: str = "  ", rest: str = "    ") -> list[str]:
 def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
     """A line for each range of batch sizes, below a line that names the series.
 
-    The series in which nothing can be used stand together at the end.
+    Series in which nothing can be used stand together at the end.
     """
     known = any(s.facts.get("floors") for s in said)
     floor = "; floor: the products and exponentials alone" if known else ""

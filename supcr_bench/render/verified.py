@@ -32,8 +32,8 @@ def print_verification(
 ) -> None:
     """Print a verification; unless ``verbose``, within a number of lines.
 
-    Sentences that do not fit are counted, the last ones first; of ``several`` verifications, none
-    shows its program.
+    Findings that do not fit are counted, beginning with the last; with ``several`` verifications,
+    none shows its program.
     """
     most = MOST_LINES_OF_SEVERAL if several else MOST_LINES.get(found.verdict, 40)
     program = found.program if verbose or not several else None

@@ -51,7 +51,7 @@ def code_of(file: Path) -> dict[str, Any] | None:
 def run_git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
     """The output of a git command in a folder; a RevisionError says why there is none.
 
-    Git finds the checkout by the folder alone, and does not write its index.
+    Git finds the checkout from the folder alone, and does not write its index.
     """
     kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
     try:
@@ -74,7 +74,7 @@ def run_git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
 
 
 def _told(folder: Path, *arguments: str) -> str | None:
-    """The text that a git command writes; ``None`` if it fails."""
+    """The output of a git command, without white space around it; ``None`` if it fails."""
     try:
         return run_git(folder, *arguments).decode(errors="replace").strip()
     except (OSError, RevisionError):
@@ -109,8 +109,8 @@ class Checkout:
     def commit_seen_from(self, folder: Path, revision: str) -> str:
         """The commit that a revision names in the user's current folder.
 
-        Outside of a submodule, a revision is one of its superproject, which records a commit of the
-        submodule. Raises a RevisionError if this clone lacks it.
+        If that folder is outside of this submodule, the revision is one of its superproject, which
+        records a commit of the submodule. Raises a RevisionError if this clone lacks it.
         """
         said = self.git("rev-parse", "--show-superproject-working-tree").rstrip(b"\n")
         if not said or folder.resolve().is_relative_to(self.top.resolve()):
@@ -178,7 +178,7 @@ class Checkout:
         return files
 
     def listed(self, which: str, folder: str = ".") -> dict[str, None]:
-        """The files of the work tree, without ignored ones; for ``--ignored``, only these."""
+        """Files of the work tree that git does not ignore; with ``--ignored``, those it does."""
         wanted = ("-z", which, "--others", "--exclude-standard", "--", folder)
         said = self.git("ls-files", *wanted)
         return dict.fromkeys(map(os.fsdecode, said.split(b"\0")[:-1]))
@@ -222,5 +222,5 @@ class Checkout:
 
 
 def readable(path: str) -> str:
-    """A path for a message, with bytes replaced that are not UTF-8."""
+    """A path for a message; bytes that are not UTF-8 are replaced."""
     return os.fsencode(path).decode(errors="replace")

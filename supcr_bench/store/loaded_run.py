@@ -40,7 +40,7 @@ class _Named(BaseModel):
 
 
 class _RunFile(BaseModel):
-    """The keys of ``run.json`` that a run is reported by and continued with."""
+    """The keys of ``run.json`` that are needed to report a run and to continue it."""
 
     id: str
     suite: _Named
@@ -93,7 +93,7 @@ class Run:
         return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
-        """Return this run; raise a StoreError if ``run.json`` lacks a key, or a value is wrong."""
+        """Return this run; a StoreError if ``run.json`` lacks a key or holds a wrong value."""
         fields = _RunFile.model_fields.items()
         missing = [key for key, field in fields if field.is_required() and key not in self.info]
         if missing:
@@ -127,13 +127,13 @@ def require_known_schema(version: Any, where: Path) -> None:
 
 
 def require_run_id(run_id: Any) -> None:
-    """Raise a ValueError for what would not be the name of a folder inside another."""
+    """Raise a ValueError for an id that would not be the name of a folder inside another."""
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise ValueError(f"{run_id!r} is not the id of a run")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Read strict JSON; its strings without characters that would command a terminal."""
+    """Parse strict JSON; remove characters that would command a terminal from its strings."""
 
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not a JSON number")
@@ -175,7 +175,7 @@ def explain(error: Exception) -> str:
 
 @contextmanager
 def damage(where: str, advice: str = "") -> Iterator[None]:
-    """Within the block, an error of damaged data becomes a StoreError: where, why, what to do."""
+    """Within the block, turn an error of damaged data into a StoreError: where, why, what to do."""
     damaged = (OSError, EOFError, zlib.error, AttributeError, LookupError, TypeError, ValueError)
     try:
         yield
@@ -184,7 +184,7 @@ def damage(where: str, advice: str = "") -> Iterator[None]:
 
 
 def _require_valid(result: Result) -> None:
-    """Raise a ValueError if a value has another type, or is out of the range of its axis."""
+    """Raise a ValueError if a value has a wrong type, or is out of the range of its axis."""
     values = asdict(result)
     case = result.case
     if _RESULTS.validate_python(values) != result:
@@ -215,8 +215,9 @@ def make_run(
 ) -> Run:
     """Make a run from stored values: results as flat mappings, verification by implementation.
 
-    ``where`` has the words of a StoreError for a result, to which its number is added, and for the
-    verification. Of results of one case the first counts, with the samples of further processes.
+    ``where`` names the source of a result, to which its number is added, and that of the
+    verification, for a StoreError. If several results have one case, the first counts, with the
+    samples of further processes.
     """
     with damage(f"{path}", "name another run"):
         require_run_id(info.get("id", "none"))

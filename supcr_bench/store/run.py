@@ -111,7 +111,7 @@ def _read_json(file: Path) -> Any:
 
 
 def _damage(file: Path) -> AbstractContextManager[None]:
-    """Within the block, errors of a run's file name a report with the same data, if any."""
+    """Within the block, an error of a run's file also names a report with the same data, if any."""
     pages = (default_page(file.parent, file.parent.name), file.parent / PAGE)
     page = next((p for p in pages if p.is_file()), None)
     advice = f"its report holds them too: name {page} instead" if page else "name another run"

@@ -140,7 +140,7 @@ class Adapter:
         return functools.partial(module, **at_call) if at_call else module
 
     def arguments(self, batch: Batch) -> dict[str, Tensor]:
-        """The tensors of a batch as this subject takes them; all but the labels are leaves."""
+        """The tensors of a batch as this subject takes them; all except the labels are leaves."""
         found = lay_out(self.resolution, *batch.views, batch.labels)
         return {n: t.detach().requires_grad_("labels" not in n) for n, t in found.items()}
 

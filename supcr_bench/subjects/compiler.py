@@ -1,4 +1,4 @@
-"""What ``torch.compile`` needs on this machine, and when it or numba compiles."""
+"""What ``torch.compile`` needs on this machine, and when torch or numba compiles."""
 
 import importlib.util
 import os

@@ -27,7 +27,7 @@ from supcr_bench.values.implementation import Implementation, Resolution
 
 TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
 """The calls that are tried where the parameters suggest none. ``two_views`` takes the tensors of
-the first one, but joins the views in another way."""
+the first call, but joins the views in another way."""
 LAYOUTS: tuple[signature.LabelLayout, ...] = ("columns", "column", "flat")
 SMALL = Workload(batch_size=3, embedding_size=7, dims=4)
 """The workload of trial calls; its sizes differ, so that a wrong layout raises."""
@@ -50,11 +50,11 @@ class RaisingCallError(UncallableError):
 def find_calls(
     implementation: Implementation, definition: Definition | None = None, device: str = "cpu"
 ) -> list[Resolution]:
-    """Find every call that gives a loss: as documented, if it is, or else the likeliest first.
+    """Find every call that gives a loss: the documented ones, or else all, the likeliest first.
 
     Raises:
-        UncallableError: the subject cannot be constructed, no call gives a loss, or one that its
-            documentation names gives none.
+        UncallableError: the subject cannot be constructed, no call gives a loss, or a documented
+            call gives none.
     """
     return [own for own, _ in _answers(implementation, definition or NO_SELF, device)]
 
@@ -64,8 +64,8 @@ def find_call(
 ) -> Resolution:
     """Find how to call a subject as an implementation of a definition.
 
-    A call that gives the right loss comes first. A declared implementation may raise on the inputs
-    of the trial, so that a call that accepts the arguments will do; the sweep measures it.
+    A call that gives the right loss is preferred. A declared implementation may raise on the
+    trial's inputs, so a call that accepts the arguments suffices; the sweep measures it.
 
     Raises:
         UncallableError: the subject cannot be constructed, or accepts none of the calls.
@@ -157,7 +157,7 @@ def _is_callable(owner: type) -> bool:
 
 
 def _with_arguments_at_call(subject: Adapter, loss: Any) -> Adapter:
-    """Give temperature and weights in the call, where only that takes them."""
+    """Give temperature and weights in the call, if the subject takes them only there."""
     own = subject.resolution
     if signature.is_called_with_tensors(subject.target) and not isinstance(
         subject.target, nn.Module
@@ -292,7 +292,7 @@ def _parameters(target: object) -> tuple[tuple[str, str], ...]:
 
 
 def _default_text(default: object) -> str:
-    """A default in words that two processes share; empty if there is none."""
+    """A default in words that are equal in two processes; empty if there is none."""
     if default is inspect.Parameter.empty:
         return ""
     literal = default is None or isinstance(default, bool | int | float | str | tuple)

@@ -19,11 +19,11 @@ from pathlib import Path
 from types import ModuleType
 
 _known: dict[Path, frozenset[str]] = {}
-"""For each folder of a version, the names of the modules imported before its own."""
+"""For each folder of a version, the names of the modules that were imported before its own."""
 _modules: dict[Path, dict[str, ModuleType]] = {}
 """For each folder of a version, its modules that are not in ``sys.modules`` now."""
 _entered: tuple[Path, dict[str, ModuleType]] | None = None
-"""The version whose modules Python finds now, and those of the same names that it hides."""
+"""The version whose modules Python finds now, and the modules of the same names that it hides."""
 
 
 def enter(root: Path | None) -> None:
@@ -65,7 +65,7 @@ def _names_of(root: Path, imported: int, last: str) -> list[str]:
 
 
 def found_in(root: Path, name: str) -> bool:
-    """Whether no module of a package was imported from elsewhere than a folder."""
+    """Whether all imported modules of a package come from a folder."""
     top = sys.modules.get(_top(name))
     places = [*getattr(top, "__path__", ()), getattr(top, "__file__", None) or ""]
     return top is None or any(place and lies_in(place, root) for place in places)
@@ -136,7 +136,7 @@ def lies_in(file: str, root: Path) -> bool:
 
 
 def execute(name: str, file: Path) -> ModuleType:
-    """Import a file under a name, which is taken back if that fails."""
+    """Import a file under a name, and remove the name from ``sys.modules`` if that fails."""
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python file")

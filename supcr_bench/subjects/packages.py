@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path, PurePath
 
 SOURCES = ("src", "lib", "python")
-"""Folders that a checkout may root its packages in."""
+"""Folders that may be the root of a checkout's packages."""
 
 Exists = Callable[[PurePath], bool]
 """Whether a file exists."""
@@ -31,7 +31,7 @@ def search_folder(name: str, start: Path) -> Path:
 def rooted(file: PurePath, exists: Exists, least: int = 0) -> tuple[PurePath, str]:
     """The folder to search for a file's package, and the file's full name as a module.
 
-    A folder with an ``__init__.py`` is a package; the nearest ``least`` folders are in any case.
+    A folder with an ``__init__.py`` is a package; so are the nearest ``least`` folders in any case.
     """
     parts = [] if file.stem == "__init__" else [file.stem]
     folder = file.parent
@@ -44,7 +44,7 @@ def rooted(file: PurePath, exists: Exists, least: int = 0) -> tuple[PurePath, st
 def membership(file: PurePath, source: bytes, exists: Exists) -> tuple[PurePath, str] | None:
     """Where a file's package is rooted, and its name as a module; ``None`` for a file of its own.
 
-    A file is a member of its package if it imports from it. Of others the package's code need not
+    A file is a member of its package if it imports from it. Otherwise the package's code need not
     run, and may not be able to.
     """
     try:

@@ -30,11 +30,11 @@ TORCH_FOLDER = Path(torch.__file__).parent
 Read = Callable[[], Any]
 Write = Callable[[Any], object]
 Setting = tuple[Read, Write, Any]
-"""How to read and to write a setting, and a value that no loss sets, or ``KEEP``."""
+"""How to read a setting, how to write it, and a value that no loss sets, or ``KEEP``."""
 
 
 def _stack(length: Read, pop: Callable[[], object]) -> Setting:
-    """A stack of modes, which is brought back to a length."""
+    """A stack of modes, which is cut back to a length."""
 
     def write(wanted: int) -> None:
         while length() > wanted:
@@ -177,7 +177,7 @@ def pinned_threads(number: int) -> Iterator[None]:
 
 
 class ProcessState:
-    """The settings and functions of the process at one moment, to compare with and go back to.
+    """The settings and functions of the process at one moment, to compare with and to restore.
 
     Args:
         operators: whether to list the operators of torch too, which takes 5 ms.
@@ -274,7 +274,7 @@ def _is_busy(children: Sequence[psutil.Process], *, thoroughly: bool) -> bool:
 
 
 def _is_torchs(found: object) -> bool:
-    """Whether a function or class is one that torch itself uses as a replacement."""
+    """Whether a function or class belongs to torch, which replaces some of its own functions."""
     if isinstance(found, type):
         return found.__module__.partition(".")[0] == "torch"
     code = getattr(found, "__code__", None)

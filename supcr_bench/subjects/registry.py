@@ -92,7 +92,7 @@ def registered() -> dict[str, Subject]:
 
 
 def _defined(path: str) -> str:
-    """What a file defines, to end a sentence with; empty if Python cannot read it."""
+    """The end of a message: what a file defines; empty if Python cannot read it."""
     try:
         body = ast.parse(Path(path).read_bytes()).body
     except (OSError, SyntaxError, ValueError):
@@ -155,7 +155,7 @@ def file_of(subject: Subject) -> Path:
 
 
 def line_of(subject: Subject) -> tuple[Path, int]:
-    """The file of a subject, and the line where its attribute is defined; 1 if that is not seen."""
+    """The file of a subject, and the line that defines its attribute; 1 if that is not found."""
     file = file_of(subject)
     name = subject.attribute.partition(".")[0]
     for node in ast.walk(ast.parse(file.read_bytes())):
@@ -169,7 +169,7 @@ def line_of(subject: Subject) -> tuple[Path, int]:
 def load(subject: Subject) -> Implementation:
     """Import a subject, and undo what its import changes in the whole process.
 
-    Until another version is loaded, later imports come from this version's folder too.
+    Until another version is loaded, later imports find this version's folder too.
 
     Raises:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
@@ -228,7 +228,7 @@ def load(subject: Subject) -> Implementation:
 
 
 _changed_by_import: dict[tuple[str, str | None], list[str]] = {}
-"""What the first import of each module changed in the process; Python imports it once."""
+"""The changes that the first import of each module made in the process; Python imports it once."""
 
 
 def _attribute(module: Any, path: str) -> Any:

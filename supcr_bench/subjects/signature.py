@@ -95,7 +95,7 @@ def _signature(call: Any) -> Mapping[str, Parameter] | None:
 
 
 def _takes_anything(parameters: Mapping[str, Parameter]) -> bool:
-    """Whether a function names ``*args`` and at most ``**kwargs`` beside it, as decorators do."""
+    """Whether a function takes ``*args`` and at most ``**kwargs`` beside it, as decorators do."""
     kinds = {p.kind for p in parameters.values()}
     return Parameter.VAR_POSITIONAL in kinds and kinds <= set(VARIABLE)
 
@@ -117,7 +117,7 @@ def behind(target: Any) -> Any:
 
 
 def is_called_with_tensors(target: object) -> bool:
-    """Whether a target is the loss itself, not a class or a function that builds it."""
+    """Whether a target is the loss itself, rather than a class or a function that builds it."""
     if not callable(target) or isinstance(behind(target), type):
         return False
     return isinstance(target, nn.Module) or bool(_roles(parameters_of(target))[1])
@@ -147,7 +147,8 @@ def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Res
     Args:
         target: the subject.
         declared: whether it keeps the contract of an ``Implementation``, whose ``**kwargs`` take
-            every argument. Others get what they name, and eps only where it has no default.
+            every argument. Other subjects get the arguments that they name, and eps only if it has
+            no default.
     """
     # nn.Module's own (*args, **kwargs) accepts no argument.
     if isinstance(target, nn.Module) or getattr(target, "__init__", None) is nn.Module.__init__:
@@ -203,7 +204,7 @@ def keys_read(argument: str, source: str) -> tuple[str, ...]:
 
 
 def _taken_apart(argument: str, source: str) -> tuple[Sequence[str], str]:
-    """What a function takes out of an argument, and the code that makes it of that again."""
+    """What a function takes out of an argument, and the code that packs it again."""
     if keys := keys_read(argument, source):
         return keys, f"{{{', '.join(f'{key!r}: {key}' for key in keys)}}}"
     if unpacked := re.search(rf"(?m)^\s*\(?(\w+(?:, \w+)+)\)? = {re.escape(argument)}$", source):

@@ -27,14 +27,14 @@ from supcr_bench.values.units import listed
 DEVICE = re.compile(r"\b(cuda|nvidia|mps|xpu|hip)\b|same device", re.I)
 """The text of an error whose cause is a missing device, such as torch without CUDA."""
 LONGEST = 200
-"""Characters of an error's text that a message repeats."""
+"""Most characters of an error's text that a message repeats."""
 _OTHERS = (
     "site-packages",
     "<",
     str(Path(str(ast.__file__)).parent),
     str(Path(__file__).parents[1]),
 )
-"""Parts of the names of files that are not the author's."""
+"""Parts of file names that are not the author's code."""
 
 
 def error_text(error: BaseException) -> str:
@@ -171,7 +171,7 @@ def needs_more(
 def _takes_a_batch(
     subject: Implementation, own: Resolution, told: signature.CallSignature
 ) -> UncallableError:
-    """Report that it unpacks embeddings and labels from its arguments; the wrapper packs them."""
+    """The error for a subject that takes embeddings and labels packed in one argument."""
     taken, arguments = (listed([f"`{x}`" for x in some]) for some in (told.keys, told.extra))
     one = "one argument, " if len(told.extra) == 1 else ""
     reason = f"{subject.name} cannot be called with embeddings and labels: it reads {taken} from "
@@ -226,7 +226,7 @@ def not_called(
 def _of_surroundings(
     subject: Implementation, reason: str, error: Exception
 ) -> UncallableError | None:
-    """The error for a device, a package or a process group that is not here, if that is why."""
+    """The error for a missing device, package or process group, if that is the cause."""
     if isinstance(error, ImportError):
         return UnavailableError("package", reason, f"Install {error.name or 'what it imports'}.")
     if "leaf Variable" in str(error):
@@ -261,7 +261,7 @@ loss = {attribute}
 def import_lines(target: str, attribute: str, *modules: str) -> tuple[list[str], str]:
     """The lines that import modules and an attribute of a module or file, and its name after them.
 
-    What is in ``__main__`` needs no import.
+    An attribute of ``__main__`` needs no import.
     """
     top, file = attribute.partition(".")[0], Path(target)
     if not target.endswith(".py"):
@@ -294,7 +294,7 @@ def _calling(
     given: Sequence[str],
     doc: str = "",
 ) -> str:
-    """A wrapper that calls a subject with those arguments, at a temperature if it takes one."""
+    """A wrapper that calls a subject with those arguments, and a temperature if it takes one."""
     passed, tau = [], own.temperature
     if tau:
         parameters = signature.parameters_of(subject.factory)

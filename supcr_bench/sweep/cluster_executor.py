@@ -26,9 +26,9 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.messages import Activity, PreflightResult
 
 ATTEMPTS = 3
-"""A cell that lost its slot this many times is considered the cause."""
+"""A cell that lost its slot this many times is assumed to be the cause."""
 WAIT_S = 0.5
-"""Seconds that a cell waits for a slot before it reports that it waits."""
+"""Seconds that a cell waits for a slot before it reports that it is waiting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +103,8 @@ class SlotPool:
     def kind_for(self, workload: Workload, before: str | None) -> str:
         """The kind of machine that measures a series (all batch sizes of a workload).
 
-        It stays the same while such a machine is left. A new series gets the kind that has the
-        fewest series for its number of slots.
+        The kind stays the same while such a machine is left. A new series gets the kind that has
+        the fewest series for its number of slots.
 
         Raises:
             WorkerError: no slot is left that has the workload's device.
@@ -135,9 +135,9 @@ class SlotPool:
     def acquire(
         self, workload: Workload, avoid: Collection[str], wait_s: float
     ) -> Iterator[Slot | None]:
-        """Reserve a slot, on the series' kind of machine, until the end of the block.
+        """Reserve a slot until the end of the block, on the series' kind of machine.
 
-        Machines to ``avoid``, on which this cell was lost before, come last. The block gets
+        Machines in ``avoid``, on which this cell was lost before, come last. The block gets
         ``None`` if no slot is free after ``wait_s`` seconds.
         """
         kind = self.kind_for(workload, None)
@@ -155,7 +155,7 @@ class SlotPool:
                     self._change.notify_all()
 
     def _free(self, device: str, kind: str, avoid: Collection[str]) -> Slot | None:
-        """The first free slot; one to avoid only if no other exists, not even a busy one."""
+        """The first free slot; one in ``avoid`` only if there is no other, not even a busy one."""
         alive = [slot for slot in self._alive(device) if slot.machine == kind]
         wanted = [slot for slot in alive if slot.node not in avoid] or alive
         free = (s for s in wanted if not any(s.excludes(busy) for busy in self._busy))

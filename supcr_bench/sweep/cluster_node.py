@@ -30,7 +30,8 @@ DISTRIBUTION = "supcr-bench"
 BESIDE = ("implementations", "suites")
 """Folders beside the package in a checkout; an installed package contains them."""
 HEARTBEAT_S = 1.0
-"""Seconds between messages on an unchanged activity: each one disturbs the measuring machine."""
+"""Seconds between messages about an unchanged activity: each message disturbs the measuring
+machine."""
 
 
 Labels = tuple[str, bytes]
@@ -105,7 +106,7 @@ def preflight(
 def measure(
     labels: Labels | None, cell: Cell, subjects: Sequence[Subject], budget: Budget
 ) -> Iterator[Event | tuple[Activity, float]]:
-    """Run a cell and yield its events; an activity with its duration, because clocks differ."""
+    """Run a cell and yield its events; an activity has its duration, because clocks differ."""
     last_sent: Activity | None = None
     last_sent_s = 0.0
     for event in kept_executor(budget.threads, labels).run(cell, subjects, budget):

@@ -18,7 +18,7 @@ AHEAD = 4
 """The peak at a size is predicted from sizes that are at least this many times smaller."""
 
 CLAIMED_SHARE = 0.4
-"""The share of the claimed exponent in the growth that is expected of a call's time."""
+"""The share of the claimed exponent in the expected growth of a call's time."""
 
 _Series = tuple[str, str, str | None, tuple[object, ...]]
 """A series: implementation, pass, kind of machine, and a case without its batch size."""
@@ -37,7 +37,7 @@ class Forecast:
         self._ends: dict[_Series, Result] = {}
         self._measured: dict[_Series, list[Result]] = {}
         self._spent: dict[tuple[str, str], dict[int, tuple[float, float, int]]] = {}
-        """By implementation and pass, then by size: total seconds, seconds per call, samples."""
+        """For each implementation and pass, by size: total seconds, seconds per call, samples."""
 
     @staticmethod
     def _series(implementation: str, case: Case, machine: str | None) -> _Series:
@@ -147,11 +147,11 @@ class Forecast:
     def expected_s(
         self, implementation: str, case: Case, *, timed: bool = True, machine: str | None = None
     ) -> float:
-        """The seconds that a case will take: its samples, and the calls and work beside them.
+        """The seconds that a case will take: its samples, and the calls and the work beside them.
 
-        The number of samples, and what is spent beside them, are those of the nearest size of the
-        same implementation and pass, in any series; a call that is longer has fewer samples. If no
-        size of the case's series is timed yet, the total is that of the nearest size.
+        The number of samples, and the time spent beside them, are those of the nearest size of the
+        same implementation and pass, in any series; a longer call has fewer samples. If no size of
+        the case's series is timed yet, the total is that of the nearest size.
         """
         if self.skip(implementation, case, timed=timed, machine=machine):
             return 0.0
@@ -173,10 +173,11 @@ class Forecast:
     ) -> float | None:
         """The likely seconds of a call; :meth:`call_s` gives an upper bound, to fit a budget.
 
-        At small sizes a call is mostly overhead, and grows less than later; the law that is claimed
-        overstates this. So the growth lies between both: of N^a as measured and N^b as claimed, it
-        is N^(0.6 a + 0.4 b). In a run of suite `default`, half of each predicted up to 1.6 times
-        the time that was left, and no share of the law as little as 0.4 times.
+        At small sizes a call is mostly overhead, and grows more slowly than later; the claimed law
+        overstates this growth. So the growth lies between both: of N^a as measured and N^b as
+        claimed, it is N^(0.6 a + 0.4 b). In a run of suite `default`, equal shares of both
+        predicted up to 1.6 times the time that was left, and no share of the law as little as 0.4
+        times.
         """
         points = self._points.get(self._series(implementation, case, machine))
         if not points:

@@ -31,7 +31,7 @@ RECORDING = {
     "memory": "with its allocations recorded ",
     "work": "with its operations counted ",
 }
-"""By stage, what it records of the call, in words."""
+"""What each stage records of a call, in words."""
 HARNESS_LIMIT_S = 600.0
 """Time limit in seconds for making the inputs, and for the reference."""
 CHECK_LIMIT_S = 60.0
@@ -105,7 +105,7 @@ class LocalExecutor(Executor):
         return PreflightResult(subject.name, f"{subject.name} {finding}")
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        """Run a cell; if an arm ends the worker, the others continue in a new one.
+        """Run a cell; if an arm ends the worker, run the others in a new one.
 
         A worker that has loaded an implementation whose changes cannot be undone runs no other.
         """
@@ -206,8 +206,8 @@ class LocalExecutor(Executor):
     ) -> Iterator[Result]:
         """Results of the arms that ended together with the worker.
 
-        These are the running arm and, if it was in forward, the same implementation's training; or
-        all arms, if none was running.
+        These are the running arm and, if it was in forward, the same implementation's training; if
+        none was running, all arms.
         """
         status, reason = verdict
         culprit = activity.arm if activity and activity.arm not in done else None

@@ -33,7 +33,7 @@ def only(plan: Sequence[Cell], implementations: Collection[str]) -> list[Cell]:
 
 
 def over_processes(plan: Sequence[Cell], processes: int) -> list[Cell]:
-    """The cells of each process of a run; a further one only times calls."""
+    """The cells of each process of a run; a further process only times calls."""
     cells = (replace(cell, process=p) for p in range(1, processes + 1) for cell in plan)
     return [cell for cell in cells if cell.timed or not cell.further]
 

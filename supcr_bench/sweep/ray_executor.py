@@ -210,7 +210,7 @@ class RayBackend:
 
 
 def _prepare_environment(address: str | None) -> None:
-    """Set what Ray reads when it is imported.
+    """Set the variables that Ray reads when it is imported.
 
     By default Ray reports usage statistics, prints log lines of other processes, and listens on
     every network interface. It binds to 127.0.0.1 alone only with a setting that is meant for

@@ -43,9 +43,9 @@ class Executor(Protocol):
         environment: the facts of the machine that measures, or of the first of several.
         environments: the facts of each kind of machine, by the kind's name in results.
         location: where cells run, as part of a sentence: ``on this machine``.
-        max_parallel_cells: how many cells may run at the same time. Where it is more than one,
-            that many threads call :meth:`run`, which yields an event at least about every
-            second, because a thread can only be stopped at an event.
+        max_parallel_cells: how many cells may run at the same time. If it is more than one, that
+            many threads call :meth:`run`, which yields an event at least about every second,
+            because a thread can be stopped only at an event.
     """
 
     environment: Mapping[str, Any]
@@ -117,7 +117,7 @@ def run_sweep(
         )
 
     def in_turn() -> Generator[tuple[int, Event | str], None, None]:
-        """A process of the run after the other, and in each the series."""
+        """Process after process of the run, and all series in each of them."""
         for in_process in grouped(left, lambda index: plan[index].process).values():
             series = grouped(in_process, lambda index: plan[index].workload.series()).values()
             streams = [partial(sweep.run, indices) for indices in series]
@@ -149,7 +149,7 @@ class _Sweep:
     _session: Callable[[], str]
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _done: dict[Key, float] = field(default_factory=dict)
-    """The number of processes that a case has been through; all of them where it has no time."""
+    """The number of processes in which a case was run; all of them if it has no time."""
     _machines: dict[tuple[object, ...], str] = field(default_factory=dict)
     _peaks: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
     _took_s: dict[bool, list[tuple[float, float]]] = field(default_factory=dict)
@@ -216,7 +216,7 @@ class _Sweep:
         return skipped, cell if runnable else None
 
     def _of_process(self, planned: Cell, event: Event) -> Event:
-        """Return the event; a result with its predicted peak, or as that of a further process."""
+        """Return the event; a result gets its predicted peak, or the mark of a further process."""
         if not isinstance(event, Result):
             return event
         if planned.further:
@@ -230,7 +230,8 @@ class _Sweep:
     def left_s(self, indices: Sequence[int]) -> float:
         """Estimated seconds for cells that run in parallel, but one by one within a series.
 
-        References, inputs and flushing belong to no result: they take what they took so far.
+        References, inputs and flushing belong to no result; they are assumed to take as long as so
+        far.
         """
         series: dict[tuple[object, ...], float] = {}
         with self._lock:
@@ -250,7 +251,7 @@ class _Sweep:
         return max(sum(series.values()) / self._executor.max_parallel_cells, one_by_one)
 
     def _beside(self, further: bool) -> float:
-        """What cells took, as a multiple of what their results did."""
+        """The time of whole cells as a multiple of the time of their results."""
         took = self._took_s.get(further) or self._took_s.get(False) or []
         spent_s, whole_s = (sum(seconds) for seconds in zip(*took, strict=True)) if took else (0, 0)
         return whole_s / spent_s if spent_s else 1.0

@@ -107,7 +107,7 @@ class _Grid(_Model):
         return getattr(self, axis.field) or ()
 
     def over(self, other: "Axes") -> "Axes":
-        """These axes; those that are ``None`` have the values of ``other``."""
+        """These axes; an axis that is ``None`` has the values of ``other``."""
         own = self.model_dump(exclude_none=True, by_alias=True)
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 
@@ -229,7 +229,7 @@ class Suite(_Model):
 
     @property
     def compared_with(self) -> Definition | str | None:
-        """The definition that the suite names, ``auto``, or ``None`` where it names none."""
+        """The definition that the suite names, ``auto``, or ``None`` if it names none."""
         name = self.definition
         return name if name in (None, AUTO) else self.get_definition(name)
 

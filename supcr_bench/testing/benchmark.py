@@ -43,7 +43,7 @@ class SupcrBenchmark:
     """
 
     _untouched: ClassVar[ProcessState | None] = None
-    """The process as the first test that uses the fixture found it."""
+    """The state of the process when the first test that uses the fixture started."""
 
     def __init__(self, benchmark: Any, request: pytest.FixtureRequest) -> None:
         self.benchmark = benchmark
@@ -129,7 +129,8 @@ class SupcrBenchmark:
         """Measure all but the times, and add it to the data that pytest-benchmark stores.
 
         Raises:
-            AssertionError: a change to this process cannot be undone, so no time here is right.
+            AssertionError: a change to this process cannot be undone, so no time measured here is
+                right.
         """
         result = check_case(name, subject, case, memory_limit_bytes)
         if self._untouched and (lasting := self._untouched.lasting_changes()):

@@ -2,7 +2,7 @@
 
 A test runs in pytest's own process, where nothing can end a call that takes too long. So a case
 runs only if times at smaller batch sizes predict that it fits. Earlier tests supply those times;
-without them, the run makes two calls at each doubling of the size, below the case's own.
+without them, two calls are made at each doubling of the size, below the case's own.
 """
 
 from dataclasses import replace

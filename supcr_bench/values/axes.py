@@ -25,7 +25,7 @@ def _plain(value: object) -> str:
 
 Reader = tuple[str, Callable[[Any], Any], Callable[[Any], object]]
 """The valid values in words; a function that parses one from TOML or the command line; and one that
-says whether what it parsed is valid."""
+says whether the parsed value is valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Axis:
 
     @property
     def symbol(self) -> str:
-        """What stands before a number in an id and a description; empty for text."""
+        """The text before a number in an id and a description; empty for a value that is text."""
         return "" if self.reader[1] is str else self.mark or self.short
 
     def of(self, case: object) -> Any:

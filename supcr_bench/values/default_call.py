@@ -1,4 +1,4 @@
-"""What a call without options gives, and how the same call differs later."""
+"""The result of a call without options, and how the same call differs later."""
 
 import math
 from typing import NamedTuple
@@ -6,14 +6,14 @@ from typing import NamedTuple
 ROWS = 4
 """Rows of the batch: as few as in trial calls, since some losses hang on more."""
 SAME = 1e-4
-"""Two values of one loss in float32, computed in two ways, differ by less than this share."""
+"""Two float32 values of one loss, computed in two ways, differ by less than this share."""
 
 
 class DefaultCall(NamedTuple):
-    """What a loss gives for one fixed batch where every option has its default value.
+    """The result of a loss for one fixed batch if every option has its default value.
 
-    ``loss`` is ``None`` if it cannot be called so, which ``error`` explains, or differs from call
-    to call. ``parameters`` are the names of its parameters and their defaults, in order.
+    ``loss`` is ``None`` if the loss cannot be called so, which ``error`` explains, or if it differs
+    from call to call. ``parameters`` are the names of its parameters and their defaults, in order.
     """
 
     loss: float | None
@@ -22,7 +22,7 @@ class DefaultCall(NamedTuple):
 
 
 def changes_of_call(before: DefaultCall, now: DefaultCall) -> list[str]:
-    """How the same call differs now, in words; nothing if it gives what it gave before."""
+    """How the same call differs now, in words; empty if its result is the same."""
     found = []
     after = dict(now.parameters)
     for name, default in before.parameters:

@@ -78,7 +78,7 @@ class Definition:
         call: how an implementation of it is called.
         eps_rule: whether eps is the floor of the denominator or is added to it; and whether that is
             done after the anchor's largest similarity, to itself or to others alone, is subtracted.
-            With ``ratio``, it is added to the ratio of exponential and sum (or is its floor), too
+            With ``ratio``, eps is added to the ratio of exponential and sum (or is its floor), too
             or alone, before the logarithm is taken.
     """
 
@@ -100,7 +100,7 @@ class Definition:
         return math.log(self.eps) if self.eps else -math.inf
 
     def at(self, temperature: float | None) -> "Definition":
-        """The definition at that temperature; ``None`` leaves its own."""
+        """The definition at that temperature; ``None`` keeps its own."""
         return self if temperature is None else replace(self, temperature=temperature)
 
 
@@ -136,7 +136,7 @@ DEFINITIONS = {d.name: d for d in (TORCHCELL, NO_SELF, RANK_N_CONTRAST)}
 
 
 AUTO = "auto"
-"""The name that asks to recognise the definition by the implementation's values."""
+"""The name that asks to recognise the definition from the implementation's values."""
 DEPARTS = " but "
 """In a custom definition's name, separates the nearest shipped one from the differences."""
 RENAMED = {"paper": "no-self"}

@@ -11,11 +11,11 @@ from typing import Any
 from supcr_bench.values.errors import StoreError, UsageError
 
 LARGEST_BYTES = 2**30
-"""A larger file, or what it unpacks to, is refused: it may come from someone else."""
+"""A larger file, or larger unpacked content, is refused: it may come from someone else."""
 
 
 def read_bytes(path: Path, opened: Callable[..., Any] = open) -> bytes:
-    """A file's content, also of a packed one that ``opened`` unpacks; an OSError if too large."""
+    """A file's content, unpacked if ``opened`` unpacks it; an OSError if it is too large."""
     with opened(path, "rb") as file:
         content: bytes = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
@@ -24,7 +24,7 @@ def read_bytes(path: Path, opened: Callable[..., Any] = open) -> bytes:
 
 
 def write_file(path: Path, content: str | bytes, *, folders: bool = False) -> None:
-    """Write a file, and its ``folders``; if that fails or is killed, an older file stays as is."""
+    """Write a file and its ``folders``; if that fails or is killed, an older file stays."""
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{os.getpid()}.tmp")
     try:

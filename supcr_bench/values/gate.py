@@ -17,9 +17,9 @@ CountsAs = Literal["pass", "fail"] | None
 
 
 MAX_SLOWDOWN, MAX_MEMORY_GROWTH, TIME_BUDGET_S = 0.05, 0.01, 100.0
-"""What ``gate`` and ``history`` allow unless the user says otherwise."""
+"""The limits of ``gate`` and ``history``, unless the user sets others."""
 MOST_FOLLOWING = 4
-"""The most regressions that follow from a wrong result and are shown beside it."""
+"""The most regressions that only follow from a wrong result and are shown beside it."""
 
 
 class GateVerdict(StrEnum):
@@ -34,7 +34,7 @@ class GateVerdict(StrEnum):
     UNCHANGED = "unchanged"
     """The result was wrong or missing before, and still is: no worse, but no pass either."""
     ACCEPTED = "accepted"
-    """It got worse, and the repository accepts that."""
+    """It got worse, and the repository accepts the change."""
 
 
 DECIDED = frozenset({GateVerdict.PASS, GateVerdict.REGRESSION, GateVerdict.ACCEPTED})
@@ -72,8 +72,8 @@ class GatedChange(Change):
     """A change with the gate's verdict on it, and a command that reproduces it.
 
     ``exact`` is false if a limit of time or memory decided. ``needs_s`` is the time budget that
-    would probably decide an undecided time; ``None`` if that is not known.
-    ``mean_ratio`` is that of the mean call, where the ratio is that of the median call.
+    would probably decide an undecided time; ``None`` if that is not known. ``mean_ratio`` is the
+    ratio of mean calls, as ``ratio`` is that of median calls.
     """
 
     implementation: str
@@ -187,9 +187,9 @@ class GateOutcome:
     def leading(self) -> tuple[GatedChange, ...]:
         """The regressions, without those that follow from a result that became wrong.
 
-        Of an implementation that is not right any more, these are what verification says of it, the
-        change of its call without options, and one case: its costs are those of another loss.
-        A few that follow are kept.
+        For an implementation that is no longer right, these are the findings of verification, the
+        change of its call without options, and one case: its costs are those of another loss. A few
+        of the others are kept.
         """
         worse = self.with_verdict(GateVerdict.REGRESSION)
         leading: list[GatedChange] = []
@@ -203,7 +203,7 @@ class GateOutcome:
 
     @property
     def following(self) -> tuple[GatedChange, ...]:
-        """The other regressions."""
+        """The regressions that are not in ``leading``."""
         leading = self.leading
         return tuple(c for c in self.with_verdict(GateVerdict.REGRESSION) if c not in leading)
 

@@ -60,8 +60,8 @@ def grows_faster(one: str, other: str) -> bool:
 class GrowthVerdict:
     """The growth law of a metric; if it is undecided, the laws that the data allow, and why.
 
-    Where the code takes another path from a size on, ``law_before`` holds up to there; ``law`` and
-    the exponent, the power of N, are those from ``changes_at`` on.
+    If the code takes another path from a size on, ``law_before`` is the law up to there; ``law``
+    and the exponent, the power of N, are those from ``changes_at`` on.
     """
 
     law: str | None

@@ -15,7 +15,7 @@ from supcr_bench.values.result import Result, stored_name
 from supcr_bench.values.units import format_bytes, format_count, format_duration_s
 
 MOST_INSTRUCTIONS = 1_000_000
-"""Python instructions are counted up to this many; a call of so many has at least these."""
+"""Python instructions are counted up to this number; a call that reaches it may have more."""
 
 
 class Direction(StrEnum):

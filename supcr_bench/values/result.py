@@ -198,7 +198,7 @@ class Result:
         return geometric_mean(medians) if len(medians) > 1 else next(iter(medians), None)
 
     def as_further(self) -> Self:
-        """This result of a further process, to be stored beside that of the first one."""
+        """This result as one of a further process, to be stored beside the first one's."""
         empty: dict[str, Any] = dict.fromkeys(SAMPLES)
         samples = {self.session or "": self.time_samples_s or ()}
         return replace(self, **empty, further_samples_s=samples)
@@ -206,7 +206,7 @@ class Result:
     def with_further(self, other: Self) -> Self:
         """This result of the first process with that of a further one.
 
-        What is wrong in any process is wrong, and what fails in any has failed and has no time; a
+        A result that is wrong or failed in any process is wrong or failed, without a time; a
         process that ended otherwise gives no samples.
         """
         further = {**(self.further_samples_s or {}), **(other.further_samples_s or {})}
@@ -221,9 +221,9 @@ class Result:
 
     @property
     def tolerances(self) -> float | None:
-        """The larger error of value and gradient, in multiples of the tolerance; no number for NaN.
+        """The larger error of value and gradient, in multiples of the tolerance; ``None`` for NaN.
 
-        If the known errors are within it and the result is wrong, the other error is not a number.
+        If the known errors are within tolerance and the result is wrong, the other error is NaN.
         """
         known = (self.value_tolerances, self.gradient_tolerances)
         largest = max((x for x in known if x is not None), default=None)

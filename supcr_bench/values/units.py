@@ -101,7 +101,7 @@ def format_error(value: float | None) -> str:
 
 
 def digits_apart(one: float, other: float) -> int:
-    """The fewest significant digits, at least 6, in which two different numbers differ."""
+    """The fewest significant digits, at least 6, with which two different numbers differ."""
     enough = (d for d in range(6, 17) if f"{one:.{d}g}" != f"{other:.{d}g}")
     return next(enough, 17) if one != other else 6
 
@@ -116,7 +116,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def telling(texts: Iterable[str], value: float, marks: Sequence[float]) -> str:
-    """The first text, or the last one, that shows on which side of each mark a value lies."""
+    """The first text, or else the last, that shows on which side of each mark a value lies."""
     text = ""
     for text in texts:
         shown = float(text.replace(",", ""))
@@ -126,7 +126,7 @@ def telling(texts: Iterable[str], value: float, marks: Sequence[float]) -> str:
 
 
 def format_share(share: float, *, signed: bool = False, marks: Sequence[float] = ()) -> str:
-    """A share of one as ``5%``, ``0.31%`` or, signed, ``+12%``, told apart from other shares."""
+    """A share as ``5%`` or, signed, ``+12%``, with enough digits to tell it from ``marks``."""
     percent, sign = 100 * share, "+" if signed else ""
     formats = [f".{d}g" for d in range(2, 10)] if abs(percent) < 99.5 else [",.0f", ",.3f"]
     texts = (f"{percent:{sign}{own}}" for own in formats)

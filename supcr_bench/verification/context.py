@@ -42,8 +42,8 @@ EXPONENT_MARGIN = 1.0
 DIRECT_ROWS = 24
 """Up to this batch size, the reference adds up every candidate set; above, it sorts."""
 WIDEST = 40.0
-"""Rows are shortened until logits of raw rows differ by no more at the definition's temperature:
-exponentials of 88 overflow in float32, or vanish."""
+"""Rows are shortened until logits of raw rows differ by at most this much at the definition's
+temperature: exponentials of 88 overflow in float32, and those of -88 vanish."""
 
 
 def tested_as(
@@ -52,7 +52,7 @@ def tested_as(
     choices: Sequence[str] = (),
     faults: Sequence[str] = (),
 ) -> Recognition:
-    """The call that was used, and what was recognised, if anything was."""
+    """The call that was used, and the recognised choices, if any."""
     return Recognition(
         nearest=nearest or resolution.definition.name,
         choices=tuple(choices),
@@ -309,7 +309,7 @@ class CheckContext:
 
 
 def finding_of(error: Exception) -> str:
-    """What an error that ends a trial says."""
+    """The words for an error that ends a trial."""
     return str(error) if isinstance(error, FindingError) else f"raises {describe_error(error)}"
 
 

@@ -9,12 +9,12 @@ from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.reading import Reading
 
 JOINED = {"sum": "separate", "mean": "separate", "concatenate": "concatenated", "single": "single"}
-"""A member's word for the use of views, by the word of a definition."""
+"""A member's word for the use of views, for each word of a definition."""
 FAULTS = ("comparison", "pairs", "measured", "ties", "gradient")
-"""Fields of a member that have one right value for all definitions."""
+"""Fields of a member that have only one right value, for all definitions."""
 DROPPED = "rows with a missing label dropped"
 WEIGHTS = {"self_candidate": 2.0, "eps": 0.5, "nan_labels": 0.25, "temperature": 0.25}
-"""How much a departure counts in the search for the nearest definition; others count 1."""
+"""The weight of a departure in the search for the nearest definition; others have weight 1."""
 
 
 def member_of(definition: Definition) -> Member:
@@ -33,7 +33,7 @@ def member_of(definition: Definition) -> Member:
 
 
 def views_of(reading: Reading) -> str:
-    """The use of views, by a definition's word if one has it, else by the member's."""
+    """The use of views, in a definition's word if there is one, else in the member's."""
     assert reading.member is not None
     usual = {"separate": "sum", "concatenated": "concatenate"}
     return reading.views or usual.get(reading.member.views, reading.member.views)
@@ -126,7 +126,8 @@ def nearest_definition(reading: Reading) -> Definition:
 def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], list[str]]:
     """The definition that a loss is compared with, its choices, and its faults.
 
-    The definition has the loss's choices, and the nearest shipped definition's in place of faults.
+    The definition has the loss's choices, but instead of faults what the nearest shipped definition
+    has.
     """
     m = reading.member
     if m is None:

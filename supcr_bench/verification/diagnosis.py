@@ -48,7 +48,7 @@ def find_causes(context: CheckContext) -> tuple[str, ...]:
 def diagnose(
     context: CheckContext, outcomes: Sequence[Outcome], failed: Sequence[Trial]
 ) -> Diagnosis | None:
-    """Return what is most likely wrong; ``None`` if nothing is, or if the findings say it already.
+    """Return what is most likely wrong; ``None`` if nothing is, or if the findings say so already.
 
     The failed trials come from the checks of the definition and of relations.
     """
@@ -69,7 +69,7 @@ def diagnose(
 
 
 def shrink(context: CheckContext, problem: Batch) -> Batch:
-    """Make a failing problem smaller step by step, as long as it fails."""
+    """Make a failing problem smaller step by step, as long as it still fails."""
     began, steps = time.process_time(), _steps(problem)
     for _ in range(MOST_TRIALS):
         candidate = next(steps, None)
@@ -110,7 +110,7 @@ def _rounded(tensor: Tensor) -> Tensor | None:
 
 
 def snippet(context: CheckContext, problem: Batch) -> str:
-    """Write a program that shows what the subject gives, beside what the definition gives."""
+    """Write a program that shows what the subject gives, next to what the definition gives."""
     n, d, dims = problem.size
     views = ("first", "second")[: 1 + (context.definition.views != "single")]
     generated = _generated(problem)
@@ -155,7 +155,7 @@ def snippet(context: CheckContext, problem: Batch) -> str:
 
 
 def _fitting(line: str) -> list[str]:
-    """Break a line of code behind spaces, which are inside of parentheses."""
+    """Break a line of code after spaces that are inside parentheses."""
     if not line or '"' in line:
         return [line]
     return textwrap.wrap(
@@ -206,7 +206,7 @@ def _called(context: CheckContext, subject: str, problem: Batch) -> str:
 
 
 def _place(output: object, loss: Tensor) -> str | None:
-    """The code that takes the loss out of what a call returns; ``None`` if it is not there."""
+    """The code that takes the loss out of the result of a call; ``None`` if no place is known."""
     if output is loss:
         return ""
     parts: Iterable[tuple[object, object]] = ()

@@ -1,4 +1,4 @@
-"""Losses and gradients of members of the family: of many on a small batch, or of one on a large."""
+"""Losses and gradients of family members: of many on a small batch, or of one on a large."""
 
 import functools
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ def evaluate(
 ) -> tuple[Tensor, Tensor]:
     """The sums [H, 2] of H members, and their gradients [H, 2, V N d], in float64.
 
-    The first sum is that of W log(contrast), the second of -W s; a loss adds both. Do not change
-    the tensors in place: they are cached.
+    The first sum is that of W log(contrast), the second that of -W s; a loss adds both. Do not
+    change the tensors in place: they are cached.
 
     Args:
         members: the losses to evaluate.

@@ -5,9 +5,9 @@ A member is a weighted sum over pairs of an anchor i and a partner j,
     sum of W(i,j) (log(contrast(i,j)) - s(i,j)),  contrast(i,j) = eps + sum exp s(i,k), k in S(i,j)
 
 with s the similarity over the temperature, and S(i,j) the candidates; or, with eps in the ratio,
-log(exp s(i,j) + eps contrast(i,j)) for s(i,j). Every choice that
-implementations are known to make is a field, so that a loss can be found among the members by its
-numbers. A constant factor only changes the step size; it is read afterwards.
+log(exp s(i,j) + eps contrast(i,j)) for s(i,j). Every choice that implementations are known to make
+is a field, so that a loss can be found among the members by its numbers. A constant factor changes
+only the step size, so it is read last.
 """
 
 import functools
@@ -47,12 +47,12 @@ PLAIN_VIEWS = ("single", "separate", "concatenated")
 RULES = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
 """The fields of a member that choose pairs and candidates."""
 rule_of = operator.attrgetter(*RULES[:-1])
-"""The fields that choose them, but the one that matters only where labels tie."""
+"""Those fields without the one that matters only where labels tie."""
 COMPARISONS = {">=": torch.ge, ">": torch.gt, "<=": torch.le, "<": torch.lt}
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
 NOTHING = -1e6
-"""Stands for the logarithm of an empty sum."""
+"""The logarithm of an empty sum, as a finite number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Member:
     gradient: str = ""
 
     def faults(self) -> int:
-        """The number of choices, on ties and on the anchor too, that are not the plain one."""
+        """The number of choices, also on ties and on the anchor, that are not the plain ones."""
         plain = Member()
         names = (*RULES, "gradient")
         odd = [n for n in names if getattr(self, n) != getattr(plain, n)]
@@ -145,7 +145,7 @@ def structures(
 def stacked_rows(
     how: str, first: Tensor, second: Tensor, labels: Tensor
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """The anchors and others [..., n, d], and labels [n, D], of each batch of a member's loss."""
+    """The anchors, other rows [..., n, d] and labels [n, D] of each batch of a member's loss."""
     both = torch.cat((first, second), dim=-2)
     mean = (first + second) / 2
     twice = torch.cat((labels, labels))
@@ -165,7 +165,7 @@ def stacked_rows(
 
 
 def label_difference(how: str, labels: Tensor) -> Tensor:
-    """[n, n] signed label differences, or distances; of a single dimension, its differences."""
+    """[n, n] signed label differences, or distances; with one label dimension, its differences."""
     difference = labels.unsqueeze(0) - labels.unsqueeze(1)
     joint: dict[str, Callable[[], Tensor]] = {
         "per_dimension": lambda: difference.squeeze(-1),
@@ -232,7 +232,7 @@ def losses(
 
 
 def places(member: Member, difference: Tensor) -> Tensor:
-    """[n, n]: what a member compares, label distances or their positions in each row's sort."""
+    """[n, n]: what a member compares: label distances, or their positions in each row's sort."""
     signs = {"signed": difference, "signed turned": -difference}
     place = signs.get(member.measured, difference.abs())
     if member.ties == "by_value":

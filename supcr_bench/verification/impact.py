@@ -15,7 +15,7 @@ LEAST_DEGREES = 0.005
 ROUNDING = "float32 rounding"
 """The row that shows, for comparison, how far rounding alone turns a gradient."""
 AS_ROUNDING = 10
-"""A gradient counts as equal up to this many times the angle that rounding makes."""
+"""A gradient counts as equal up to this multiple of the angle that rounding causes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def find_question(
     temperature: float | None,
     say: Callable[[Sequence[str]], object] = len,
 ) -> ImpactQuestion:
-    """The question on the labels of a file, or on generated ones; says what the reader notes.
+    """The question on a file's labels or generated ones; ``say`` gets notes on the file.
 
     Raises:
         UsageError: another value needs labels, or the file has no such column or too few rows.

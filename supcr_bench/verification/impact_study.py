@@ -31,15 +31,14 @@ Sample = tuple[float | None, float | None, float | None]
 """In one batch: degrees between two gradients, the ratio of their lengths, the share of pairs."""
 Ask = Callable[[Batch], Tensor]
 BATCHES, BUDGET_S = 8, 10.0
-"""Most batches, and the seconds after which no further one starts."""
+"""Most batches, and the seconds after which no further batch starts."""
 SLOW_CALL_S, QUICK_CALL_S = 3.0, 0.02
-"""Longest predicted seconds of a call, with labels from a file and with generated ones, which
-nobody has asked for; a slower loss is not called."""
+"""Longest predicted seconds of a call: with labels from a file, and with generated ones, for which
+nobody asked; a slower loss is not called."""
 SAME_TERM = 1e-12
 """A pair's terms count as different above this relative difference."""
 ARC, NOISE = 0.9 * math.pi, 0.3
-"""The angle over which rows lie that are ordered by label; and the length of the noise on them,
-relative to theirs."""
+"""The angle that rows ordered by label cover, and the length of their noise relative to theirs."""
 SAME_DEGREES = 0.1
 """A member may stand in for a loss if their gradients are within this angle."""
 _TOGETHER = {
@@ -47,11 +46,11 @@ _TOGETHER = {
     "comparison": ("comparison", "keeps_partner"),
     "eps": ("eps", "eps_rule"),
 }
-"""The fields of a member that one departure changes together, by the field that names it."""
+"""The fields of a member that change together in one departure, by the departure's name."""
 
 
 def alone(departure: str, member: Member, plain: Member) -> Member:
-    """The plain member with one choice of another member: the departure that a field names."""
+    """The plain member with only one choice of another member, which ``departure`` names."""
     if departure == "sign":
         return replace(plain, temperature=-plain.temperature)
     names = [f.name for f in fields(Member) if f.name in _TOGETHER.get(departure, (departure,))]
@@ -95,7 +94,7 @@ class ImpactStudy:
                     self._departures.append((words, one, plain))
 
     def _at_study(self, definition: Definition) -> Definition:
-        """A definition at the temperature of the study, which drops rows without a label."""
+        """A definition at the temperature of the study that drops rows without a label."""
         missing = definition.nan_labels
         return replace(
             definition,
@@ -105,7 +104,7 @@ class ImpactStudy:
         )
 
     def rows(self) -> Iterator[Impact]:
-        """Yield what was measured; see :class:`ImpactQuestion` for the labels."""
+        """Yield the measured rows; :class:`ImpactQuestion` tells which labels are used."""
         if self._question.labels is None:
             for kind in ("continuous", "tied"):
                 yield from self._measured(kind, None, ("ordered",))
@@ -227,9 +226,9 @@ class ImpactStudy:
 
 
 def _ordered(batch: Batch) -> Batch:
-    """The batch with rows along half a circle by their labels, as a trained model has them.
+    """The batch with rows ordered by label along half a circle, as a trained model has them.
 
-    Each label dimension has a plane of its own; the random rows are the noise.
+    Each label dimension has a plane of its own; the original random rows are the noise.
     """
     y = batch.labels
     y = torch.where(y.isnan(), y.nanmean(dim=0), y).nan_to_num()

@@ -107,7 +107,7 @@ class LocalSession(Session):
         return own_time_s(super().spent_s(), time.process_time() - self._began_cpu_s)
 
     def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
-        """Measure it; on generated labels only where the subject is known to depart."""
+        """Measure the impact; on generated labels only if the subject is known to depart."""
         own, subject = self.context.definition, self.context.subject
         known = subject.resolution.recognised
         departs = known.choices or known.faults if known else self._failed

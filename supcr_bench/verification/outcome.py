@@ -17,13 +17,13 @@ class NotApplicableError(Exception):
 
 
 class FindingError(Exception):
-    """What a call shows to be wrong, without a loss to compare; the message is the finding."""
+    """A fault that a call shows, without a loss to compare; the message is the finding."""
 
 
 class CheckEndedError(BaseException):
     """A check did not finish: it took too long, or its process ended.
 
-    Not an Exception, so that no trial takes it for a failure of its own.
+    It is not an Exception, so that no trial takes it for a failure of its own.
     """
 
     def __init__(self, finding: str, *, overdue: bool = False) -> None:

@@ -29,7 +29,8 @@ ODD_TWINS = {
     "inverse": "euclidean",
     "exponential": "dot",
 }
-"""Similarities that no definition has, each with one that it is like on rows nearly alike."""
+"""Similarities that no definition has, each with the similarity that it resembles on rows nearly
+alike."""
 
 
 class NotFiniteError(ArithmeticError):
@@ -176,14 +177,14 @@ class Prober:
 
     @property
     def rough(self) -> float:
-        """The relative difference of two of its numbers that may be rounding."""
+        """The relative difference of two numbers up to which rounding may explain it."""
         return max(1e-3, self.limit)
 
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
         return self.probe(make_rows(n, self.count, seed), make_labels(n, 1, seed), temperature)
 
     def at(self, member: Member, temperature: float | None) -> Member:
-        """A member, read at temperature 1, at another one that is given; ``None`` for neither."""
+        """A member that was read at temperature 1, at another one; ``None`` changes nothing."""
         if temperature in (None, 1.0):
             return member
         divisor = temperature ** self.powers[0]
@@ -215,7 +216,7 @@ class Prober:
         return [f.member for f in found if f.residual <= self.limit and f.factor > 0]
 
     def by_log_eps(self, members: Sequence[Member], probe: Probe) -> Tensor:
-        """[H, 2]: a and b of each member's value a + b log(eps) for an eps in empty sums alone."""
+        """[H, 2]: a and b of each member's value a + b log(eps), for an eps in empty sums only."""
         tiny = (-600.0, -400.0)
         values = []
         for log_eps in tiny:
@@ -228,7 +229,7 @@ class Prober:
         return torch.stack((low - slope * tiny[0], slope), 1)
 
     def nearest_temperature(self, members: Sequence[Member], probe: Probe) -> float:
-        """The given temperature at which one of some members comes nearest to a probe's answer."""
+        """The given temperature at which one of these members comes nearest to a probe's answer."""
         unasked = replace(probe, temperature=None)
         step = 10 ** (1 / 12)
         trials = [step**x for x in range(-30, 19)]

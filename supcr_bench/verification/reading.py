@@ -1,10 +1,11 @@
-"""Reads from a loss's numbers which member of the family it is, one choice at a time.
+"""Finds from a loss's numbers which member of the family it is, one choice at a time.
 
-Each probe is a small batch on which some choices show. On rows that are nearly alike every
+Each probe is a small batch that shows some of the choices. On rows that are nearly alike every
 candidate weighs the same, whatever the temperature: there the direction of the gradient shows
 views, similarity and candidates. On ordinary rows the weights show the temperature, on equal labels
 the rule on ties, on several label dimensions the label distance, and where similarities are low,
-eps. A constant factor does not change a direction: it is read last, with what it depends on.
+eps. A constant factor does not change a direction: it is read last, with the choices that depend on
+it.
 """
 
 import itertools
@@ -38,9 +39,9 @@ WARM = 5e-3
 NEAR = 3e-2
 """Largest residual of a right gradient in a low precision."""
 IN_FLOAT64 = 1e-10
-"""A relative change of rows that shows in float64 only."""
+"""A relative change of rows that only float64 can show."""
 BFLOAT16 = 1e-3
-"""Float16 inside does not explain a larger residual."""
+"""A larger residual is not explained by float16 inside."""
 EPS_ON_ORDINARY_ROWS = ("added", "floor", "ratio", "ratio_floor")
 EPS = sorted(
     [10 ** (x / 8) for x in range(-8 * 16, -8)]
@@ -94,7 +95,7 @@ class Reading:
     float32: bool = False
 
     def value_error(self, fit: Fit, probe: Probe) -> float:
-        """Relative difference of a loss and of what it should be by its gradient; 0 if unknown."""
+        """Relative difference of a loss and the loss that its gradient implies; 0 if unknown."""
         right = fit.value * self.ratio + self.shift
         return 0.0 if math.isnan(right) else abs(right - probe.loss) / abs(probe.loss or 1.0)
 
@@ -121,7 +122,7 @@ def read_structure(prober: Prober) -> Reading:
 
 
 def _oddity(prober: Prober, core: Probe) -> str | None:
-    """A fault that no member has, if the loss shows one: a missing gradient or randomness."""
+    """A fault that no family member has, if the loss shows one: no gradient, or randomness."""
     if not bool(core.gradient.any()):
         equal = prober.probe(core.views, (core.labels > 1).double(), prober.given)
         if bool(equal.gradient.any()):
@@ -141,7 +142,7 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
 
 
 def _views(prober: Prober, reading: Reading, core: Probe) -> tuple[str, ...]:
-    """The possible ways to use the views; a view without a gradient is reported."""
+    """The possible ways to use the views; a view without a gradient is added to the faults."""
     if prober.count == 1:
         return ("single",)
     reached = core.blocks.any(1).tolist()
@@ -182,8 +183,8 @@ def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
 def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator[list[Member]]:
     """Yield the members that give the gradient where all candidates weigh the same.
 
-    Members that are nearly right come first, then all. Each time, the prober is set
-    to whether no gradient goes through the denominators.
+    Members that are nearly right come first, then all. Each time, the prober is told whether
+    gradients go through the denominators.
     """
     rows = core.views
     if torch.allclose(core.blocks[0], core.blocks[-1], rtol=1e-4, atol=0) and prober.count > 1:
@@ -239,7 +240,7 @@ def _normalised(rows: Tensor, gradient: Tensor) -> bool | str:
 
 
 def _exactly(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
-    """The members that fit, at their temperature; first at the one that is given."""
+    """The members that fit at their temperature, first at the given one."""
     if prober.detached:
         members = [*members, *_with_eps_in_empty_sums(prober, members, core)]
     odd = [
@@ -259,7 +260,7 @@ def _exactly(prober: Prober, members: list[Member], core: Probe) -> list[Member]
 
 
 def _plain(members: list[Member]) -> list[Member]:
-    """Members without squared distances of normalised rows: a cosine at half the temperature."""
+    """Members without squared distances of unit rows, as these are cosines at half tau."""
     return [m for m in members if not (m.normalised and m.similarity == "squared")] or members
 
 
@@ -367,7 +368,7 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
 
 
 def _plainness(m: Member) -> tuple[float, bool, bool]:
-    """A sort key for members that give the same numbers: the simplest comes first."""
+    """A sort key for members that give the same numbers, with the simplest first."""
     halved = bool(m.normalised) and m.similarity == "squared" and abs(m.temperature) != 1
     return m.faults() + 0.5 * (m.self_candidate == "always"), m.measured in WHOLE, halved
 

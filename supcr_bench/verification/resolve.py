@@ -36,7 +36,7 @@ STATE = (
     "draws random numbers"
 )
 MANY_ROWS = 24
-"""Rows of a batch of which a loss that samples takes some."""
+"""Rows of a batch that is large enough to show whether a loss samples rows."""
 
 
 def resolve(
@@ -138,7 +138,7 @@ def read_choices(prober: Prober) -> Reading:
 
 
 def _unless_random(prober: Prober, reading: Reading) -> Reading:
-    """The reading, whose faults are explained if the loss is random on a batch of many rows."""
+    """The reading; if the loss is random on a batch of many rows, this explains its faults."""
     if reading.faults:
         with suppress(Exception):  # it may take fewer rows
             if not prober.repeats(MANY_ROWS):
@@ -173,8 +173,8 @@ def resolve_to_measure(
 
     Changes to the process since ``process`` are undone and noted in the resolution.
 
-    Of a loss that is compiled, the calls are tried on what it was compiled from: each has a shape
-    of its own, for which it would be compiled anew.
+    For a compiled loss, the calls are tried on the original: each has another shape, for which the
+    loss would be compiled again.
     """
     if found := original(implementation.factory):
         implementation = replace(implementation, factory=found)

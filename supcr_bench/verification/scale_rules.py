@@ -90,7 +90,7 @@ def read_default_temperature(prober: Prober, reading: Reading, member: Member) -
 
 
 def fill_empty_denominators(prober: Prober, member: Member) -> Member:
-    """The member with the eps in its empty denominators, which only the loss's value shows."""
+    """The member with the eps of its empty denominators, which only the loss's value shows."""
     lines = []
     for n in (prober.rows, prober.rows + 1, 2 * prober.rows):
         probe = prober.plain(n, 0, prober.given)
@@ -169,9 +169,9 @@ def _read_eps_of_ratio(prober: Prober, reading: Reading, member: Member) -> Memb
 def _far_apart(
     prober: Prober, member: Member, low: float, label_of_alike: float = 1.0
 ) -> Probe | None:
-    """A probe where similarities are about -low, but one; none where the loss is not finite.
+    """A probe whose similarities are about -low, except one; ``None`` if the loss is not finite.
 
-    The last row, of that label, is like the first, whose label is 0; those of the others are 40
+    The last row has that label and resembles the first, whose label is 0; the other labels are 40
     and 100.
     """
     asked, power, scale = prober.given, prober.powers[0], 1.0
@@ -247,7 +247,7 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
         return
 
     def used(counting: Member, rows: int, seed: int) -> float:
-        """The weights' sum over all pairs, 1 where each pair counts."""
+        """The sum of weights over all pairs, with weight 1 for each pair that counts."""
         views, labels = make_rows(rows, prober.count, seed), make_labels(rows, 1, seed)
         shares = [float(weight.sum()) for _, _, weight in pairs(counting, views, labels)]
         return shares[0]
@@ -293,7 +293,7 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
 
 
 def mean_log_count(member: Member, probe: Probe) -> float:
-    """Minus the weighted sum over pairs of the logarithm of the number of candidates."""
+    """The weighted sum over pairs of the logarithm of the number of candidates, negated."""
     terms = [
         (weight * chosen.sum(2).clamp(min=1).log()).sum()
         for _, chosen, weight in pairs(member, probe.views, probe.labels)

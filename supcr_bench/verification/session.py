@@ -12,23 +12,24 @@ from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, 
 from supcr_bench.verification.verification import NO_DEFINITION, Verification
 
 OPEN_LIMIT_S = 10.0
-"""Time limit in seconds to load an implementation and to recognise what it computes.
+"""Time limit in seconds for loading an implementation and recognising what it computes.
 
-This and the other limits are seconds that a worker has to itself: on a busy machine, more pass."""
+This and the other limits are seconds that a worker has to itself: on a busy machine, more seconds
+pass."""
 CHECK_LIMIT_S = 10.0
 """Time limit of one check in seconds; a usable implementation needs one or two."""
 TOTAL_LIMIT_S = 25.0
 """Seconds after which no further check starts."""
 STUDY_LIMIT_S = 20.0
-"""Time limit of the study of what the departures mean."""
+"""Time limit in seconds of the study that measures what the departures mean."""
 BUSY = 8.0
-"""A worker that shares its core counts as having at least this part of it, one in so many."""
+"""A worker that shares its core is assumed to get at least this part of it: one in so many."""
 MOST_ENDS = 2
-"""A subject that has crashed this many processes is not called again."""
+"""A subject that has ended this many processes is not called again."""
 FORMULA = "formula"
-"""Names the outcome that holds the faults found by recognition."""
+"""The name of the outcome that holds the faults found by recognition."""
 STAGES = ("loading", "recognition", FORMULA, "diagnosis")
-"""Stand in for a check's name if a subject fails outside of all checks."""
+"""The names in place of a check's name if a subject fails outside of all checks."""
 
 
 class Session(ABC):
@@ -42,11 +43,11 @@ class Session(ABC):
     """
 
     question: ImpactQuestion | None = None
-    """Asks how much the departures turn the gradient, after the checks."""
+    """The question how far the departures turn the gradient; it is asked after the checks."""
     ranks: int | None = None
     total_limit_s = TOTAL_LIMIT_S
     ends_of_a_hang = 1
-    """As how many ended processes a hang counts, of ``MOST_ENDS``."""
+    """The number of ended processes that a hang counts as, up to ``MOST_ENDS``."""
 
     def __init__(
         self, name: str, *, strict: bool = False, seed: int = 0, only: Collection[str] | None = None

@@ -23,7 +23,7 @@ EXIT_STATUSES: dict[NamedVerdict, int] = {
     "undecided": 3,
 }
 NO_DEFINITION = "none"
-"""The definition's name, for a subject that could not be loaded or called."""
+"""The definition's name for a subject that could not be loaded or called."""
 NAMED = 3
 """Most failed checks that a headline names."""
 RAISES = "raises "
@@ -113,7 +113,7 @@ class Verification:
 
     @property
     def headline(self) -> str:
-        """The verdict, the nearest definition, where it departs, and how that was tested."""
+        """The verdict, the nearest definition, the departures, and how they were tested."""
         if self.uncallable:
             return self.uncallable.headline
         over = f" over {self.ranks} ranks" if self.ranks is not None else ""
@@ -231,11 +231,11 @@ def finding_text(outcome: Outcome) -> str:
 def details(
     found: Verification, *, every: bool = False, brief: bool = False
 ) -> list[tuple[str, Tone]]:
-    """The sentences below the headline, the most important first; an exception appears once.
+    """The sentences below the headline, the most important first; an exception appears only once.
 
-    Unless ``every`` finding is asked for, those are left out that the causes in the headline
-    explain. If the verification is not right, or has to be ``brief``, one line names all
-    robustness checks that failed.
+    Unless ``every`` finding is wanted, those that the causes in the headline explain are left out.
+    If the verification is not right, or has to be ``brief``, one line names all robustness checks
+    that failed.
     """
     if found.definition == NO_DEFINITION:
         return []  # the headline says what there is
@@ -285,7 +285,7 @@ def _told(alike: Sequence[Outcome], found: Verification) -> str:
 
 
 def diagnosis_lines(diagnosis: Diagnosis | None, *, told: bool = False) -> list[str]:
-    """Say what is most likely wrong, unless it is ``told``, and name the smallest failing case."""
+    """Say what is most likely wrong, unless ``told`` before, and name the smallest failing case."""
     lines = []
     if diagnosis and diagnosis.causes and not told:
         lines.append(f"Most likely: {'; and '.join(diagnosis.causes)}.")

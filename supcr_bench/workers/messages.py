@@ -1,8 +1,8 @@
-"""Requests to a worker and its responses, and a page on which it shows what it is doing.
+"""Requests to a worker and its responses, and a page on which the worker shows what it is doing.
 
 Requests and responses travel through pipes as pickles. A message per timed call would wake the
-parent while a call is being timed, so the worker instead overwrites one small page of shared
-memory, which costs it a microsecond and wakes nobody.
+parent while a call is being timed; instead, the worker overwrites one small page of shared memory,
+which costs a microsecond and wakes no process.
 """
 
 import json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Load a subject (implementation), call it on a tiny batch; answer: a PreflightResult."""
+    """Load a subject (implementation), call it on a tiny batch; response: a PreflightResult."""
 
     subject: Subject
     device: str
@@ -36,7 +36,7 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class MeasureCell:
-    """Measure a cell (the arms of one workload); answers: a Result for each arm, then an Account.
+    """Measure a cell (the arms of one workload); responses: a Result for each arm, then an Account.
 
     If an arm breaks the group of ranks, Failed comes before the Account. ``labels`` names the
     user's labels as ``FILE:COLUMN,...``, if the workload has them.
@@ -50,7 +50,7 @@ class MeasureCell:
 
 @dataclass(frozen=True, slots=True)
 class TimeVersions:
-    """Time every version of each cell; answer: Failed, or Returned with a VersionTimes a cell.
+    """Time every version of each cell; response: Failed, or Returned with a VersionTimes a cell.
 
     A cell that would take longer than ``limit_s`` is not sampled.
     """
@@ -63,10 +63,10 @@ class TimeVersions:
 
 @dataclass(frozen=True, slots=True)
 class VerifySubject:
-    """Load a subject and open its session; answer: Returned or Failed.
+    """Load a subject and open its session; response: Returned or Failed.
 
-    It returns the checks to make, the definition's name, and what was recognised. ``only`` names
-    the checks to make, without a diagnosis, and is ``None`` for all.
+    Returned holds the checks to make, the definition's name, and what was recognised. ``only``
+    names the checks to make, without a diagnosis, and is ``None`` for all.
     """
 
     subject: Subject
@@ -77,7 +77,7 @@ class VerifySubject:
 
 @dataclass(frozen=True, slots=True)
 class AskSession:
-    """Call a method of the session of the subject that is being verified; answer: Returned."""
+    """Call a method of the session of the subject that is being verified; response: Returned."""
 
     method: Literal["make", "diagnose", "measure_impact"]
     argument: Any
@@ -85,7 +85,7 @@ class AskSession:
 
 @dataclass(frozen=True, slots=True)
 class JoinRanks:
-    """Become one rank (process) of a group; answer: Returned once all ranks have joined.
+    """Become one rank (process) of a group; response: Returned, once all ranks have joined.
 
     ``store`` is a rendezvous file, a new one for each group, in a folder that exists. In a
     collective, a rank waits ``limit_s`` for the others.
@@ -99,10 +99,10 @@ class JoinRanks:
 
 @dataclass(frozen=True, slots=True)
 class AskRank:
-    """Put a question to a subject on a rank; answer: Failed, or Returned with an Answer.
+    """Put a question to a subject on a rank; response: Failed, or Returned with an Answer.
 
-    Without a question, only load the subject; answer: Failed, or Returned with its resolution,
-    which is ``None`` if the definition is unknown.
+    Without a question, only load the subject; the response is Failed, or Returned with its
+    resolution, which is ``None`` if the definition is unknown.
     """
 
     subject: Subject
@@ -111,7 +111,7 @@ class AskRank:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """A worker asks to compute alone, and waits until this comes back; later it ends that."""
+    """A worker asks to compute alone, and waits for this message to return; later it ends that."""
 
     begins: bool
 
@@ -130,7 +130,7 @@ Request = (
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What a request gave; a worker that has started says its environment."""
+    """The result of a request; a worker that has started reports its environment."""
 
     value: Any = None
 
@@ -185,7 +185,7 @@ RECOGNITION = "recognition"
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """A worker's stage, its arm (implementation and pass), and the monotonic time of the start."""
+    """A worker's stage, its arm (implementation and pass), and the monotonic time of its start."""
 
     stage: str
     arm: Arm | None

@@ -24,7 +24,7 @@ MEASURE_LIMIT_S = 3600.0
 """Limit while a cell (the implementations on one workload) is measured: rank 0 may compute the
 reference for long, and the executor ends a call that takes too long."""
 SETTLE_S = 2.0
-"""Seconds that the other ranks may take to answer once one has ended or raised."""
+"""Seconds that the other ranks have to answer after one has ended or raised."""
 
 
 class RankGroupWorker:
@@ -65,7 +65,7 @@ class RankGroupWorker:
         self._inbox.put((rank, response))
 
     def join(self) -> None:
-        """Have the ranks form a new group, as they must after one has raised; raises like ask()."""
+        """Have the ranks form a new group, as they must after one raised; raises like ask()."""
         self._joins += 1
         store = str(self._workers[0].scratch / str(self._joins))
         limit_s = max(self._limit_s, JOIN_LIMIT_S)
@@ -138,7 +138,7 @@ class RankGroupWorker:
         """Rank 0's responses, and ``None`` several times a second, until it ends.
 
         When another rank ends or raises, rank 0 has ``SETTLE_S`` to end the request by itself;
-        after that, it is ended.
+        after that, it is killed.
         """
         deadline: float | None = None
         while True:
@@ -169,7 +169,7 @@ class RankGroupWorker:
             self._failure = f"rank {rank} raises {response.reason}"
 
     def _explained(self, response: Response) -> Response:
-        """Say if the end of another rank caused the failure of rank 0, a broken connection."""
+        """The response of rank 0, with the end of another rank as the reason if that caused it."""
         if not isinstance(response, Result) or response.status is not Status.FAILED:
             return response
         deadline = time.monotonic() + POLL_S

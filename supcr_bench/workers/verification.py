@@ -15,17 +15,18 @@ from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
 
 PROGRESS_S = 0.02
-"""CPU time in seconds that shows that a worker computes, however little of a core it gets."""
+"""CPU time in seconds after which a worker counts as computing, however little of a core it
+gets."""
 LAUNCHING_FACTOR = 4.0
-"""How many times as long a Python loop may take where it launches a kernel for each operation."""
+"""The factor by which a limit grows for a Python loop that launches a kernel for each operation."""
 
 
 CALLED = {"make": "the check", "diagnose": "the diagnosis", "measure_impact": "the study"}
-"""What a finding calls a method of the session."""
+"""The words for a method of the session in findings."""
 
 
 class IdleWorkers:
-    """Workers that verify a further implementation, so that fewer start, which takes 2 s of CPU."""
+    """Workers that verify further implementations, as starting one takes 2 s of CPU time."""
 
     def __init__(self) -> None:
         self._workers: deque[WorkerProcess] = deque()
@@ -46,7 +47,8 @@ class IdleWorkers:
 class WorkerVerification(session.Session):
     """The verification of one implementation in a worker, which is replaced when it ends.
 
-    A registered implementation that leaves the process as it was leaves its worker to ``idle``.
+    A worker goes back to ``idle`` after a registered implementation that left the process
+    unchanged.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class WorkerVerification(session.Session):
         return outcome
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
-        """Diagnose in the worker; it has lost the failing inputs if it was replaced meanwhile."""
+        """Diagnose in the worker; the failing inputs are lost if it was replaced meanwhile."""
         found: Diagnosis | None = None
         if self.only is None:
             found = self._call("diagnose", outcomes)
@@ -113,7 +115,8 @@ class WorkerVerification(session.Session):
     def _ask(self, request: messages.Request, what: str, limit_s: float) -> Any:
         """Get the worker's answer; raise CheckEndedError if it ended or took too long.
 
-        What numba takes to compile counts towards no limit: it does so once, and keeps it on disk.
+        The time that numba compiles counts towards no limit: it compiles once, and keeps the result
+        on disk.
         """
         worker, limit_s = self._worker, limit_s * self._limit_factor
         assert worker is not None

@@ -81,7 +81,7 @@ def _listen(inbox: "SimpleQueue[Request | None]") -> None:
 
 
 def _clean_up() -> None:
-    """Remove the parent's folder, and end what a subject has started, in case it was killed."""
+    """Remove the parent's folder and end subjects' processes, in case the parent was killed."""
     shutil.rmtree(Path(sys.argv[1]).parent, ignore_errors=True)
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
@@ -122,7 +122,7 @@ class Worker:
                 self._respond(self._returned(request))
 
     def _returned(self, request: Request) -> Returned | Failed:
-        """What a request gave, or why it failed."""
+        """The result of a request, or the reason why it failed."""
         try:
             match request:
                 case messages.TimeVersions(cells, sampling_s, seed, limit_s):
@@ -184,7 +184,7 @@ class Worker:
     def _compilation_told(
         self, stage: str = "verification", arm: Arm | None = None
     ) -> AbstractContextManager[None]:
-        """Within the block, the page tells when numba compiles, which counts towards no limit."""
+        """Within the block, the page shows when numba compiles, which counts towards no limit."""
         write = self._page.write
         return numba_watched(lambda: write(COMPILATION, arm), lambda: write(stage, arm))
 

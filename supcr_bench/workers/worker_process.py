@@ -31,7 +31,7 @@ START_LIMIT_S = 120.0
 POLL_S = 0.25
 CLOSE_LIMIT_S = 5.0
 MOST_POLLS = 1000
-"""How often a worker is asked, each millisecond, whether it has been suspended."""
+"""The most times that a worker is asked, a millisecond apart, whether it is suspended."""
 
 
 def start_python(
@@ -149,7 +149,7 @@ class WorkerProcess:
             return None
 
     def cpu_s(self) -> float:
-        """Return the seconds that the worker has computed; 0 once it has ended."""
+        """Return the CPU seconds of the worker; 0 once it has ended."""
         try:
             times = psutil.Process(self.pid).cpu_times()
         except psutil.Error:
@@ -157,7 +157,7 @@ class WorkerProcess:
         return float(times.user + times.system)
 
     def clock_s(self) -> float:
-        """Return monotonic seconds, without those for which the worker was suspended."""
+        """Return monotonic seconds, without those in which the worker was suspended."""
         since_s = self._stands_since_s
         return (time.monotonic() if since_s is None else since_s) - self._stood_s
 
@@ -236,7 +236,7 @@ class WorkerProcess:
 class Bystanders:
     """Workers that time nothing: this process suspends them while another worker times calls.
 
-    They would share caches, memory bandwidth and clock rates with it.
+    They would share caches, memory bandwidth and clock rates with the timing worker.
     """
 
     def __init__(self) -> None:
@@ -244,7 +244,7 @@ class Bystanders:
 
     @contextlib.contextmanager
     def starting(self, worker: WorkerProcess) -> Iterator[None]:
-        """Start a worker in the block, which is delayed while another computes alone."""
+        """Start a worker in the block; the start is delayed while another worker computes alone."""
         with self._lock:
             yield
             self._workers.add(worker)
@@ -254,7 +254,7 @@ class Bystanders:
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
-        """Within the block, none of them computes or starts."""
+        """Within the block, no bystander computes or starts."""
         with self._lock:
             for worker in tuple(self._workers):
                 worker.suspend()

@@ -47,7 +47,7 @@ def views(used: str) -> dict[str, str]:
 
 
 def at_start(text: str) -> dict[str, str]:
-    """The edit that puts statements behind the first one of the call."""
+    """The edit that puts statements after the first one of the call."""
     return {VIEWS: f"{VIEWS}\n{text}"}
 
 

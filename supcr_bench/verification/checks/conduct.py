@@ -33,11 +33,11 @@ def compilation(context: CheckContext) -> Iterator[Trial]:
 
 
 HARMLESS = {"to", "__get__", "dim", "size", "numel", "__len__", "item", "tolist", "__float__"}
-"""Methods of a tensor that compute nothing with it where it is."""
+"""Methods of a tensor that do not compute on its device."""
 
 
 class _Watched(torch.Tensor):
-    """A tensor that notes by which functions it is used."""
+    """A tensor that records the functions that use it."""
 
     used: ClassVar[set[str]]
 
@@ -94,7 +94,7 @@ def device(context: CheckContext) -> Iterator[Trial]:
 
 @check("evaluation mode", "conduct")
 def evaluation_mode(context: CheckContext) -> Iterator[Trial]:
-    """A loss has no mode: validation with another one says nothing about training."""
+    """A loss has no mode: validation in another mode says nothing about training."""
     problem = context.problem(n=9, dims=2)
     module = _built_module(context, problem)
     yield context.compare(problem.changed("module.eval()"), module=module.eval())
@@ -165,7 +165,7 @@ def no_grad(context: CheckContext) -> Iterator[Trial]:
 
 @check("process settings", "conduct")
 def process_settings(context: CheckContext) -> Iterator[Trial]:
-    """It changes no setting and no function of the process, which would hold for all training."""
+    """The call changes no setting or function of the process, which would affect all training."""
     loss = context.bind(context.problem(n=9, dims=1))
     for when, changes in (
         ("its import", context.own.process_changes),

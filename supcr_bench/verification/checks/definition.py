@@ -81,7 +81,7 @@ def _directional(context: CheckContext, problem: Batch, accumulator: str) -> Tri
 def gradcheck(context: CheckContext) -> Iterator[Trial]:
     """The gradient agrees with finite differences of the loss itself, without a reference.
 
-    It does not where eps joins exponentials of a row less its maximum, which is detached.
+    The check does not apply if eps joins exponentials of a row less its maximum, which is detached.
     """
     below = context.definition.eps and "below" in context.definition.eps_rule
     context.require(not below, "eps is used after a detached maximum, which moves the slope")

@@ -96,7 +96,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
 
 
 def _plausible(context: CheckContext, problem: Batch) -> Trial:
-    """A finite loss, or gradient, that is not that of the rows with labels fails."""
+    """A finite loss or gradient fails, unless it is that of the rows with labels."""
     try:
         answer = answer_of(loss_of(context.call(problem)).reshape(()), None, ())
         with suppress(Exception):  # a constant has no gradient
@@ -119,7 +119,7 @@ def _plausible(context: CheckContext, problem: Batch) -> Trial:
 
 @check("plausible numbers", "robustness")
 def missing_labels(context: CheckContext) -> Iterator[Trial]:
-    """Missing labels that give a finite loss are trained on unseen; an error or NaN shows them."""
+    """A finite loss of missing labels is trained on unnoticed; an error or NaN shows them."""
     context.require(not context.takes_missing_labels, "drops rows: see the check 'missing labels'")
     for dims in (1,) if context.own.one_dimension else (1, 3):
         problem = context.problem(n=9, dims=dims, seed=dims)
@@ -144,7 +144,7 @@ def _refuses(context: CheckContext, problem: Batch) -> Trial:
 
 @check("non-finite inputs", "robustness")
 def non_finite(context: CheckContext) -> Iterator[Trial]:
-    """A diverged network or a broken label must be seen, not averaged away."""
+    """A diverged network or a broken label must be noticed, not averaged away."""
     base = context.problem(n=7, dims=1)
     for value in () if context.own.integer_labels else (torch.inf, -torch.inf):
         labels = base.labels.clone()

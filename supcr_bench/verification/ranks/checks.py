@@ -60,20 +60,20 @@ def _without_labels(context: RankContext, name: str, *ranks: int) -> Trial:
 
 @check("rank without labels", "definition")
 def unlabelled_rank(context: RankContext) -> Iterator[Trial]:
-    """With sparse labels a rank may have none; if it returns early, the others wait for ever."""
+    """With sparse labels a rank may have none; if it returns early, the others wait forever."""
     for rank in (0, context.ranks - 1):
         yield _without_labels(context, f"no label on rank {rank}", rank)
 
 
 @check("no label at all", "definition")
 def no_label(context: RankContext) -> Iterator[Trial]:
-    """A batch without a pair must give 0 with a graph on every rank, or DDP waits for ever."""
+    """A batch without a pair must give 0 with a graph on every rank, or DDP waits forever."""
     yield _without_labels(context, "no label on any rank", *range(context.ranks))
 
 
 @check("no grad", "conduct")
 def no_grad(context: RankContext) -> Iterator[Trial]:
-    """Validation computes no gradients, and there too all ranks must make matching collectives."""
+    """Validation computes no gradients; there, too, all ranks must enter the same collectives."""
     problem = context.evenly(seed=40).changed("under torch.no_grad")
     yield context.compare(problem, rows=context.even, training=False)
 
@@ -135,7 +135,7 @@ Found = list[tuple[list[str], list[str]]]
 def fitting(
     context: RankContext, problem: Batch, answers: Sequence[Answer]
 ) -> tuple[list[str], list[str]]:
-    """The losses and the gradients, of the right ones and of each mistake, that the ranks gave."""
+    """The losses and gradients, right ones and those of each mistake, that the ranks gave."""
     right, bounds, ranks = context.reference(problem), context.bounds(problem), context.ranks
     shares = [problem.rows(slice(5 * rank, 5 * rank + 5)) for rank in range(ranks)]
     alone = [reference_of(context.definition, share) for share in shares]
@@ -194,7 +194,7 @@ def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnos
 
 
 def follows(context: RankContext) -> bool:
-    """Whether the ranks' losses on plain batches are right, or those of a known mistake."""
+    """Whether the ranks' losses on plain batches are right, or follow a known mistake."""
     for problem in plain(context):
         with suppress(FindingError):
             context.answers(problem, rows=context.even)
