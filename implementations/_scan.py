@@ -365,7 +365,7 @@ class OnceDifferentiable(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         """Raise a RuntimeError: there is no second derivative."""
         del ctx, grad_outputs
-        raise RuntimeError("this loss can be differentiated once: its gradient has no gradient")
+        raise RuntimeError("this loss can be differentiated only once: it has no second derivative")
 
 
 def value_of(temperature: float | Tensor) -> float:

@@ -30,7 +30,9 @@ NOT_ROBUST = Outcome(
     failed=1,
     finding="the loss is nan",
 )
-LATE = Outcome(check="strides", group="conduct", verdict=Verdict.NOT_RUN, finding="the time was up")
+LATE = Outcome(
+    check="strides", group="conduct", verdict=Verdict.NOT_RUN, finding="no time was left"
+)
 HUNG = Outcome.ended("recognition", "definition", "recognition took over 10 s", overdue=True)
 DIAGNOSIS = Diagnosis(causes=("the wrong sign",), smallest="N=2", snippet="print(1 < 2)")
 OFFICIAL = Recognition(

@@ -209,8 +209,8 @@ def _why_unknown(own: Sequence[Result], question: Question) -> str:
         if values and not (inside or (name == "batch_size" and asked <= FURTHEST * values[-1])):
             span = " to ".join(dict.fromkeys(axis.text(v) for v in (values[0], values[-1])))
             return (
-                f"timed at {axis.short} {span}, too far from {axis.text(asked)}; --{axis.id} takes "
-                "those"
+                f"timed at {axis.short} {span}, too far from {axis.text(asked)}; "
+                f"choose --{axis.id} in that range"
             )
     places = ", ".join(dict.fromkeys(r.case.describe() for r in timed))
     return f"timed only at {places}: too few cases to predict its time"

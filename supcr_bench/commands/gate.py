@@ -89,7 +89,7 @@ def gate(
         "--summary", "Write a Markdown summary to FILE, for a CI job."
     ),
     comment: str | None = opt.option(
-        "FILE|github", "Write the comment for a pull request to FILE, or to the job's own."
+        "FILE|github", "Write the comment for a pull request to FILE, or post it with 'github'."
     ),
     informational: bool = opt.flag("--informational", "Exit with 0 also if something got worse."),
     junit: Path | None = opt.output_file("--junit", "Write all results as JUnit XML to FILE."),

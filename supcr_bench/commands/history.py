@@ -18,7 +18,7 @@ def history(
         metavar="PATH", help="Runs, baselines, files of gate --json, or folders that hold them."
     ),
     revisions: str | None = option(
-        "REVISIONS", "Read each PATH, a .json file, at those commits of git that changed it."
+        "REVISIONS", "Read each PATH, a .json file, at the git commits that changed it."
     ),
     anchor: str | None = option(
         "REVISION", "Revision or run to compare with.", show_default="the first"
@@ -45,7 +45,7 @@ def history(
     if revisions is None:
         for path in paths:
             if not Path(path).exists() and ("/" in path or path.endswith(".json")):
-                raise StoreError(f"no file or folder {path!r}; name one that there is")
+                raise StoreError(f"no file or folder {path!r}; name one that exists")
 
     from supcr_bench.commands.history_files import find_anchor, read_snapshots
     from supcr_bench.gate.history import trends

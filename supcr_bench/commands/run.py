@@ -46,7 +46,7 @@ def run(
         "SIZE", "Largest memory of the measuring process, such as 8GiB."
     ),
     processes: str | None = opt.option(
-        "K", "Time calls in K fresh processes, of which each is one draw of the machine's noise."
+        "K", "Time calls in K fresh processes, as times differ between processes."
     ),
     out: Path | None = opt.option("DIR", "Put the run's folder into DIR in place of results/."),
     resume: str | None = opt.option(

@@ -176,7 +176,7 @@ class CellTrial:
         if decision.verdict is undecided and error is None:
             more = self.rule.more_processes(decision, processes)
             needs_s = None if more is None else spent_s / processes * more
-            enough = _would_do(needs_s) if needs_s else "no longer timing would decide it here"
+            enough = _would_do(needs_s) if needs_s else "longer timing would not decide it here"
             reason = f"{reason}; {enough}"
         low, high = decision.after.low, decision.after.high
         if decision.verdict is GateVerdict.REGRESSION and low is not None:
@@ -210,7 +210,7 @@ class CellTrial:
 
 
 def _would_do(seconds: float) -> str:
-    return f"about --time-budget {math.ceil(seconds / 10) * 10}s would do"
+    return f"about --time-budget {math.ceil(seconds / 10) * 10}s would be enough"
 
 
 class TimeTrial:

@@ -77,7 +77,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
     commit = checkout.commit_seen_from(Path.cwd(), revision)
     if checkout.is_ignored(path):
         raise RevisionError(
-            f"{subject.name}: git ignores {path}, so there is no version of it to go back to; "
+            f"{subject.name}: git ignores {path}, so git has no earlier version of it; "
             "install its checkout with `pip install --editable`, or use --baseline RUN"
         )
     within, place = _placed(subject, path, checkout.listed("--cached"), file.read_bytes())

@@ -108,7 +108,7 @@ def passed_table(outcome: GateOutcome) -> Table:
     return Table(
         name="gate-passed",
         title="Passed",
-        note="of all figures but the new ones, of which there was none before",
+        note="of all figures except new ones, which had no value before",
         columns=(*prose("name"), *numbers(*Evidence, "new")),
         rows=tuple(rows),
     )

@@ -147,7 +147,7 @@ def gate_verdict(
     if verdict is GateVerdict.REGRESSION:
         text = f"{figures} got worse against {plain(against)}: {_by_implementation(leading)}"
         if following:
-            text += f", and {following:,} more of what is not right any more"
+            text += f", and {following:,} more of what is no longer right"
     elif verdict is GateVerdict.PASS:
         text = f"{figures} got no worse than is allowed against {plain(against)}"
     elif counts.keys() & DECIDED:
@@ -161,7 +161,7 @@ def gate_verdict(
 @sentence
 def not_shown(*, name: str, figures: Sequence[Figure]) -> str:
     return (
-        f"Not shown, since {plain(name)} is not right any more: {_by_implementation(figures)}. "
+        f"Not shown, since {plain(name)} is no longer right: {_by_implementation(figures)}. "
         "The JSON file has each figure."
     )
 

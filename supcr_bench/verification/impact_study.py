@@ -204,13 +204,14 @@ class ImpactStudy:
                     stands = apart is not None and apart < SAME_DEGREES
             if context.affordable(n, most_s):
                 self._by_call(batches(0))
-                note = f"it takes no temperature, so it is at {self._tau:g}"
+                note = f"it takes no temperature, so it is measured at {self._tau:g}"
                 return self._by_call, note if asked and asked != self._tau else None
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return None, f"{type(error).__name__}: {str(error)[:150]}"
         slow = f"a call of {n} rows takes too long"
         if stands:
-            but = ", but for its length" if self._reading and self._reading.factor_words else ""
+            unsure = self._reading and self._reading.factor_words
+            but = ", which leaves the length unknown" if unsure else ""
             return self._by_member, f"{slow}, so its recognised formula is used instead{but}"
         return None, f"{slow}; set a smaller --batch-size"
 

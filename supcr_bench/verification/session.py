@@ -120,7 +120,7 @@ class Session(ABC):
             if ends >= MOST_ENDS:
                 yield Outcome(check, group, Verdict.NOT_RUN, finding="it ended too many processes")
             elif self.spent_s() > self.total_limit_s:
-                yield Outcome(check, group, Verdict.NOT_RUN, finding="the time was up")
+                yield Outcome(check, group, Verdict.NOT_RUN, finding="no time was left")
             else:
                 try:
                     yield self.make(check)

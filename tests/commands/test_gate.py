@@ -468,7 +468,7 @@ def test_a_wrong_loss_is_told_by_its_cause_and_what_follows_is_counted(gated, ca
     said = " ".join(capsys.readouterr().out.split())
     assert status == 1
     assert len(judged(found, "regression")) > 4
-    assert "more of what is not right any more" in said
+    assert "more of what is no longer right" in said
     assert "Not shown, since" in said
 
 

@@ -71,8 +71,11 @@ def test_without_them_it_asks_for_the_dimensions_and_labels_that_reach_the_batch
 def test_the_axis_that_is_off_is_named(cli: Cli, workplace: Path) -> None:
     stored(workplace)
     for option, words in (
-        (("--nan-density", "0.5"), "timed at NaN 0%, too far from 50%; --nan-density takes those"),
-        (("--dims", "3"), "timed at D 1, too far from 3; --dims takes those"),
+        (
+            ("--nan-density", "0.5"),
+            "timed at NaN 0%, too far from 50%; choose --nan-density in that range",
+        ),
+        (("--dims", "3"), "timed at D 1, too far from 3; choose --dims in that range"),
     ):
         done = cli("recommend", "--batch-size", "128", *option)
         assert done.returncode == 3

@@ -278,9 +278,9 @@ def test_checks_that_pass_now_and_did_not_are_said() -> None:
 
 @pytest.mark.parametrize("now", [NOT_RUN, NOT_APPLICABLE])
 def test_a_check_that_passed_and_was_not_made_is_undecided(now: Verdict) -> None:
-    found = verified({"ties": PASS}, {"ties": now}, ties={"finding": "the time was up"})
+    found = verified({"ties": PASS}, {"ties": now}, ties={"finding": "no time was left"})
     assert found.verdict is GateVerdict.UNDECIDED
-    assert found.reason == "not checked: ties (the time was up)"
+    assert found.reason == "not checked: ties (no time was left)"
 
 
 def test_a_check_that_was_never_run_stays_undecided_and_one_that_never_applied_does_not() -> None:

@@ -113,7 +113,7 @@ def test_a_case_that_does_not_fit_the_budget_is_left_out_and_said_before_it_is_b
     trial.expect([0.1, 30.0])
     assert said == [
         "Not timed: two training N=64 D=1 NaN 0%, since it does not fit the time budget of 60 s; "
-        "about --time-budget 460s would do."
+        "about --time-budget 460s would be enough."
     ]
     list(trial.run())
     assert sampler.asked[0] == ["one"]
@@ -131,7 +131,7 @@ def test_a_case_that_turns_out_too_long_in_the_first_process_is_left_out_of_the_
     one, two = trial.changes(["gate"])
     assert one.verdict is GateVerdict.PASS
     assert two.reason is not None
-    assert two.reason.endswith("--time-budget 330s would do")
+    assert two.reason.endswith("--time-budget 330s would be enough")
 
 
 def test_the_budget_that_would_do_counts_what_a_busy_machine_has_spent():
@@ -149,7 +149,7 @@ def test_an_undecided_time_says_what_would_decide_it_and_too_few_processes_have_
     changes = trial.changes(["gate"])
     undecided = [c for c in changes if c.verdict is GateVerdict.UNDECIDED]
     assert undecided
-    assert all(c.needs_s and "would do" in str(c.reason) and c.low for c in undecided)
+    assert all(c.needs_s and "would be enough" in str(c.reason) and c.low for c in undecided)
     trial = trial_of(FakeSampler(process_s=7.0), budget_s=20)
     assert [(c.ratio, c.is_noise) for c in trial.changes(["gate"])] == [(None, True)] * 2
 

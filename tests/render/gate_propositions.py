@@ -394,8 +394,8 @@ _TIMES: Sequence[tuple[str, Callable[..., bool]]] = (
     (f"the mean call's interval reaches the allowed {NUMBER}%", _any),
     ("too few processes to judge the mean call", _any),
     (f"{NUMBER} processes are too few to decide", _few),
-    (f"about --time-budget {NUMBER}s would do", _too_dear),
-    ("no longer timing would decide it here", lambda _g, c, *_: c.needs_s is None),
+    (f"about --time-budget {NUMBER}s would be enough", _too_dear),
+    ("longer timing would not decide it here", lambda _g, c, *_: c.needs_s is None),
     ("left out, since it does not fit the time budget", lambda g, c, v, *_: len(v) < fewest(g)),
 )
 

@@ -206,11 +206,11 @@ def test_what_follows_from_a_wrong_result_is_counted_and_not_shown():
     found = outcome(*worse, cause, *figures_of("broadcast"))
     assert str(verdict_sentence(found)).startswith(
         "regression: 13 figures got worse against main (1a2b3c4d5e6f): rowsort (verification, "
-        "agreement), and 11 more of what is not right any more; "
+        "agreement), and 11 more of what is no longer right; "
     )
     (sentence,) = following_sentences(found)
     assert str(sentence) == (
-        "Not shown, since rowsort is not right any more: rowsort (dispatched operations in 3 "
+        "Not shown, since rowsort is no longer right: rowsort (dispatched operations in 3 "
         "cases, elements processed in 3 cases, peak memory in 3 cases, agreement in 2 cases). The "
         "JSON file has each figure."
     )

@@ -127,7 +127,7 @@ def one(): ...
         make_verification("one", LATE),
         """\
 one is undecided: torchcell so far, with 1 of 2 checks not made.
-Not made: strides: the time was up
+Not made: strides: no time was left
 Checks: 1 passed, 1 not applicable, 1 not made. --verbose lists them.
 """,
     ),

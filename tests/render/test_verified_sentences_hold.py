@@ -85,7 +85,7 @@ def _outcome(pick: Callable[..., Any], check: str, group: Group, verdict: Verdic
         return Outcome(**found, cases=4, failed=pick(1, 4), case=case, finding=finding)
     if verdict is Verdict.PASS:
         return Outcome(**found, cases=9, tolerances=0.5)
-    return Outcome(**found, finding="the time was up" if "run" in verdict else "no case applies")
+    return Outcome(**found, finding="no time was left" if "run" in verdict else "no case applies")
 
 
 # --- What is true of the outcomes ---

@@ -193,7 +193,7 @@ def test_the_temperature_is_that_of_the_study_for_loss_and_definitions(ages: str
 
     fixed = study(partial(RightNoSelf, temperature=0.1), ImpactQuestion(ages, 24, temperature=0.5))
     assert {row.temperature for row in fixed} == {0.1}
-    assert "Note: it takes no temperature, so it is at 0.1." in impact_lines(fixed)
+    assert "Note: it takes no temperature, so it is measured at 0.1." in impact_lines(fixed)
     turned = of(fixed, None, "no-self").angle
     assert turned is not None and turned > 5
 

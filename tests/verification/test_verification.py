@@ -191,9 +191,9 @@ def test_what_is_right_and_not_robust_says_where() -> None:
 
 
 def test_checks_that_were_not_made_share_their_reason() -> None:
-    end, why = Verdict.NOT_RUN, "the time was up"
+    end, why = Verdict.NOT_RUN, "no time was left"
     skipped = [Outcome(name, "conduct", end, finding=why) for name in ("a", "b")]
-    assert lines(make_verification("one", *skipped)) == ["Not made: a, b: the time was up"]
+    assert lines(make_verification("one", *skipped)) == ["Not made: a, b: no time was left"]
 
 
 def test_as_text_and_html_the_verdict_comes_first_and_the_program_last() -> None:

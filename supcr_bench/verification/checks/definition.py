@@ -73,7 +73,10 @@ def _directional(context: CheckContext, problem: Batch, accumulator: str) -> Tri
     # Rounding errs by 18/12 u of the value over h, several times over; truncation by h^4 times a
     # fifth derivative, which scales with 1/tau^5 for a direction of length 1.
     bound = size * (16 * u / h + (h / tau) ** 4 / tau)
-    finding = f"along a random direction the slope is {numeric:.6g}, the gradient {analytic:.6g}"
+    finding = (
+        f"along a random direction, finite differences give {numeric:.6g}, "
+        f"the gradient {analytic:.6g}"
+    )
     return measured(problem, abs(numeric - analytic), bound, finding)
 
 
@@ -84,7 +87,7 @@ def gradcheck(context: CheckContext) -> Iterator[Trial]:
     The check does not apply if eps joins exponentials of a row less its maximum, which is detached.
     """
     below = context.definition.eps and "below" in context.definition.eps_rule
-    context.require(not below, "eps is used after a detached maximum, which moves the slope")
+    context.require(not below, "eps follows a detached maximum, unlike in finite differences")
     for labels in LABEL_KINDS:
         for dims in (1, 3):
             problem = context.problem(
