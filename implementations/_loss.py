@@ -12,7 +12,8 @@ from torch import Tensor
 from ._scan import Choices, Evaluated, ScanSupCR, rank_n_contrast, value_of, working_dtype
 
 _fastest: dict[str, type[ScanSupCR]] = {}
-"""The fastest implementation by type of device. Not functools.cache: torch.compile warns of it."""
+"""The fastest implementation by type of device. This is not functools.cache, because torch.compile
+warns of that."""
 
 
 class SupCRLoss(ScanSupCR):

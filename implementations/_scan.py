@@ -61,7 +61,8 @@ class Choices(NamedTuple):
         label_distance: a loss ``per_dimension``, or one with an ``l1``, ``l2`` or ``max`` distance.
         nan_labels: ``drop_row`` drops a row that lacks any label from all dimensions, as is done
             under one distance over all; otherwise it is dropped where its label is missing.
-        empty_dimension: a dimension without a pair keeps its weight, or they ``renormalise``.
+        empty_dimension: a dimension without a pair keeps its weight, or weights ``renormalise``
+            over the others.
         eps: the least value of each denominator, or what is added to it; none if it is 0 or None.
         temperature: the default tau.
         eps_rule: ``floor`` or ``added``.
@@ -116,7 +117,7 @@ FEATURE_SIMILARITIES = {
 
 
 def rank_n_contrast(label_diff: str, feature_sim: str) -> Choices:
-    """The paper's loss with these distances, by the names that its official code uses.
+    """The paper's loss with this label distance and similarity, as its official code names them.
 
     Raises:
         ValueError: a name is unknown.
@@ -136,8 +137,8 @@ class Evaluated(NamedTuple):
     Attributes:
         loss: scalar.
         losses: [C]; C = D, or 1 under one label distance over all dimensions.
-        gradient: [V, N, d] by the embeddings.
-        slope: scalar, by the temperature.
+        gradient: [V, N, d] w.r.t. the embeddings.
+        slope: scalar, w.r.t. the temperature.
     """
 
     loss: Tensor

@@ -1,7 +1,7 @@
 """The one compiled call of ``tiled``: from embeddings to gradient, or a part of that.
 
 It takes addresses and numbers, because handling arrays as arguments is most of the cost of a small
-batch. What it calls is compiled into it and kept on disk with it.
+batch. The functions that it calls are compiled into it and cached on disk with it.
 """
 
 import math
@@ -151,28 +151,28 @@ def compile_for(embeddings: str, labels: str) -> Any:
 
         Args:
             parts: see ``PREPARE``.
-            first_tile: of the tiles to sum.
+            first_tile: the first tile to sum.
             stop_tile: the one after the last.
             own: address of the sums.
-            other: that of a thread's working memory; to ADD, that of the sums that are added.
-            shared: that of what all threads read.
-            numbers: that of the ``Rules``, int64.
+            other: address of a thread's working memory; for ``ADD``, of the sums to add.
+            shared: address of the data that all threads read.
+            numbers: address of the ``Rules``, int64.
             tau: the temperature.
             eps: of each contrast.
             limit: the widest range of logits.
             x0: address of the first view.
-            x1: that of the second.
+            x1: address of the second view.
             x_row: numbers from one row to the next.
             y: address of the labels.
-            weights: that of C weights, or 0 for equal ones.
+            weights: address of C weights, or 0 for equal ones.
             single: whether the weights are float32, or else float64.
             arriving: that of the gradient at the total and at each loss, float64, or 0 where it is
                 1 at the total.
-            loss: where the total is written.
-            losses: where the losses are.
-            gradient0: where the gradient w.r.t. the first view is, 0 if none is wanted.
-            gradient1: where that by the second is.
-            gradient_row: numbers from one row of it to the next.
+            loss: address for the total.
+            losses: address for the losses.
+            gradient0: address for the gradient w.r.t. the first view; 0 if none is wanted.
+            gradient1: address for the gradient w.r.t. the second view.
+            gradient_row: numbers from one row of a gradient to the next.
 
         Returns:
             The number of tiles, the number of infinite labels, whether the logits stay in range,

@@ -37,12 +37,11 @@ ELEMENTS_PER_THREAD = 2**22
 HELPED = 1.3
 """The least CPU seconds in a second of a call: with fewer, other processes keep the cores busy."""
 CALLS_ALONE = 16
-"""Calls that one thread then does by itself, before others are tried again."""
+"""The number of calls that one thread then makes alone, before more threads are tried again."""
 _calls_alone = [0]
 """The number of calls left that run on one thread; 0 or less if none."""
 LABEL_DISTANCES = {"per_dimension": 0, "l1": 1, "l2": 2, "max": 3}
 EXACT = {torch.float32: "float32", torch.float64: "float64"}
-"""The dtypes that the loop is compiled for."""
 
 
 class TiledSupCR(ScanSupCR):
@@ -69,7 +68,7 @@ class Plan(NamedTuple):
 
     Attributes:
         run: the compiled call.
-        numbers: of ``Rules``.
+        numbers: those of ``Rules``.
         address: of the numbers.
         shared: bytes of what all threads read.
         sums: bytes of sums that tiles are added to.

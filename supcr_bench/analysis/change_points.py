@@ -9,8 +9,8 @@ Apache Otava (once Hunter) use, bound the error of a single series only.
 
 In long series, the variance of both statistics is raised by the correlation that is left between
 neighbouring sessions (Hamed and Rao, J. Hydrology 204, 1998). In shorter series, correlation cannot
-be told from noise. Simulated series in which half of a session's deviation stays to the next show a
-false change point in 2.2 % at 12 sessions, 2.6 % at 30 and 1.1 % at 60, for an error of 1 %.
+be told from noise. Simulated series in which half of a session's deviation carries over to the next
+show a false change point in 2.2 % at 12 sessions, 2.6 % at 30 and 1.1 % at 60, for an error of 1 %.
 """
 
 import math

@@ -250,7 +250,7 @@ def _of_all(duels: Duels) -> str:
 
 
 def _at_end(end: Callable[[Iterable[int]], int], duels: Duels) -> Judged:
-    """Whether one is faster at the smallest or the largest size, and up to or from which."""
+    """Whether one is faster at the smallest (largest) size, and up to (from) which size."""
     order = sorted(duels, reverse=end is max)
     won = list(itertools.takewhile(lambda n: duels[n] == [True], order))
     if not won:
@@ -339,4 +339,3 @@ CLAIMS: tuple[tuple[str, Judge], ...] = (
         _duels(_fastest_for_now, "rowsort", "broadcast", "loopy"),
     ),
 )
-"""All claims, in the order of the note."""

@@ -2,14 +2,14 @@
 
 Counts and bytes have no noise and are compared directly. Time has two sources of noise. The first
 is the spread of a case's samples: order statistics bound each median, whatever the distribution,
-and so give an interval of the ratio of medians. The second is the draw of a process and the drift
-of the machine, which do not show in the samples (`run_noise`). If each run has one process, the
-drift of unchanged results includes the spread of samples; the rest, as a difference of variances,
-widens the interval on both sides. If both runs have several processes, ratio and interval follow
-from these; their spread includes that of samples.
+and so give an interval of the ratio of medians. The second is the difference between processes and
+the drift of the machine, which the samples do not show (`run_noise`). If each run has one process,
+the drift of unchanged results includes the spread of samples; the rest, as a difference of
+variances, widens the interval on both sides. If both runs have several processes, ratio and
+interval follow from these; their spread includes that of samples.
 
-A session also moves all cases of one implementation together, by where its code and memory lie. So
-an implementation is found slower only in cases that exceed the shift expected of a session, from
+The placement of code and memory in a session also moves all cases of one implementation together.
+So an implementation is found slower only in cases that exceed the shift expected of a session, from
 the shifts of the other implementations and a prior of ``SESSION_SD``; several implementations share
 the error probability. A smaller slowdown needs `gate --against`, which times both in one session.
 """
@@ -51,13 +51,13 @@ MARGIN = 0.05
 EACH_MEDIAN = 0.975
 """Confidence of each median's interval; two such intervals hold together with 95 %."""
 BUSY = 0.2
-"""Where the middle half of calls spreads by more, the machine was busy. Measured on 2 cores: 0.05
-to 0.11 if idle, 0.45 at a load of 9."""
+"""If the middle half of equal calls spreads by more than this share, the machine was busy. Measured
+on 2 cores: 0.05 to 0.11 if idle, 0.45 at a load of 9."""
 CHANCE = 0.05
 """Share of cases that may look faster or slower by drift alone."""
 BEYOND_CHANCE = 0.01
-"""An implementation is slower if chance gives as many slower cases with a lower probability; all
-implementations of a comparison share it."""
+"""An implementation is called slower if chance gives as many slower cases with less than this
+probability, which all implementations of a comparison share."""
 COSTS_MORE = "costs more "
 OTHER_MACHINE = "other machine"
 """The reason why times of different machines are undecided."""
@@ -207,7 +207,7 @@ def _work(result: Result) -> tuple[int | None, int | None]:
 def count_change(
     metric: str, before: float | None, after: float | None, allowance: float = 0.0
 ) -> Change | None:
-    """The change of a count, up to a share ``allowance`` the same; ``None`` if one is unknown."""
+    """The change of a count, none up to a share ``allowance``; ``None`` if a count is unknown."""
     if before is None or after is None:
         return None
     direction = Direction.SAME

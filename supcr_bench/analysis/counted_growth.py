@@ -13,10 +13,10 @@ accepted, else one that misses by up to 3 %. With few sizes, a count that is not
 laws, such as N^2.1, can look like one.
 
 A peak is the largest of the sums at all points of a program, and at a larger size another point may
-be the largest. The more sizes one sum fits, the rarer that is. So the interval of a prediction
-grows with the distance, and shrinks with the number of fitted sizes; how wide it has to be is known
-from random programs (``tests/analysis/simulated_programs.py``). It holds as long as the program
-stays the same: nothing shows beforehand that it takes another path.
+be the largest. The more sizes one sum fits, the less likely is such a change. So the interval of a
+prediction grows with the distance, and shrinks with the number of fitted sizes; how wide it has to
+be is known from random programs (``tests/analysis/simulated_programs.py``). The interval holds only
+while the program stays on its path: nothing shows beforehand that it will take another.
 """
 
 import math
@@ -33,7 +33,8 @@ from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdi
 EXACT = 2e-5
 """Relative errors up to this are rounding: the count of a sort is n log2 n, rounded."""
 TOLERANCES = (EXACT, 1e-3, 0.03)
-"""A sum of laws fits if it misses no count by more than the first of these that any sum meets."""
+"""Tolerances: the first one within which any sum of laws meets all counts decides which sums
+fit."""
 AS_GOOD = 3
 """A sum of fewer laws is as good if its error is at most this many times the error of all laws."""
 REFUTED = 10
@@ -48,15 +49,17 @@ NO_SHARE = 3e-5
 FALL = 0.5
 """A fall of the power of N by this much between neighbouring sizes is not due to rounding."""
 FALLS_FOR_GOOD = 0.35
-"""A fall by this much from the sizes before to all sizes after is not due to rounding either."""
+"""A fall of the power of N by this much, from all sizes before to all sizes after, is not
+rounding."""
 FEWEST_SIZES = 5
 """The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
 """A size that would decide between two laws is sought up to this many times the largest size."""
 BELOW_AND_ABOVE = {5: (0.005, 0.01), 6: (0.005, 0.02), 7: (0.002, 0.015), 8: (0.001, 0.002)}
 """Powers of the distance, as a ratio of sizes, by which a count may lie below and above its
-prediction, for each number of sizes that were fitted; the last holds for more sizes too. Chosen on
-3,446 peaks of random programs, of which they cover 96.1 %; of 3,302 others they cover 96.5 %."""
+prediction, for each number of sizes that were fitted; the last holds for more sizes too. They were
+chosen on 3,446 peaks of random programs, of which they cover 96.1 %; of 3,302 others they cover
+96.5 %."""
 
 Vector = npt.NDArray[np.float64]
 _ORDERED = tuple(LAWS.values())

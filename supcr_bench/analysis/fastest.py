@@ -18,7 +18,7 @@ Place = tuple[float, float, float]
 class Question:
     """The case to run, and a limit for the memory of its inputs and its peak together.
 
-    ``definition`` is ``None`` if any will do, ``memory_bytes`` if memory is not limited.
+    ``definition`` is ``None`` if any is accepted, ``memory_bytes`` if memory is not limited.
     """
 
     batch_size: int

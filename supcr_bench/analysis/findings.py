@@ -16,7 +16,7 @@ from supcr_bench.values.result import Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that is derived from a run; devices include the machine where kinds of it differ.
+    """All that is derived from a run; devices are named with their machine if several share one.
 
     Attributes:
         wrong: the implementations that are never recommended.

@@ -113,7 +113,7 @@ def _beside_counts(verdict: GrowthVerdict, points: Sequence[tuple[Result, float]
     """The verdict on time; its growth law is dropped if the counted elements contradict it.
 
     Time at these sizes may follow another law than the work does, because of caches, dispatching,
-    or work that the counter does not see; it is then no law for other sizes.
+    or work that the counter does not see; such a law does not hold for other sizes.
     """
     if verdict.law is None:
         return verdict

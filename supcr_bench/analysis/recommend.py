@@ -3,10 +3,10 @@
 The answer is the fastest implementation that is correct and fits the memory, or those that tie.
 Time and bytes are interpolated linearly in log-log between measured batch sizes N and between
 measured numbers of label dimensions D; between NaN densities, their logarithm is linear in the
-density. Up to eight times beyond the measured sizes, time and bytes follow their growth laws, or
-time its local power of N where it has no law; beyond the measured D, both follow their local power
-of D. The answer names what was extrapolated. A NaN density outside the measured range gets no
-answer.
+density. Up to eight times beyond the measured sizes, time and bytes are extrapolated by their
+growth laws (a time without a law, by its local power of N); beyond the measured D, both by their
+local power of D. The answer names what was extrapolated. A NaN density outside the measured range
+gets no answer.
 """
 
 import itertools
@@ -42,12 +42,12 @@ _OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The recommended implementation, or ``None``; those that tie for it; and all candidates.
+    """The recommended implementation, or ``None``; those that tie with it; and all candidates.
 
     Attributes:
         candidates: the fastest first; several that tie include the recommended one.
         results: those that decided it, which are most alike on the axes that were not asked for.
-        available: without such results, what the run has in their place.
+        available: what the run has instead, if there are no such results.
     """
 
     question: Question
@@ -138,7 +138,7 @@ def most_alike(results: Sequence[Result]) -> list[Result]:
 
 
 def _why_wrong(own: Result, known: Sequence[Result]) -> str | None:
-    """Where an implementation is wrong with the dtype and temperature of its result, if it is.
+    """Where an implementation is wrong at the dtype and temperature of its result, if it is.
 
     An implementation that is wrong on ties, in another pass or on another device is never
     recommended.

@@ -1,7 +1,7 @@
 """By how much times of the same code differ from one run to another.
 
-The placement of code and memory moves all calls of a process, so calls in one process show nothing
-of that spread. What follows depends on whether both runs have several.
+The placement of code and memory moves all calls of a process, so the spread between processes does
+not show within one. What follows depends on whether both runs have several.
 
 **One process.** Nothing in a run shows how the next will differ. So |log ratio| of the results of
 all *other* implementations whose counts did not change has a prediction bound, the k-th smallest
@@ -46,7 +46,7 @@ SESSION_SD, SESSION_WEIGHT = 0.08, 2
 """Prior of the log-ratio by which a session of one process moves an implementation, and its weight
 as a number of implementations. Measured: 3 to 10 %."""
 MOST_AVERAGED = 5
-"""More processes than this do not make that prior narrower: a part of it is of the session."""
+"""More processes than this do not narrow that prior: a part of it comes from the session."""
 SESSION_ERROR = 0.05
 """Probability that a session moves any implementation by more than its bound."""
 FEWEST_BESIDE = 3
@@ -70,7 +70,7 @@ def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
 
 
 def session_bound(shifts: Sequence[float], implementations: int, processes: int = 1) -> float:
-    """The bound on the log ratio by which a session moves an implementation, from the others'."""
+    """The bound on the log ratio of an implementation in a session, from the shifts of others."""
     from scipy.special import stdtrit  # slow to import
 
     freedom = SESSION_WEIGHT + len(shifts)
@@ -91,7 +91,7 @@ class Noise:
     log_ratio: float = 0.0
 
     def half_width(self, confidence: float) -> float:
-        """Half of the interval of that confidence."""
+        """Half the width of the interval with that confidence."""
         from scipy.special import stdtrit  # slow to import
 
         whole = self.variance + self.excess
@@ -109,7 +109,7 @@ def process_noise(
 
     ``unchanged`` are results with unchanged counts; there is no noise for a result with fewer than
     ``FEWEST_UNCHANGED`` of them in other implementations. With ``at_one_speed``, a change that all
-    share counts as the machine's speed; other software excludes that.
+    share counts as the machine's speed; with other software it may not.
     """
     noises = _moderated(pairs, unchanged if at_one_speed else ())
     excess = {}

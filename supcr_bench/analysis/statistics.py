@@ -65,8 +65,8 @@ def interval_rank(n: int, alpha: float = TAIL) -> int:
     """The largest r for which x_(r) and x_(n+1-r) each fail to bound the median with this alpha.
 
     The number of samples below the median is binomial(n, 1/2) whatever the distribution, so each
-    fails with probability P(B <= r - 1) (David and Nagaraja, "Order Statistics", section 7.1). It
-    is 0 where even the extremes of all samples fail more often.
+    fails with probability P(B <= r - 1) (David and Nagaraja, "Order Statistics", section 7.1). The
+    rank is 0 if even the extremes of all samples fail more often.
     """
     rank, below = 0, 0.0
     while rank < n:
@@ -81,9 +81,9 @@ def samples_that_count(samples: Sequence[float], middle: float) -> int:
     """The number of independent samples that would determine the median as well as these do.
 
     A machine that changes its speed every now and then gives samples in runs above and below the
-    median. Where there are fewer runs than chance gives in 95 % of cases (Wald and Wolfowitz,
-    1940), the sides are taken as a Markov chain of the correlation that the number of changes
-    tells, whose n samples are worth n (1 - rho) / (1 + rho).
+    median. If there are fewer runs than chance gives in 95 % of cases (Wald and Wolfowitz, 1940),
+    the sides are taken as a Markov chain, whose correlation rho follows from the number of changes;
+    its n samples are worth n (1 - rho) / (1 + rho).
     """
     above = [x > middle for x in samples if x != middle]
     steps = len(above) - 1
@@ -96,7 +96,7 @@ def samples_that_count(samples: Sequence[float], middle: float) -> int:
 def median_interval(
     samples: Sequence[float], alpha: float = TAIL, *, independent: bool = False
 ) -> Interval:
-    """The median and its distribution-free interval; one of 95 % takes at least six samples.
+    """The median and its distribution-free interval; a 95 % interval takes at least six samples.
 
     Each end fails with probability ``alpha``. Unless they are ``independent``, the samples are in
     order of time, and may come in runs.
@@ -117,9 +117,9 @@ def process_interval(medians_s: Sequence[float]) -> Interval:
     """The geometric mean of the medians of several processes, with its 95 % interval.
 
     The placement of code and memory moves all calls of a process, so more calls in one process tell
-    no more. Of few draws the mean is more precise than the median, and its interval is Student's t
-    for their logarithms (Kalibera and Jones, "Rigorous benchmarking in reasonable time", ISMM 2013:
-    the mean over the highest level that is repeated).
+    no more. For few processes the mean is more precise than the median, and its interval is
+    Student's t for the logarithms (Kalibera and Jones, "Rigorous benchmarking in reasonable time",
+    ISMM 2013: the mean over the highest level that is repeated).
     """
     from scipy.special import stdtrit  # slow to import
 

@@ -78,7 +78,7 @@ Wrong = frozenset[tuple[str, str, float]]
 def known_wrong(results: Iterable[Result], refuted: Collection[str] = ()) -> Wrong:
     """Each implementation that is wrong at a dtype and temperature, at any size and labels.
 
-    Those that verification ``refuted`` are wrong at each dtype and temperature.
+    Implementations that verification ``refuted`` count as wrong at every dtype and temperature.
     """
     return frozenset(
         (r.implementation, r.case.dtype, r.case.temperature)
@@ -94,10 +94,10 @@ def fastest_by_size(
 ) -> dict[Case, tuple[str, ...]]:
     """For each case, the correct implementations that no other one is faster than, by rising time.
 
-    Several are tied: the noise hides which of them is the fastest. Keys leave out the definition
-    (which loss of the family), as implementations may compute different ones. An implementation
-    that is ``wrong`` on ties is never among the fastest. ``faster`` decides between two; by default
-    :func:`faster_in` of these results.
+    If there are several, they tie: noise hides which of them is the fastest. Keys leave out the
+    definition (which loss of the family), as implementations may compute different ones. An
+    implementation that is ``wrong`` on ties is never among the fastest. ``faster`` decides between
+    two; by default :func:`faster_in` of these results.
     """
     faster, found = faster or faster_in(results), {}
     for case, own in grouped(results, lambda r: r.case.shared).items():

@@ -11,18 +11,18 @@ regression without exceeding the allowed slowdown, or passes while exceeding it.
 equal share (Bonferroni), which is divided among the two ratios and the looks (interim evaluations).
 A cell can suffer only one of the two errors, so each of its two bounds may use the whole share.
 
-Each fresh process gives one log-ratio. The bounds of their median are order statistics: the number
-of values below the median is binomial(n, 1/2) whatever their distribution (David and Nagaraja,
-"Order Statistics", section 7.1). Symmetry is not assumed: the placement of memory may make some
-processes slower than others. No process is dropped as an outlier.
+Each fresh process gives one log-ratio. The bounds of the median of these log-ratios are order
+statistics: the number of values below the median is binomial(n, 1/2) whatever their distribution
+(David and Nagaraja, "Order Statistics", section 7.1). Symmetry is not assumed: the placement of
+memory may make some processes slower than others. No process is dropped as an outlier.
 
-A median says nothing of a mode that fewer than half of the processes have. So the first look waits
-until a mode of ``MODE_SHARE`` of the processes would have shown with the same confidence, and no
-verdict is given that a mode already seen could reverse.
+A median says nothing about a mode that fewer than half of the processes have. So the first look
+waits until a mode of ``MODE_SHARE`` of the processes would have shown with the same confidence, and
+no verdict is given that a mode already seen could reverse.
 
-It corrects for repeated looks: the bounds of look k fail with probability alpha / (k (k + 1)),
-which sums to at most alpha over any number of looks (Lan and DeMets, Biometrika 70, 1983, with the
-union bound in place of the joint distribution, for which the looks would have to be planned).
+The rule corrects for repeated looks: the bounds of look k fail with probability alpha / (k (k +
+1)), which sums to at most alpha over any number of looks (Lan and DeMets, Biometrika 70, 1983, with
+the union bound in place of the joint distribution, for which the looks would have to be planned).
 """
 
 import math
@@ -47,10 +47,10 @@ LEAST_GAP = 0.05
 RATIOS = 2
 """How many ratios of a cell are judged."""
 LEAST_MEAN = 0.20
-"""A mean call may become longer by this share at least: a busy machine lengthens single calls."""
+"""The least slowdown that is allowed for the mean call: a busy machine lengthens single calls."""
 SIMULATED_RUNS = 2000
 FOUND = 0.95
-"""The share of simulated runs in which the slowdown is found that could have been detected."""
+"""The detectable slowdown is found in this share of simulated runs."""
 
 
 centre_interval = partial(median_interval, independent=True)
@@ -112,8 +112,8 @@ def fast_mode(values: Sequence[float]) -> Mode | None:
 class CellDecision:
     """The decision on a cell so far, from log-ratios to the version before.
 
-    ``after`` and ``again`` are of the median call of the version after and of the A/A arm, ``mean``
-    of the mean call of the version after.
+    ``after`` and ``again`` hold the ratio of the median call, of the version after and of the A/A
+    arm; ``mean`` holds the ratio of the mean call of the version after.
     """
 
     verdict: GateVerdict

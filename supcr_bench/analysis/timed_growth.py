@@ -10,16 +10,16 @@ in logarithms, and the noise is estimated from the residuals of the fit, because
 size's samples does not contain the drift. A size that could not be measured gives a lower bound:
 only a model that lies below the bound is penalised.
 
-The exponent is p in ``c0 h + c1 N^p``. Its interval holds every p whose sum of squares is not
+The exponent is p in ``c0 h + c1 N^p``. The interval of p holds every p whose sum of squares is not
 significantly larger than the smallest (Seber and Wild, "Nonlinear Regression", section 5.2: the
 likelihood-ratio interval, which unlike one from curvature needs no linear model).
 
 Every law whose sum of squares is not significantly larger, at the level of 0.5 %, is a candidate. A
 law is named if it is the only candidate. So the true law is dropped in 0.5 % of sweeps.
 
-If neighbouring sizes have similar residuals, the curve has another shape than the laws. Their
-similarity is measured by the von Neumann ratio and compared with that of simulated noise, which has
-a fixed seed.
+If neighbouring sizes have similar residuals, the curve has another shape than the laws. The
+similarity of neighbouring residuals is measured by the von Neumann ratio and compared with that of
+simulated noise, which has a fixed seed.
 """
 
 import math

@@ -89,7 +89,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "doctor": doctor,
 }
-"""The commands, in the order of ``--help``."""
 
 
 def _end(number: int, _: object) -> NoReturn:
@@ -141,14 +140,13 @@ def _fail(error: Exception, status: int, *, debug: bool = False) -> NoReturn:
 
 
 def _spelled(error: UnicodeError) -> tuple[str, int]:
-    """The text for a terminal without Unicode."""
+    """Replace a character that the terminal's encoding lacks."""
     assert isinstance(error, UnicodeEncodeError)
     letter = error.object[error.start]
     return {"µ": "u", "±": "+-", "…": "..."}.get(letter, "?"), error.start + 1
 
 
 def main() -> None:
-    """Run the command line and exit with its status."""
     debug = "--debug" in sys.argv[1:]
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     codecs.register_error("spelled", _spelled)

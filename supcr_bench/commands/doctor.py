@@ -19,7 +19,7 @@ PACKAGES = {
     "pyarrow": ("pyarrow", "Parquet files cannot be read or written"),
     "openpyxl": ("openpyxl", "Excel files of labels cannot be read"),
 }
-"""By module: its distribution, and what is missing without it."""
+"""For each module: its distribution, and what is missing without it."""
 
 
 def doctor() -> None:

@@ -22,7 +22,6 @@ WORKFLOW = Path(".github/workflows/supcr-gate.yml")
 MISSING_LABELS = "nan_density = 0.2 # two of ten labels are missing"
 """A line of the suite that is left out for losses whose definition has no missing labels."""
 MOST = 20
-"""Most candidates that are tried."""
 _NAME = re.compile(r"(?!_).*(loss|rnc|supcr|contrast)", re.IGNORECASE)
 _TESTS = re.compile(r"(^|/)(tests?|docs?|examples?)/|(^|/)(test_\w+|conftest|setup)\.py$")
 

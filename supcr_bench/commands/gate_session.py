@@ -191,8 +191,8 @@ class GateSession:
     def _cells(self) -> list[Cell]:
         """The plan, with the definition (loss) of each implementation that was called.
 
-        Of the cases across ranks, those of implementations that declare the tag ``ranks``, that the
-        suite itself names, or all if the command line asks for ranks.
+        Cases across ranks are kept for implementations that declare the tag ``ranks`` or that the
+        suite names, and for all if the command line asks for ranks.
         """
         resolutions = {n: c.resolution for n, c in self.checked.items() if c.resolution}
         plan = under(self.work.plan, {n: own.definition for n, own in resolutions.items()})

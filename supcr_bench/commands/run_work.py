@@ -118,7 +118,7 @@ def suite_file(name: str) -> tuple[str, str]:
 
 
 def stored_work(info: Mapping[str, Any]) -> Work:
-    """The work of a stored run, by its ``run.json``; a UsageError if it cannot be repeated."""
+    """The work that the ``run.json`` of a run describes; a UsageError if it cannot be repeated."""
     stored = info["suite"]
     if stored.get("definition") is not None:
         stored = {**stored, "definition": current_name(stored["definition"])}
@@ -137,5 +137,5 @@ def stored_work(info: Mapping[str, Any]) -> Work:
 
 
 def new_run(info: Mapping[str, Any]) -> str:
-    """The advice to start the run of a ``run.json`` again."""
+    """The advice to start a new run with the options of a ``run.json``."""
     return f"start a new run: `{info.get('command') or 'supcr-bench run'}`"

@@ -1,7 +1,7 @@
 """Reads the costs that a repository accepts, and applies them to what the gate found.
 
 An entry says which figure of which case may change from one value to another, why, and until when.
-Where it no longer fits what is measured, it is void, and the gate says so.
+An entry that no longer fits the measurements is void, and the gate says so.
 """
 
 import json
@@ -19,7 +19,7 @@ from supcr_bench.values.metrics import METRICS
 
 USUAL_FILE = Path("supcr-accepted.toml")
 VALID = timedelta(days=90)
-"""Time until an entry expires that the gate writes itself."""
+"""The lifetime of an entry that the gate writes itself."""
 FIGURES = {METRICS[name].title if name in METRICS else name: name for name in EVIDENCE}
 """The figures that an entry may name, as the gate prints them."""
 KEYS = ("implementation", "case", "figure", "from", "to", "reason", "expires")
@@ -29,7 +29,7 @@ class Accepted(NamedTuple):
     """An accepted change, in one case by its id, or in all cases if it names none.
 
     ``before`` and ``after`` are the values from and to which the figure may change; for time,
-    ``after`` is the largest accepted ratio. ``None`` accepts any.
+    ``after`` is the largest accepted ratio. ``None`` accepts any value.
     """
 
     figure: str

@@ -4,9 +4,9 @@ It judges whether something got worse. A case that was wrong before and is wrong
 unchanged, which is not a pass; a case without evidence is undecided.
 
 With one version of torch, counts are exact and every larger count is a regression. Between two
-versions of torch, counts may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak
-memory has an allowance of its own, because allocators round. Python instructions are compared only
-under one minor version of Python and one release of torch.
+versions of torch, counts may differ by :data:`~supcr_bench.gate.terms.TORCH_ALLOWANCE`. Peak memory
+has an allowance of its own, because allocators round sizes. Python instructions are compared only
+between runs with the same minor version of Python and the same release of torch.
 """
 
 from supcr_bench.analysis.compare import count_change, outcome_change

@@ -22,8 +22,8 @@ of some 170; element work and peak memory are the same in all three.
 class Terms:
     """The settings of one gate, and the command-line arguments that repeat it.
 
-    ``given`` are the allowed shares that the command line sets, by name. They replace ``allowed``,
-    which the suite's grids set, by workload and name.
+    ``given`` are the allowed shares that the command line sets, by name. ``given`` replaces
+    ``allowed``, which the suite's grids set, by workload and name.
     """
 
     suite: str

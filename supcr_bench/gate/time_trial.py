@@ -262,7 +262,7 @@ class TimeTrial:
             self._set_aside(trial, self._start_s + costs)
 
     def _set_aside(self, trial: CellTrial, process_s: float) -> None:
-        """Leave out a cell, with which each process would take ``process_s``."""
+        """Leave out a cell; with it, each process would take ``process_s`` seconds."""
         trial.left_out_s = self.spent_s + (self.rule.first_look - self.processes) * process_s
         where = f"{trial.cell.implementation} {trial.cell.case.pass_}"
         self.tell(

@@ -19,7 +19,7 @@ from supcr_bench.values.errors import SubjectError
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """An implementation now, at the revision, and a second copy of that, with remarks.
+    """An implementation now, at the revision, and in a second copy of the revision; with remarks.
 
     ``before`` and ``again`` are ``None`` if it did not exist at the revision.
     """

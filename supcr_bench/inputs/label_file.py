@@ -124,7 +124,7 @@ def _read_text(path: Path) -> tuple["pd.DataFrame", list[str]]:
 
 
 def _arrays(path: Path) -> "dict[str, Any]":
-    """The arrays of a NumPy or torch file by name; a single one is called like the file."""
+    """The arrays of a NumPy or torch file by name; a single array is named after the file."""
     import numpy as np
 
     if path.suffix.lower() == ".pt":

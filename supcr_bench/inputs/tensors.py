@@ -23,7 +23,7 @@ WeightKind = Literal["equal", "unequal", "unnormalised"]
 class Batch:
     """The inputs of a call: two views [N, d], labels [N, D] with NaN, and weights [D].
 
-    Equal to another with the same numbers, whatever its name.
+    A batch is equal to another one with the same numbers, whatever its name.
 
     Attributes:
         second: ignored by a loss of one view.

@@ -26,9 +26,9 @@ def _finite(x: Tensor | float) -> float | None:
 def errors_of(answer: Answer, reference: Reference) -> tuple[Errors, str | None]:
     """The errors of value and gradient, and a sentence if they exceed the tolerance.
 
-    That of the value is the largest of the loss and the per-dimension losses, relative; that of the
-    gradient is a row's, relative to the largest row. An error is ``None`` if it is NaN or relative
-    to zero; after a forward alone there are no gradient errors.
+    The value's error is the largest relative error of the loss and the per-dimension losses; the
+    gradient's is the largest error of a row, relative to the largest row. An error is ``None`` if
+    it is NaN or relative to zero; after a forward alone there are no gradient errors.
     """
     bounds, gives = bounds_of(reference), f"{reference.definition.name} gives"
     values = value_trials(answer, reference, bounds)

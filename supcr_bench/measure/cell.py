@@ -1,8 +1,8 @@
 """Measures one cell: a workload and its arms, each an implementation in forward or in training.
 
-It takes agreement, memory, work and time one after the other. Agreement comes first: it ends arms
-that cannot run, and warms up the others. Recording memory and counting work slow a call down, so
-time comes last, without instrumentation. A cell that is not timed ends before that; in a further
+Agreement, memory, work and time are measured one after the other. Agreement comes first: it ends
+arms that cannot run, and warms up the others. Recording memory and counting work slow a call down,
+so time comes last, without instrumentation. A cell that is not timed ends before that; in a further
 process of a run, agreement is only a warm-up, and only time is measured.
 """
 

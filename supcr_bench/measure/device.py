@@ -31,7 +31,8 @@ from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UsageError
 
 LEAST_FLUSHED_BYTES = 64 * 2**20
-"""Written on an accelerator before each timed call, or four times its cache if that is more."""
+"""Bytes that are written on an accelerator before each timed call; four times its cache if that is
+more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Elapsed:
 
 @dataclass(frozen=True, slots=True)
 class PeakMemory:
-    """Peak of live tensor bytes above the inputs, of bytes reserved for it, and how measured."""
+    """Peaks of live tensor bytes above the inputs and of reserved bytes, and the method."""
 
     peak_bytes: int | None
     reserved_bytes: int | None
@@ -95,7 +96,7 @@ class Cpu:
         """Within the block, this process may hold ``limit_bytes`` more than now; only on Linux.
 
         An allocation beyond that raises an error at once in the call that requested it, before the
-        machine swaps or kills processes. Elsewhere only the parent watches.
+        machine swaps or kills processes. On other systems, only the parent process watches memory.
         """
         if limit_bytes is None or not psutil.LINUX:
             yield
@@ -135,7 +136,7 @@ class Accelerator:
         self._synchronize(self._device)
 
     def error(self) -> str | None:
-        """The error that every call raises after a kernel failed, as by an index out of range."""
+        """The error that every call raises after a kernel failed."""
         try:
             torch.ones(1, device=self._device).item()
         except RuntimeError as error:

@@ -14,7 +14,7 @@ from supcr_bench.values.machine import usable_cpus
 
 
 def _found_in(file: str, pattern: str) -> str | None:
-    """The group of a pattern in a file of the system, if there is such a file."""
+    """The text that a pattern's group matches in a system file, if that file exists."""
     try:
         text = Path(file).read_text()
     except OSError:

@@ -2,8 +2,8 @@
 
 For each label dimension, a product gives the similarities of all rows of a view, which are
 exponentiated; training takes two further products, which map a gradient of that shape back to the
-rows. All goes tile by tile, so that it stays in cache. It is not a lower bound for a loss that
-leaves out many rows with missing labels, or computes several dimensions at once.
+rows. All work goes tile by tile, so that the data stay in cache. It is not a lower bound for a loss
+that leaves out many rows with missing labels, or computes several dimensions at once.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,6 @@ from supcr_bench.values.case import Pass
 from supcr_bench.values.definition import Definition
 
 TILE = 256
-"""Rows of a tile."""
 MOST_TRIALS, FEWEST_TRIALS, ENOUGH_S = 9, 3, 0.05
 """Limits on the samples of the floor: their number, and seconds after the first few."""
 

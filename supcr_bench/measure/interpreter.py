@@ -28,7 +28,7 @@ _SLOT = 4
 
 
 def is_small(workload: Workload, costs: Mapping[str, Any]) -> bool:
-    """Whether a call of these costs takes a part of a second, even if instructions are counted."""
+    """Whether counting the instructions of such a call takes less than a second."""
     operations, elements = costs["dispatched_ops"], costs["elements_processed"]
     return workload.ranks == 1 and operations <= MOST_OPERATIONS and elements <= MOST_ELEMENTS
 

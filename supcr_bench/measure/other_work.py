@@ -10,16 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 WRITTEN_BYTES = 16 * 2**20
-"""This is several times a core's own caches, in more pages than its cache of addresses (TLB) holds.
-Measured on a server whose last-level cache of 480 MiB no such write empties: calls after two of
-their kind took 0.77 to 0.91 times what they took after others, and with 64 MiB but no step 0.72 to
-0.95, for twice the time."""
+"""Bytes that are written: several times a core's own caches, in more pages than its cache of
+addresses (TLB) holds. Measured on a server whose last-level cache of 480 MiB no such write empties:
+calls after two of their kind took 0.77 to 0.91 times what they took after others, and with 64 MiB
+but no step 0.72 to 0.95, for twice the time."""
 ROWS, FEATURES, HIDDEN = 64, 64, 128
 RATE = 1e-6
 
 
 class OtherWork:
-    """A buffer and a network of two layers; called, it writes the one and trains the other."""
+    """A buffer and a network of two layers; a call writes the buffer and trains the network."""
 
     def __init__(self) -> None:
         self._buffer = torch.zeros(WRITTEN_BYTES // 4, dtype=torch.float32)

@@ -227,7 +227,6 @@ def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:
 
 
 def share(step: tuple[Step, Arm] | None) -> tuple[Step, Arm] | None:
-    """Broadcast rank 0's step to every rank."""
     shared = [step]
     distributed.broadcast_object_list(shared, src=0)
     return shared[0]

@@ -60,12 +60,11 @@ class TimedLoss:
     _first: dict[int, tuple[float, ...]] = field(init=False, default_factory=dict)
 
     def release(self) -> None:
-        """Release the last output and its graph."""
         self._output = self._loss = None
         self.loss.clear_gradients()
 
     def prepare(self, call: int) -> None:
-        """Make the inputs of a call; calls of equal numbers get equal inputs."""
+        """Make the inputs of a call; calls with equal numbers get equal inputs."""
         self.release()
         # Neither consecutive calls nor every fourth call get one batch again and again.
         self._batch = (call + call // BATCHES) % len(self.batches)
@@ -102,7 +101,7 @@ class TimedLoss:
             raise BrokenCallError(finding)
 
     def _fingerprint(self, loss: Tensor) -> tuple[float, ...]:
-        """The loss, and in training the length of its gradient: the order of rows changes none."""
+        """The loss, and in training its gradient's length: the order of rows changes neither."""
         value = float(loss.detach())
         if self.pass_ == "forward":
             return (value,)

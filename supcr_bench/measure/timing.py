@@ -152,9 +152,10 @@ def sample_arms(
 ) -> dict[Arm, Samples]:
     """Time every arm until its median is precise, decided or out of budget.
 
-    ``call`` makes one call of an arm, on the inputs of a number, and returns its time. In a round,
-    all arms of one pass get the same number, and so the same inputs. The second (A/A) entry of an
-    arm gets another number: a loss that remembers its last answer must not meet its inputs again.
+    ``call`` takes an arm and the number of its inputs, makes one call, and returns its time. In a
+    round, all arms of one pass get the same number, and so the same inputs. The second (A/A) entry
+    of an arm gets another number: a loss that remembers its last answer must not meet its inputs
+    again.
     """
     shuffle = random.Random(str(seed)).shuffle  # noqa: S311 - not for cryptography
     samples = {arm: Samples() for arm in arms}

@@ -42,7 +42,7 @@ SHORTEST_SAMPLE_S = 0.002
 class VersionedCell:
     """A case, and versions of one implementation: before, again (a second copy of it) and after.
 
-    ``max_slowdown`` is the share by which it may become slower, where its grid sets one.
+    ``max_slowdown`` is the share by which it may become slower, if its grid sets one.
     """
 
     implementation: str
@@ -155,7 +155,7 @@ def sample_versions(
 ) -> VersionTimes:
     """Time versions in rounds: each round gives one mean time per version.
 
-    ``call`` makes one call of a version, on the inputs of a number, and returns its time; the
+    ``call`` takes a version and the number of its inputs, makes one call, and returns its time; the
     numbers are the same for all versions. The calls of one version take about ``sampling_s``,
     within the limits on the number of rounds. After the calls of a version in a round its cyclic
     garbage is collected, and the time counts in its total: training pays for it, too.

@@ -85,7 +85,6 @@ def value_trials(answer: Answer, reference: Reference, bounds: Bounds) -> list[T
 def gradient_trials(
     batch: Batch, own: Answer, right: Answer | Reference, bounds: Bounds, *, gives: str
 ) -> list[Trial]:
-    """The error of each view's gradient."""
     of_views = zip(VIEWS, own.gradients, right.gradients, bounds.gradients, strict=False)
     return [
         deviation(batch, f"the {view} view's gradient", mine, expected, bound, gives=gives)
@@ -96,7 +95,6 @@ def gradient_trials(
 def deviations(
     batch: Batch, own: Answer, right: Answer | Reference, bounds: Bounds, *, gives: str
 ) -> list[Trial]:
-    """The errors of the loss and of each view's gradient."""
     loss = deviation(batch, "the loss", own.loss, right.loss, bounds.loss, gives=gives)
     return [loss, *gradient_trials(batch, own, right, bounds, gives=gives)]
 

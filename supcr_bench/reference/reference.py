@@ -1,8 +1,9 @@
 """The reference: value and gradient of any definition, in float64 on the CPU.
 
-A :class:`~supcr_bench.values.definition.Definition` says which loss of the family to compute; one
-code serves all. Label distances are computed in the labels' own dtype, because a definition
-compares the labels as given: 0.1, 0.2, 0.3 are equally spaced on paper, but not in float32.
+A :class:`~supcr_bench.values.definition.Definition` says which loss of the family to compute; the
+same code computes all of them. Label distances are computed in the labels' own dtype, because a
+definition compares the labels as given: 0.1, 0.2, 0.3 are equally spaced on paper, but not in
+float32.
 """
 
 import math
@@ -25,7 +26,7 @@ _SUMS: dict[Method, Callable[..., ContrastSums]] = {
     "fast": fast_sums,
 }
 DIRECT_UP_TO = 128
-"""Number of rows up to which the direct sums take a tenth of a second; 1.5 s at twice as many."""
+"""Number of rows up to which the direct sums take a tenth of a second; twice as many take 1.5 s."""
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm, so that an all-zero row has similarity 0 to everything."""
 
@@ -90,7 +91,7 @@ def _steepest(rows: Tensor, similarities: Tensor, definition: Definition) -> flo
 
 
 def _label_groups(labels: Tensor, definition: Definition) -> Iterator[tuple[Tensor, Distances]]:
-    """Valid rows [M] and their distances [M, M], for each loss of the vector."""
+    """Valid rows [M] and their distances [M, M], for each per-dimension loss."""
     missing = torch.isnan(labels)
     if definition.nan_labels == "drop_row" or definition.label_distance != "per_dimension":
         missing = missing.any(dim=1, keepdim=True).expand_as(missing)

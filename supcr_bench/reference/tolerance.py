@@ -11,10 +11,10 @@ rows: E = (2 sqrt(d) + 5) u / tau, in absolute terms, since a cosine is at most 
 
 *Value.* Each term log(contrast) - s(i,j) is 2-Lipschitz in the logits (in the maximum norm: the
 log-sum-exp is 1-Lipschitz whatever its candidates, and so is s; a floor does not change that). Exp,
-a sum of up to M positive terms, quotient and log add (sqrt(M) + 4) u. Averaging over pairs does
-not enlarge this, the views are summed, and adding up 2 M^2 terms one after the other costs
-lambda sqrt(2) M u relative to the sum. With one rounding a standard deviation of about a quarter of
-its bound, lambda = 2 is eight of them: no other slack is added in this term.
+a sum of up to M positive terms, quotient and log add (sqrt(M) + 4) u. Averaging over pairs does not
+enlarge this, the views are summed, and adding up 2 M^2 terms one after the other costs lambda
+sqrt(2) M u relative to the sum. If one rounding has a standard deviation of about a quarter of its
+bound, lambda = 2 is eight standard deviations: no other slack is added in this term.
 
     |L_c - L_c^ref|  <=  V (2 E + (sqrt(M) + 4) u)  +  2 sqrt(2) M u L_c^ref
 
@@ -31,9 +31,9 @@ products by 1 + (sqrt(M) + 4) u:
 *Distances* in place of cosines: s is at most R / tau in size, so E carries a factor R, the largest
 distance; a gradient's unit vectors (v_i - v_k) / |v_i - v_k| lose a factor R over the smallest
 distance (1 over it between unit rows), and raw rows have no |v_i| to divide by. *Products and
-squared distances* likewise, with their largest size in place of R; their derivative by a row is as
-long as the longest row, or 2 R. A row's distance to itself, where it is a candidate, may come from
-products, as torch.cdist computes it, and is then the root of u R^2 in place of 0.
+squared distances* likewise, with their largest size in place of R; their derivative w.r.t. a row is
+as long as the longest row, or 2 R. A row's distance to itself, where it is a candidate, may come
+from products, as torch.cdist computes it, and is then the root of u R^2 in place of 0.
 
 Rounding decides whether a contrast within E of its floor passes its gradient; each such pair may
 move a row by 2 / (M (M-1) tau |v_i|). Candidates whose label distances rounding may order either

@@ -46,7 +46,6 @@ def headline(found: Mapping[str, Sequence[Sentence]]) -> str:
 
 
 def refuted(checked: Mapping[str, Verification] | None) -> list[str]:
-    """The implementations that verification found wrong."""
     return [name for name, found in (checked or {}).items() if found.verdict == "not right"]
 
 

@@ -21,7 +21,7 @@ def extra_info(result: Result) -> dict[str, Any]:
 
 
 def benchmark_file(run: Run) -> tuple[Mapping[str, Any], Mapping[str, int]]:
-    """The run's times in the format of pytest-benchmark; by status, the results without times."""
+    """The run's times in pytest-benchmark's format; by status, the results without times."""
     timed = [r for r in run.results if r.time_samples_s]
     left = Counter(str(r.status) for r in run.results if not r.time_samples_s)
     suite = str(run.info["suite"]["name"])

@@ -29,7 +29,8 @@ from supcr_bench.values.units import format_limit_bytes
 
 _GUIDES = ("N^3", "N^2 log N", "N")
 _NEAR = 10.0
-"""The next larger memory of a device is drawn up to this many times the largest figure."""
+"""The next larger memory of a device is drawn if it is at most this many times the largest
+figure."""
 LEVEL_LAW = LAWS["N^2 log N"]
 FEWEST_SIZES = 2
 """Series with fewer batch sizes have no chart; their figures are in the tables."""
@@ -71,7 +72,7 @@ _Scale = Callable[[Result], float]
 def _scaling_charts(
     metric: Metric, series: int, results: Sequence[Result], findings: Findings
 ) -> Iterator[Chart]:
-    """The views of a series, of which the first one has all."""
+    """The charts of a series: all views for the first series, and one for any other."""
     lines = {p: _lines(metric, p, results, findings) for p in PASSES}
     if not any(line.points for own in lines.values() for line in own):
         return

@@ -37,7 +37,7 @@ Differences = Mapping[str, tuple[Any, Any]]
 
 @sentence
 def machines_differ(*, differences: Differences, times: int, apart: int) -> str:
-    """How many times that both runs have are ``apart``: measured on different machines."""
+    """Of the ``times`` cases that both runs timed, ``apart`` were timed on different machines."""
     which = "times" if apart == times else f"{apart} of {plural(times, 'time')}"
     end = f": {which} are shown, but not judged" if apart else ""
     return f"The machines differ{f' ({_then(differences)})' if differences else ''}{end}."
@@ -154,7 +154,7 @@ def environment_sentences(comparison: Comparison) -> list[Sentence]:
 
 
 def _of_sessions(comparison: Comparison) -> list[Sentence]:
-    """On each implementation with slower cases: whether it is, or a session may be the reason."""
+    """Whether each implementation with slower cases is slower, or a session may be the reason."""
     found = []
     for name, (slower, beyond, cases) in comparison.slower_cases.items():
         write = became_slower if name in comparison.slower() else may_be_session
@@ -167,7 +167,7 @@ def _of_sessions(comparison: Comparison) -> list[Sentence]:
 
 
 def verdicts(comparison: Comparison) -> list[Sentence]:
-    """What got worse, or that nothing did or could be compared."""
+    """What got worse; or that nothing got worse, or that nothing could be compared."""
     if comparison.nothing_compared:
         return [nothing_shared()]
     found = [s for s in _of_sessions(comparison) if s.kind == became_slower.__name__]

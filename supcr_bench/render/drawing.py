@@ -195,7 +195,7 @@ class Drawing:
         log_y: bool = True,
         also: Sequence[float] = (),
     ) -> None:
-        """Set the scales; ``x`` and ``y`` are the title of an axis, and how it writes a tick.
+        """Set the scales; ``x`` and ``y`` hold an axis's title and a function that writes a tick.
 
         The y axis reaches the values in ``also`` too.
         """

@@ -11,7 +11,7 @@ from supcr_bench.values.grouping import grouped
 LONGEST = 60_000
 """GitHub refuses comments of more than 65,536 characters."""
 MOST_TOLD = 5
-"""Most reasons of an annotation."""
+"""The most reasons that an annotation gives."""
 CUT = "\n\n(cut here: the job's summary has all)\n"
 
 

@@ -50,7 +50,7 @@ FILTERS = {
     "pass": "pass",
     **{axis.id: axis.label for axis in WORKLOAD_AXES if axis.name in FILTERED},
 }
-"""What a reader can leave out of a page, with its label."""
+"""The filters with which a reader hides parts of a page, with their labels."""
 MOST_ROWS = 200
 """Most rows of a table on a page, so that the page stays small enough to mail."""
 
@@ -308,7 +308,7 @@ def render_reports_index(reports: Sequence[tuple[str, Mapping[str, Any]]]) -> st
 
 
 _RUNS = 8
-"""Most runs of a trend."""
+"""The most runs that a trend shows."""
 
 
 def _trend(suite: str, machine: str, reports: Sequence[Mapping[str, Any]]) -> Table:

@@ -42,7 +42,7 @@ class Sentence:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The implementations that the sentence speaks of; a page hides it with any of them."""
+        """The implementations that the sentence names; hiding any of them hides the sentence."""
         single = (self.facts.get(key) for key in ("name", "other"))
         return tuple(self.facts.get("names", ())) + tuple(filter(None, single))
 

@@ -20,7 +20,6 @@ MOST_LINES, MOST_LETTERS = 40, 80
 MOST_ROWS = 150
 """Most rows of a table on a terminal; the files of a run hold all rows."""
 _BETWEEN = 2
-"""Characters between two columns."""
 LONG_WORD = 24
 """In columns of prose, a longer word, such as a path, may continue on the next line after one of
 its separators."""
@@ -72,7 +71,7 @@ def print_sentence(console: Console, text: str, style: str = "") -> None:
 
 
 def wrapped(console: Console, text: str) -> list[str]:
-    """Break a sentence between words, and a word longer than a line behind its separators."""
+    """Break a sentence between words, and a word longer than a line after its separators."""
     lines = Text(_with_breaks(text, console.width)).wrap(console, console.width)
     return [line.plain.rstrip() for line in lines]
 

@@ -217,7 +217,6 @@ class Checkout:
         return bool(self.git("ls-files", *ignored, "--", path))
 
     def git(self, *arguments: str, given: bytes | None = None) -> bytes:
-        """The output of a git command in the top folder."""
         return run_git(self.top, *arguments, given=given)
 
 

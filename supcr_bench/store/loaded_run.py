@@ -58,7 +58,7 @@ class _RunFile(BaseModel):
 class Run:
     """A stored run: the content of ``run.json``, results, and verification by implementation.
 
-    ``notes`` are sentences about what was found on reading and is not in ``results``.
+    ``notes`` are sentences about stored data that are left out of ``results``.
     """
 
     path: Path

@@ -21,9 +21,9 @@ PAGE = "index.html"
 ELEMENT_ID = "run-data"
 SUMMARY_FILE = "summary.json"
 SUMMARY_KEYS = ("id", "suite", "started_at", "headline")
-"""Keys of the summary file, which a list of reports reads instead of large pages: id of the run
-(or of the two that are compared), suite, start (ISO 8601), and the first finding. Newer ones have
-``machine`` (the kind's name) and ``figures`` too (seconds, by what they are of)."""
+"""Keys of the summary file, which a list of reports reads instead of large pages: id of the run (or
+of the two that are compared), suite, start (ISO 8601), and the first finding. Newer files have
+``machine`` (the kind's name) and ``figures`` too (seconds, by what was timed)."""
 _START = "data:application/gzip;base64,"
 
 

@@ -200,7 +200,6 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
         write_json(self.path / VERIFICATION_FILE, whole)
 
     def update(self, **fields: Any) -> None:
-        """Replace fields of ``run.json``."""
         self.info.update(fields)
         write_json(self.path / RUN_FILE, self.info)
 

@@ -77,7 +77,7 @@ class BoundLoss:
 class Adapter:
     """Builds and calls a subject as its resolution says.
 
-    If it is ``device_specific``, counts on one device say nothing of another.
+    If it is ``device_specific``, counts on one device say nothing about another.
     """
 
     target: Callable[..., Any]
@@ -113,7 +113,7 @@ class Adapter:
         weights: Tensor | None = None,
         device: torch.device | str = "cpu",
     ) -> Callable[..., Any]:
-        """The callable for tensors, at a definition's temperature and eps.
+        """The callable that takes tensors, at a definition's temperature and eps.
 
         Raises:
             TypeError: the subject rejects arguments that its signature lists, or needs others.

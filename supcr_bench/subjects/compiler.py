@@ -36,7 +36,7 @@ def original(loss: Any) -> Any:
 def numba_watched(start: Callable[[], None], end: Callable[[], None]) -> Iterator[None]:
     """Within the block, ``start`` and ``end`` are called around each compilation by numba.
 
-    It compiles a function together with those that it calls; that is one compilation.
+    numba compiles a function together with those that it calls, in one compilation.
     """
     if "numba" not in sys.modules:
         yield

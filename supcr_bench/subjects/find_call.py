@@ -119,7 +119,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
 
 
 def construct(implementation: Implementation, subject: Adapter, device: str) -> Any:
-    """The callable for tensors of a subject.
+    """The callable of a subject that takes tensors.
 
     Raises:
         UncallableError: it cannot be constructed, or what is constructed cannot be called.

@@ -52,7 +52,7 @@ def _taken_out(root: Path) -> dict[str, ModuleType]:
 
 @lru_cache(maxsize=64)
 def _names_of(root: Path, imported: int, last: str) -> list[str]:
-    """The modules with names of files in a folder, of so many imported modules with that last one.
+    """The imported modules named like files of a folder; cached by the number and the last of them.
 
     A version is entered before each timed call, and thousands of modules are searched again only
     if one was imported since.

@@ -10,7 +10,6 @@ SOURCES = ("src", "lib", "python")
 """Folders that may be the root of a checkout's packages."""
 
 Exists = Callable[[PurePath], bool]
-"""Whether a file exists."""
 
 
 def search_folder(name: str, start: Path) -> Path:
@@ -42,7 +41,7 @@ def rooted(file: PurePath, exists: Exists, least: int = 0) -> tuple[PurePath, st
 
 
 def membership(file: PurePath, source: bytes, exists: Exists) -> tuple[PurePath, str] | None:
-    """Where a file's package is rooted, and its name as a module; ``None`` for a file of its own.
+    """Where a file's package is rooted, and its name as a module; ``None`` without a package.
 
     A file is a member of its package if it imports from it. Otherwise the package's code need not
     run, and may not be able to.

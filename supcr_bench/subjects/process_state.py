@@ -261,7 +261,7 @@ def _demanded_s(children: Sequence[psutil.Process]) -> float:
 def _is_busy(children: Sequence[psutil.Process], *, thoroughly: bool) -> bool:
     """Whether this process computes while it sleeps; one idle window shows that it does not.
 
-    ``thoroughly`` where there are threads or processes that may compute now and then.
+    ``thoroughly`` is set if threads or processes may compute now and then.
     """
     shares = []
     for _ in range(IDLE_WINDOWS):

@@ -39,7 +39,7 @@ FOLDER = "supcr_bench.implementations"
 _HINT = "or name one as package.module:attribute or path/to/file.py:attribute"
 _NOTHING = object()
 COMPILED = "@compile"
-"""What follows the name of an implementation to measure it under ``torch.compile``."""
+"""The suffix of an implementation's name that measures it under ``torch.compile``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def load(subject: Subject) -> Implementation:
 
     Raises:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
-        SubjectError: another version was imported, or what it declares is not valid.
+        SubjectError: another version was imported, or the subject's declaration is not valid.
     """
     from supcr_bench.subjects import uncallable  # imports torch, which subjects import too
     from supcr_bench.subjects.process_state import ProcessState
@@ -232,7 +232,7 @@ _changed_by_import: dict[tuple[str, str | None], list[str]] = {}
 
 
 def _attribute(module: Any, path: str) -> Any:
-    """An attribute of a module; of a class's method, a function that builds and binds it."""
+    """An attribute of a module; for a method of a class, a function that builds and binds it."""
     owner, found = module, module
     for name in path.split("."):
         owner, found = found, getattr(found, name, _NOTHING)

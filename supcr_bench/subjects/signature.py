@@ -80,7 +80,7 @@ class CallSignature:
 
 
 def parameters_of(target: Callable[..., Any]) -> Mapping[str, Parameter]:
-    """The parameters of a callable, by name, of a module's forward; empty if Python cannot tell."""
+    """Parameters by name, of a callable or a module's forward; empty if Python cannot tell."""
     call = target.forward if isinstance(target, nn.Module) else target
     own = _signature(call)
     inner = behind(call) if own is None or _takes_anything(own) else call
@@ -224,7 +224,7 @@ def function_of(loss: Any) -> Callable[..., Any]:
 
 
 def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
-    """Read how to call a loss, from its documentation too and from that of what builds it."""
+    """Read how to call a loss, also from its documentation and that of its factory."""
     parameters = parameters_of(loss)
     views, labels, extra = _roles(parameters)
     source = source_of(function_of(loss))
@@ -276,7 +276,8 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
 def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], list[str]]:
     """The names of the arguments for views, for labels, and of further required ones.
 
-    Unknown names before the labels are views; without labels by name, the last one is.
+    Unknown names before the labels are views; if no name means labels, the last argument is the
+    labels.
     """
     own = {n: p for n, p in parameters.items() if p.kind not in VARIABLE}
     roles = {name: role_of(name) for name in own}

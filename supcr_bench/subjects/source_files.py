@@ -16,7 +16,7 @@ Files = tuple[tuple[str, str], ...]
 def source_files(subject: Subject) -> Files:
     """The file of a loaded subject, and the modules of its own folder or package that it imports.
 
-    Imports are read from the source; of a module that was not imported yet, nothing is known.
+    Imports are read from the source; modules that were not imported yet are left out.
     """
     if subject.root is not None:
         return ()

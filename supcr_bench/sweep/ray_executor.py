@@ -213,7 +213,7 @@ def _prepare_environment(address: str | None) -> None:
     """Set the variables that Ray reads when it is imported.
 
     By default Ray reports usage statistics, prints log lines of other processes, and listens on
-    every network interface. It binds to 127.0.0.1 alone only with a setting that is meant for
+    every network interface. Ray binds to 127.0.0.1 alone only with a setting that is meant for
     Windows and macOS.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

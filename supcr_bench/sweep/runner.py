@@ -311,9 +311,9 @@ def merge_streams(
 ) -> Generator[_Item, None, None]:
     """Yield the items of several streams, of which at most ``max_open`` run at the same time.
 
-    Streams are opened in order, and no item may be ``None``. If one raises, or if this generator is
-    closed, the others stop when they yield their next item. With ``wait``, this generator waits
-    until they have stopped, and raises the exception after their last items.
+    Streams are opened in order, and no item may be ``None``. If a stream raises, or if this
+    generator is closed, the others stop when they yield their next item. With ``wait``, this
+    generator waits until they have stopped, and raises the exception after their last items.
     """
     if min(max_open, len(streams)) <= 1:
         for start in streams:

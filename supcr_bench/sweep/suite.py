@@ -276,7 +276,6 @@ def read_suite(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def load_suite(name: str) -> Suite:
-    """Load a suite by name, or by the path of a TOML file."""
     shown, values = read_suite(name)
     values["name"] = Path(name).stem
     try:

@@ -183,7 +183,7 @@ def warn_of_changes(name: str, changes: Sequence[str]) -> None:
 
 
 def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:
-    """The number of calls that fit into the time, by the mean of the calls in a tenth of it."""
+    """The number of calls that fit into the time, from the mean of those in a tenth of it."""
     call.once_s()
     calls, spent_s = 0, 0.0
     while calls == 0 or (spent_s < max_time_s / 10 and calls < MOST_ROUNDS / 10):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SuiteFile(pytest.File):
-    """A suite file. Collecting its tests does not import torch."""
+    """A suite file, whose tests are collected without importing torch."""
 
     @cached_property
     def run(self) -> "SuiteRun":

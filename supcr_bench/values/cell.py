@@ -17,7 +17,8 @@ UNTIMED_CALLS = 3
 """The calls of a case that is not timed: for agreement, memory and work."""
 
 CACHES = "flushed before each timed call (L1 and L2; one that cores share may stay filled)"
-"""The state in which a run's timed calls find the caches. The gate's find all warm."""
+"""The state in which a run's timed calls find the caches. The gate's timed calls find all caches
+warm."""
 
 
 def new_session() -> str:
@@ -67,8 +68,8 @@ class Arm:
 class Cell:
     """One workload and the arms to run on it; ``session`` names one execution, to pair samples.
 
-    A run may have several processes, of which this cell is part of the ``process``-th, from 1. In a
-    ``further`` one, calls are timed again, and nothing else is done.
+    A run may have several processes; this cell belongs to the one with number ``process``, from 1.
+    In a ``further`` process, calls are timed again, and nothing else is done.
     """
 
     workload: Workload

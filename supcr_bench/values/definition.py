@@ -138,7 +138,7 @@ DEFINITIONS = {d.name: d for d in (TORCHCELL, NO_SELF, RANK_N_CONTRAST)}
 AUTO = "auto"
 """The name that asks to recognise the definition from the implementation's values."""
 DEPARTS = " but "
-"""In a custom definition's name, separates the nearest shipped one from the differences."""
+"""Stands in a custom definition's name between the nearest shipped one and the differences."""
 RENAMED = {"paper": "no-self"}
 """Former names of definitions, which older runs and baselines contain."""
 

@@ -41,7 +41,6 @@ DECIDED = frozenset({GateVerdict.PASS, GateVerdict.REGRESSION, GateVerdict.ACCEP
 
 
 Judged = tuple[GateVerdict, str | None]
-"""A verdict and its reason."""
 
 
 class Evidence(StrEnum):
@@ -93,7 +92,7 @@ class GatedChange(Change):
         command: str | None = None,
         **figures: Any,
     ) -> "GatedChange":
-        """A verdict on an implementation and a case, and what was measured, by its field."""
+        """The judged change of a metric, given by its field, for an implementation and a case."""
         (name, case), (verdict, reason) = key, judged
         figures |= {"verdict": verdict, "reason": reason, "command": command}
         return cls(metric=metric, implementation=name, case=case, **figures)
@@ -130,7 +129,8 @@ class TimeStudy:
         noise_floor: how far the intervals of the A/A arm (the version before, timed against
             itself) reach from 1, as a share; ``None`` where there were too few processes.
         again_low, again_high: the A/A interval that reaches farthest from 1.
-        again_covers: number of A/A intervals that contain 1, as they should, of one a judged cell.
+        again_covers: number of A/A intervals that contain 1, as they should, of one for each judged
+            cell.
         detectable: the slowdown that 95 % of such runs find in every judged cell, as a share.
         moved: how far the A/A ratio of a cell moved from the first half of the processes to the
             second, at most, as a share: a trace of what another session would change.

@@ -184,7 +184,6 @@ class Result:
 
     @property
     def samples_s(self) -> tuple[float, ...]:
-        """The samples of all processes."""
         return tuple(chain(*self.processes.values()))
 
     @property
@@ -204,7 +203,7 @@ class Result:
         return replace(self, **empty, further_samples_s=samples)
 
     def with_further(self, other: Self) -> Self:
-        """This result of the first process with that of a further one.
+        """This result of the first process, joined with that of a further one.
 
         A result that is wrong or failed in any process is wrong or failed, without a time; a
         process that ended otherwise gives no samples.
@@ -240,7 +239,7 @@ class Result:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Read a result that :meth:`to_mapping` wrote, in an older version too."""
+        """Read a result that :meth:`to_mapping` wrote, also in an older version."""
         if "no_self_error" in values:
             values = {**values, "paper_error": values["no_self_error"]}
         stored = {f.name: stored_name(f.name) for f in fields(cls)}

@@ -12,7 +12,6 @@ from typing import Literal
 Facets = Mapping[str, str]
 """Values by which a page filters a row or a chart: device, pass, and so on, by name."""
 Tone = Literal["", "good", "bad", "quiet"]
-"""The highlighting of a cell."""
 Kind = Literal["number", "word", "prose"]
 
 

@@ -85,12 +85,10 @@ class CheckContext:
 
     @property
     def own(self) -> Resolution:
-        """How the subject is called."""
         return self.subject.resolution
 
     @property
     def definition(self) -> Definition:
-        """The definition that gives the right answers."""
         return self.own.definition
 
     def problem(
@@ -201,7 +199,7 @@ class CheckContext:
         return True
 
     def upstream(self, problem: Batch) -> Tensor:
-        """Draw a gradient for the loss and each per-dimension loss, without digits to round."""
+        """Draw a gradient for the loss and each per-dimension loss, exact in every dtype."""
         per_dimension = self.definition.label_distance == "per_dimension"
         dims = problem.labels.shape[1] if per_dimension else 1
         uniform = Stream("upstream", self.seed, dims).uniform(1 + dims)

@@ -30,9 +30,8 @@ from supcr_bench.verification.resolve import read
 MOST_TRIALS = 60
 LONGEST_S = 5.0
 LITERAL_UP_TO = 30
-"""Most numbers that a snippet writes out; it generates a larger problem instead."""
+"""The most numbers that a snippet writes out; it generates those of a larger problem."""
 WIDTH = 79
-"""Longest line of a snippet."""
 
 
 def find_causes(context: CheckContext) -> tuple[str, ...]:
@@ -232,7 +231,7 @@ def _shortest(value: Any) -> Any:
 
 
 def _generated(problem: Batch) -> Batch:
-    """The problem of the same size that three lines generate."""
+    """A problem of the same size that three lines of code generate."""
     n, d, dims = problem.size
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(n, d, generator=generator) for _ in range(2))

@@ -22,7 +22,8 @@ from supcr_bench.verification.family import (
 Rows = tuple[tuple[float, ...], ...]
 """A matrix as nested tuples of numbers, a key of the caches below."""
 ALL_KEPT = 300
-"""More members are cached only on nearly alike rows (``warm``), a probe that all losses get."""
+"""Larger sets of members are cached only for nearly alike rows (``warm``), a probe that all losses
+get."""
 ELEMENTS = 2**19
 """Most elements [i, j, k] of candidates of a large batch in memory at once."""
 
@@ -159,7 +160,7 @@ def _parts(kind: Member, *batch: Rows) -> list[Part]:
 
 
 def _terms(some: Sequence[tuple[Part, Member]], rule: str, *, warm: bool) -> tuple[Tensor, Tensor]:
-    """The values [R, 2] of both sums of R parts, and their derivatives [R, 2, n n] by similarities.
+    """The values [R, 2] of both sums of R parts, and derivatives [R, 2, n n] by similarities.
 
     All parts have n rows, and all members add eps by the same ``rule``.
     """

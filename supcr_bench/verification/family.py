@@ -47,7 +47,7 @@ PLAIN_VIEWS = ("single", "separate", "concatenated")
 RULES = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
 """The fields of a member that choose pairs and candidates."""
 rule_of = operator.attrgetter(*RULES[:-1])
-"""Those fields without the one that matters only where labels tie."""
+"""The fields that choose pairs and candidates where labels do not tie."""
 COMPARISONS = {">=": torch.ge, ">": torch.gt, "<=": torch.le, "<": torch.lt}
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}

@@ -60,8 +60,8 @@ def alone(departure: str, member: Member, plain: Member) -> Member:
 class ImpactStudy:
     """Compares the gradients of one loss, and of its departures, with those of definitions.
 
-    It departs from the definition ``nearest``; ``reading`` is what was read from its numbers, if
-    that was done.
+    The loss departs from the definition ``nearest``; ``reading`` holds the choices that were read
+    from its numbers, if any.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class ImpactStudy:
     def _measured(
         self, labels: str, table: Table | None, embeddings: Sequence[str], left_out: int = 0
     ) -> Iterator[Impact]:
-        """Yield a row for the whole loss from each definition, and for each departure."""
+        """Yield rows: the whole loss against each definition, and each departure."""
         batches = partial(self._batch, labels, table)
         ask, note = None, None
         if table is not None or len(self._departures) != 1:  # a single departure is the whole

@@ -29,7 +29,7 @@ from supcr_bench.verification.session import CHECK_LIMIT_S, STUDY_LIMIT_S, Sessi
 from supcr_bench.verification.verification import Verification
 
 PATIENCE = 2
-"""How often a block that had less than half of its time on the processor may go on."""
+"""How often an interrupted block may go on because it had a core for less than half of its time."""
 
 
 class LocalSession(Session):

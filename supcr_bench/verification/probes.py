@@ -17,11 +17,9 @@ FITS = 3e-5
 """Largest relative residual of a right gradient in float32 on these probes; the gradients of other
 members are a hundred times farther away."""
 ASKED = 1.0
-"""The temperature of most probes."""
 LABEL_STEPS = 256.0
 """Labels are multiples of 1 / this; a loss that takes only whole numbers gets the multiples."""
 WIDTH = 12
-"""Columns of all rows."""
 ODD_TWINS = {
     "gaussian": "squared",
     "student": "squared",
@@ -93,7 +91,7 @@ def make_labels(n: int, dims: int, seed: int) -> Tensor:
 
 
 def shortest(number: float, tolerance: float) -> float:
-    """The number of fewest digits, at most 4, within a relative tolerance of one; else that one."""
+    """The number of fewest digits, at most 4, within a relative tolerance; else ``number``."""
     short = [float(f"{number:.{digits}g}") for digits in (1, 2, 3, 4)]
     return next((x for x in short if math.isclose(x, number, rel_tol=tolerance)), number)
 

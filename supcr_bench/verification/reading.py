@@ -48,7 +48,6 @@ EPS = sorted(
     + [10.0**-x for x in range(2, 16)]
     + [torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)]
 )
-"""The sizes of eps that are tried."""
 
 
 @dataclass(slots=True)

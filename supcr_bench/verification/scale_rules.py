@@ -32,7 +32,7 @@ LAWS = {
     "denominator": (0.0, 1.0),
 }
 """How the temperature enters: the powers of it that divide the similarities in denominators, and
-the partner's."""
+the partner's similarity."""
 WARMER = 1.7
 """The temperature that shows how it enters; a low one would show eps too."""
 FAR = 32.0
@@ -73,7 +73,6 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
 
 
 def read_default_temperature(prober: Prober, reading: Reading, member: Member) -> None:
-    """Find the loss's default temperature."""
     if prober.given is None:
         reading.default_temperature = abs(member.temperature)
     elif any(prober.powers):
@@ -156,7 +155,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
 
 
 def _read_eps_of_ratio(prober: Prober, reading: Reading, member: Member) -> Member:
-    """Find an eps that is added to the ratio only, by a near row among far candidates."""
+    """Find an eps that is added to the ratio only, from a near row among far candidates."""
     probe = _far_apart(prober, member, FAR, label_of_alike=200.0)
     if probe is None or prober.fits([member], probe)[0].residual <= prober.limit:
         return member
@@ -191,7 +190,7 @@ def _far_apart(
 
 
 def smallest_denominator(member: Member, probe: Probe) -> float:
-    """The smallest sum over candidates of a probe; 0 for an empty one."""
+    """The smallest sum over candidates of a probe; 0 for an empty sum."""
     smallest = math.inf
     for s, chosen, weight in pairs(member, probe.views, probe.labels):
         sums = s.unsqueeze(1).masked_fill(~chosen, -math.inf).logsumexp(2)

@@ -23,7 +23,7 @@ TOTAL_LIMIT_S = 25.0
 STUDY_LIMIT_S = 20.0
 """Time limit in seconds of the study that measures what the departures mean."""
 BUSY = 8.0
-"""A worker that shares its core is assumed to get at least this part of it: one in so many."""
+"""A worker that shares its core is assumed to get at least one part in this many of it."""
 MOST_ENDS = 2
 """A subject that has ended this many processes is not called again."""
 FORMULA = "formula"
@@ -170,5 +170,5 @@ class Session(ABC):
 
 
 def own_time_s(wall_s: float, cpu_s: float) -> float:
-    """The time that a worker had to itself: what it computed, and at least a part of all."""
+    """The time that a worker had to itself: its CPU time, or at least a part of the wall time."""
     return max(cpu_s, wall_s / BUSY)

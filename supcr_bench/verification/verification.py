@@ -266,7 +266,7 @@ def _raises(outcome: Outcome) -> bool:
 
 
 def _alike(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
-    """Group outcomes with equal findings; of exceptions, the numbers in them may differ."""
+    """Group outcomes with equal findings; numbers within exceptions may differ."""
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         finding = str(outcome.finding)

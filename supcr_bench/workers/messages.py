@@ -111,7 +111,7 @@ class AskRank:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """A worker asks to compute alone, and waits for this message to return; later it ends that."""
+    """A worker asks to compute alone, and waits for this message to return; a second ends that."""
 
     begins: bool
 

@@ -78,7 +78,7 @@ class RankGroupWorker:
 
         Raises:
             CheckEndedError: a rank ended, did not answer within ``limit_s`` (by default the group's
-                limit), or did not answer soon after another had failed. The group is closed.
+                limit), or did not answer soon after another had failed. The group is then closed.
         """
         self.send(request)
         return self._answers(limit_s or self._limit_s)

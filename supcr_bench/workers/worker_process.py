@@ -58,7 +58,7 @@ class WorkerProcess:
 
     A thread calls ``deliver`` with each response, and with ``None`` once the worker has ended; by
     default :meth:`responses` yields the responses. A ``bystander`` is suspended while another
-    worker computes alone. ``scratch`` is a folder that it removes if this process is killed.
+    worker computes alone. ``scratch`` is a folder that the worker removes if its parent is killed.
     """
 
     start = staticmethod(start_python)  # tests replace it by a faster one

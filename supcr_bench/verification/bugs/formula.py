@@ -42,7 +42,7 @@ CHUNKS = "torch.split(torch.arange(m, device=s.device), CHUNK)"
 
 
 def views(used: str) -> dict[str, str]:
-    """The edit that adds up the losses of these views instead."""
+    """The edit that makes the loss use these views instead."""
     return {"[perturbed, intact]": f"[{used}]"}
 
 

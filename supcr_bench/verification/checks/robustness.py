@@ -119,7 +119,7 @@ def _plausible(context: CheckContext, problem: Batch) -> Trial:
 
 @check("plausible numbers", "robustness")
 def missing_labels(context: CheckContext) -> Iterator[Trial]:
-    """A finite loss of missing labels is trained on unnoticed; an error or NaN shows them."""
+    """A finite loss despite missing labels goes unnoticed in training; an error or NaN does not."""
     context.require(not context.takes_missing_labels, "drops rows: see the check 'missing labels'")
     for dims in (1,) if context.own.one_dimension else (1, 3):
         problem = context.problem(n=9, dims=dims, seed=dims)

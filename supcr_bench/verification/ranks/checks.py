@@ -1,6 +1,6 @@
 """The checks of a loss over several ranks (processes that share a batch), and their diagnosis.
 
-Some are checks of one process, which ask all ranks here; the others are of ranks alone.
+Some are checks of a single process, which here ask all ranks; the others are for ranks only.
 
 The reference, evaluated on the whole batch or on each rank's rows alone, predicts the value or
 gradient of each mistake. The mistake that predicts the numbers of every rank on every plain
