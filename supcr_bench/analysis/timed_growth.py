@@ -15,7 +15,9 @@ significantly larger than the smallest (Seber and Wild, "Nonlinear Regression", 
 likelihood-ratio interval, which unlike one from curvature needs no linear model).
 
 Every law whose sum of squares is not significantly larger, at the level of 0.5 %, is a candidate. A
-law is named if it is the only candidate. So the true law is dropped in 0.5 % of sweeps.
+law is named if it is the only candidate. So the true law is dropped in 0.5 % of sweeps. Where few
+sizes happen to follow a power more closely than their noise, all laws are far from it; so a law has
+to be significantly nearer than the others, too, and is not named if it misses any time by half.
 
 If neighbouring sizes have similar residuals, the curve has another shape than the laws. The
 similarity of neighbouring residuals is measured by the von Neumann ratio and compared with that of
@@ -37,6 +39,10 @@ from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdi
 
 TRUE_LAW_DROPPED = 0.005
 """Probability that the true law is dropped from the candidates."""
+SECOND_BEST = 0.025
+"""Probability that noise alone makes another law fit so much worse than the best one."""
+FARTHEST = 1.5
+"""A law does not fit if a time is this many times what it gives, or its inverse."""
 NOISE_LOOKS_SYSTEMATIC = 0.01
 """Probability that the residuals of noise alone are judged to be systematic."""
 _GROWING = tuple(law for law in LAWS.values() if law is not CONSTANT)
@@ -179,10 +185,18 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
         evidence = f"no growth law has the shape of these times; {said}"
         return replace(known, evidence=evidence, curve=None, band=None)
     allowed = smallest * _allowed(count, 1, TRUE_LAW_DROPPED)
+    if squares[best] > allowed:
+        return known
+    allowed = max(allowed, squares[best] * _allowed(count, 1, SECOND_BEST))
     candidates = [i for i, own in enumerate(squares) if own <= allowed]
     names = tuple(_GROWING[i].name for i in candidates)
-    if not names:
-        return known
+    times = zip(series.sizes, series.seconds, strict=True)
+    off, size = max((abs(math.log(s / found.seconds(n))), n) for n, s in times)
+    if len(names) == 1 and (far := math.exp(off)) > FARTHEST:
+        evidence = (
+            f"{names[0]} is nearest, and misses the time at N={size:.0f} by x{far:.1f}; {said}"
+        )
+        return replace(known, evidence=evidence, candidates=names)
     if len(names) == 1:
         rival = min((s, i) for i, s in enumerate(squares) if i != best)[1]
         worse = math.sqrt(squares[rival] / max(squares[best], 1e-30))

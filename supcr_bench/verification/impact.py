@@ -14,6 +14,8 @@ MOST_LINES = 12
 LEAST_DEGREES = 0.005
 ROUNDING = "float32 rounding"
 """The row that shows, for comparison, how far rounding alone turns a gradient."""
+LOST = "a gradient is zero or not finite"
+"""In the note of a row that some or all batches say nothing about."""
 AS_ROUNDING = 10
 """A gradient counts as equal up to this multiple of the angle that rounding causes."""
 
@@ -106,10 +108,10 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
     one, generated = found[0], on_generated(found)
     left_out = f" ({one.left_out} rows have no label)" if one.left_out else ""
     heading = (
-        f"Degrees between its gradient and that of {one.definition}, over {one.batches} batches of "
-        f"{one.batch_size} rows of {'generated labels' if generated else one.labels}{left_out} at "
-        f"temperature {one.temperature or 0:g}, embeddings {'' if generated else 'at random or '}"
-        "ordered by label as after training:"
+        f"Degrees between its gradient at temperature {one.temperature or 0:g} and that of "
+        f"{one.definition}, over {max(row.batches for row in found)} batches of {one.batch_size} "
+        f"rows of {'generated labels' if generated else one.labels}{left_out}, embeddings "
+        f"{'' if generated else 'at random or '}ordered by label as after training:"
     )
     alike: dict[tuple[str | None, str], list[Impact]] = {}
     for row in found:
@@ -141,8 +143,10 @@ def _cells(same: Sequence[Impact]) -> list[str]:
     """The angles of both columns; the ratio of lengths and the share of pairs of the second."""
     cells, last = [], same[-1]
     for row in same:
-        shown = row.low is not None and row.high is not None and row.high >= LEAST_DEGREES
-        interval = f" ({_degrees(row.low)}-{_degrees(row.high)})" if shown else ""
+        interval = ""
+        if row.low is not None and row.high is not None and row.high >= LEAST_DEGREES:
+            low = row.low if row.low >= LEAST_DEGREES else 0.0  # more digits have no room
+            interval = f" ({_degrees(low)}-{_degrees(row.high)})"
         cells.append(_degrees(row.angle) + interval)
     cells += ["-"] * (2 - len(cells))
     pairs = "" if last.pairs is None else format_share(last.pairs)
@@ -159,12 +163,13 @@ def _degrees(angle: float | None) -> str:
 def _advice(found: Sequence[Impact]) -> str:
     """What the measured difference means for a model that was trained with the loss."""
     nearest = found[0].definition
-    own = [row for row in found if row.definition == nearest and row.angle is not None]
+    own = [row for row in found if row.definition == nearest and row.batches]
     rounding = max((row.angle or 0.0 for row in own if row.departure == ROUNDING), default=0.0)
-    angles = [row.angle or 0.0 for row in own if row.departure != ROUNDING]
-    if not angles:
+    parts = [row for row in own if row.departure != ROUNDING]
+    judged = [row for row in parts if row.departure is None] or parts
+    if not judged or any(LOST in (row.note or "") for row in judged):
         return ""
-    worst = max(angles)
+    worst = max(row.angle or 0.0 for row in judged)
     if worst <= AS_ROUNDING * rounding:
         return f"It is the gradient of {nearest} but for rounding: no reason to train again."
     if worst >= 90:

@@ -23,7 +23,7 @@ from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import departures, member_of
 from supcr_bench.verification.evaluate import evaluate_large
 from supcr_bench.verification.family import Member
-from supcr_bench.verification.impact import ROUNDING, Impact, ImpactQuestion
+from supcr_bench.verification.impact import LOST, ROUNDING, Impact, ImpactQuestion
 from supcr_bench.verification.reading import Reading
 
 Table = npt.NDArray[np.float64]
@@ -247,9 +247,11 @@ def _ordered(batch: Batch) -> Batch:
 
 def _summarised(found: Sequence[Sample], about: Impact) -> Impact:
     measured = [sample for sample in found if sample[0] is not None]
+    if len(measured) < len(found):
+        lost = f"{LOST} in {len(found) - len(measured)} of {len(found)} batches"
+        about = replace(about, note="; ".join(filter(None, (about.note, lost))))
     if not measured:
-        note = "the gradient is zero or not finite"
-        return replace(about, batches=len(found), note=about.note or note)
+        return replace(about, batches=len(found))
     angles, lengths, pairs = zip(*measured, strict=True)
     interval = median_interval(angles, independent=True)
     return replace(
