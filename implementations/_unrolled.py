@@ -1,6 +1,7 @@
 # ruff: noqa: ARG001 - numba passes every intrinsic its arguments' types, used or not
 """Loops over several rows at once, unrolled: matrix products, and the merge of sorted labels."""
 
+import itertools
 from typing import Any
 
 from ._vectors import (
@@ -8,6 +9,7 @@ from ._vectors import (
     call,
     cgutils,
     constant,
+    get_host_cpu_features,
     intrinsic,
     llvm,
     load_from,
@@ -21,6 +23,8 @@ from ._vectors import (
 
 ROWS = 8
 """Rows that are computed at once; in a product, two vectors wide."""
+BLOCK = (ROWS, 2) if "+avx512f" in get_host_cpu_features() else (4, 1)
+"""Rows and vectors of a product whose sums the registers hold at once."""
 
 
 def _product(in_pairs: bool, adds: bool) -> Any:
@@ -42,36 +46,40 @@ def _product(in_pairs: bool, adds: bool) -> Any:
         row_out: Any,
     ) -> Any:
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            one = llvm.Constant(args[1].type, LANES)
-            sums = []
-            for r in range(ROWS):
-                place = builder.add(args[9], builder.mul(args[10], llvm.Constant(one.type, r)))
-                for at in (place, builder.add(place, one)):
-                    address = pointer(context, builder, out, args[8], at)
+            index = args[1].type
+
+            def at(start: Any, step: Any, times: int, more: int = 0) -> Any:
+                place = builder.add(start, builder.mul(step, llvm.Constant(index, times)))
+                return builder.add(place, llvm.Constant(index, more))
+
+            for r, v in itertools.product(range(0, ROWS, BLOCK[0]), range(0, 2, BLOCK[1])):
+                rows, vectors = range(r, r + BLOCK[0]), range(v, v + BLOCK[1])
+                sums = []
+                for row, vector in itertools.product(rows, vectors):
+                    place = at(args[9], args[10], row, LANES * vector)
+                    address = pointer(context, builder, out, args[8], place)
                     first = load_from(builder, address) if adds else constant(out, 0.0)
-                    kept = cgutils.alloca_once(builder, first.type)
-                    builder.store(first, kept)
-                    sums.append((kept, address))
-            with cgutils.for_range(builder, args[7]) as loop:
-                at = builder.add(args[5], builder.mul(loop.index, args[6]))
-                wide = [
-                    load_from(builder, pointer(context, builder, b, args[4], place))
-                    for place in (at, builder.add(at, one))
-                ]
-                left = builder.add(args[1], builder.mul(loop.index, args[3]))
-                for r in range(ROWS):
-                    place = builder.add(left, builder.mul(args[2], llvm.Constant(one.type, r)))
-                    if in_pairs:
-                        two = load_from(builder, pointer(context, builder, a, args[0], place, 2))
-                        factor = pair_lanes(builder, two)
-                    else:
-                        data = make_array(a)(context, builder, args[0]).data
-                        factor = spread(builder, builder.load(builder.gep(data, [place])))
-                    for (kept, _), other in zip(sums[2 * r : 2 * r + 2], wide, strict=True):
-                        total = call(builder, "fma", factor, other, builder.load(kept))
-                        builder.store(total, kept)
-            for kept, address in sums:
-                store_to(builder, builder.load(kept), address)
+                    sums.append((cgutils.alloca_once(builder, first.type), address))
+                    builder.store(first, sums[-1][0])
+                with cgutils.for_range(builder, args[7]) as loop:
+                    other = builder.add(args[5], builder.mul(loop.index, args[6]))
+                    places = [at(other, other, 0, LANES * vector) for vector in vectors]
+                    wide = [
+                        load_from(builder, pointer(context, builder, b, args[4], p)) for p in places
+                    ]
+                    left = builder.add(args[1], builder.mul(loop.index, args[3]))
+                    for k, row in enumerate(rows):
+                        place = at(left, args[2], row)
+                        if in_pairs:
+                            two = pointer(context, builder, a, args[0], place, 2)
+                            factor = pair_lanes(builder, load_from(builder, two))
+                        else:
+                            data = make_array(a)(context, builder, args[0]).data
+                            factor = spread(builder, builder.load(builder.gep(data, [place])))
+                        for (kept, _), x in zip(sums[k * len(wide) :], wide, strict=False):
+                            builder.store(call(builder, "fma", factor, x, builder.load(kept)), kept)
+                for kept, address in sums:
+                    store_to(builder, builder.load(kept), address)
             return context.get_dummy_value()
 
         place = numba_types.intp

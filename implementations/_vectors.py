@@ -15,6 +15,7 @@ try:
     from llvmlite import ir
     from numba import extending, njit, types
     from numba.core import cgutils as cgutils_of_numba
+    from numba.core import codegen
     from numba.np import arrayobj
 except ImportError as error:
     raise ImportError(
@@ -23,6 +24,7 @@ except ImportError as error:
     ) from error
 
 cgutils: Any = cgutils_of_numba
+get_host_cpu_features: Any = codegen.get_host_cpu_features
 make_array: Any = arrayobj.make_array
 llvm: Any = ir
 numba_types: Any = types
