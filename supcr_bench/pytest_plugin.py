@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         TIME_LIMIT,
         metavar="TIME",
         default="5s",
-        help="Skip the cases of a suite that are predicted to take longer, or longer than the "
+        help="Skip cases of a suite that are predicted to take longer than this or than the "
         "suite's own limit. Default: %(default)s",
     )
     parser.addini(

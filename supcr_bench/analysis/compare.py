@@ -282,10 +282,10 @@ def _why_undecided(
         share = format_share(spread)
         return f"the machine was too busy: the middle half of equal calls spread by {share}"
     if noise is None:
-        return "a process is one draw; runs with `--processes 20` tell more"
+        return "one process is one sample; `--processes 20` gives more"
     if noise.excess > noise.variance:
         return "the machine changed between the runs"
-    return "the processes of each run differ; more of them would tell"
+    return "the processes of each run differ; more of them would decide"
 
 
 def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:

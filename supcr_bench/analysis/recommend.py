@@ -178,7 +178,7 @@ def _why_not(
         return None
     if peak is None:
         known = any(r.peak_bytes is not None for r in own)
-        return "too few sizes to tell its memory there" if known else "its memory was not measured"
+        return "too few sizes to predict its memory" if known else "its memory was not measured"
     case = replace(own[0].case, dims=question.dims)
     inputs = input_bytes(case, question.batch_size)
     least, most = (inputs + (end or peak.value) for end in (peak.low, peak.high))

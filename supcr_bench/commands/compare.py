@@ -26,7 +26,7 @@ def compare(
     or the same only if the noise of the samples and the drift of the unchanged results rule out the
     other verdicts.
 
-    Exits with 0, also where time is undecided; with 1 if a result became wrong, failed, ran out of
+    Exits with 0, even if time is undecided; with 1 if a result became wrong, failed, ran out of
     memory or time, or costs more work or memory, or if an implementation is slower in more cases
     than chance explains; with 3 if nothing could be compared.
     """

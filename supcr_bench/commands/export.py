@@ -28,7 +28,7 @@ def export(
     pytest-benchmark: a JSON file with the samples, for `pytest-benchmark compare` and the tools
     that read its files. csv and parquet: one row a result, with all its fields and the median time.
     github-action-benchmark (its tool customSmallerIsBetter) and bencher (its adapter json): times
-    and counts, for what tracks them over commits.
+    and counts, for services that track them over commits.
     """
     if format_ == PARQUET and out is None:
         raise UsageError("Parquet is binary: give --out FILE")

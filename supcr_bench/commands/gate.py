@@ -83,7 +83,7 @@ def gate(
         show_default="supcr-accepted.toml",
     ),
     accept: str | None = opt.option(
-        "REASON", "Write entries for what got costlier to the file of accepted changes."
+        "REASON", "Accept the costs that rose: add entries with this reason to the file."
     ),
     summary: Path | None = opt.output_file(
         "--summary", "Write a Markdown summary to FILE, for a CI job."
@@ -91,7 +91,7 @@ def gate(
     comment: str | None = opt.option(
         "FILE|github", "Write the comment for a pull request to FILE, or post it with 'github'."
     ),
-    informational: bool = opt.flag("--informational", "Exit with 0 also if something got worse."),
+    informational: bool = opt.flag("--informational", "Exit with 0 even if something got worse."),
     junit: Path | None = opt.output_file("--junit", "Write all results as JUnit XML to FILE."),
     json: Path | None = opt.JSON_FILE,
 ) -> None:

@@ -88,7 +88,7 @@ def set_up(console: Console) -> None:
     if not WORKFLOW.exists():
         write_file(WORKFLOW, workflow, folders=True)
     wrote = f"Wrote {SUITE} and {WORKFLOW}."
-    print_sentence(console, f"{wrote} The gate will check, of each pull request:")
+    print_sentence(console, f"{wrote} In each pull request, the gate will check:")
     for name, definition in losses.items():
         said = f"{name}: values and gradients by {definition}, operations, memory, time"
         print_sentence(console, f"  {said}")

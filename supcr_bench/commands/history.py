@@ -18,7 +18,7 @@ def history(
         metavar="PATH", help="Runs, baselines, files of gate --json, or folders that hold them."
     ),
     revisions: str | None = option(
-        "REVISIONS", "Read each PATH, a .json file, at the git commits that changed it."
+        "REVISIONS", "Read each PATH, a .json file, at the commits of this range that changed it."
     ),
     anchor: str | None = option(
         "REVISION", "Revision or run to compare with.", show_default="the first"
@@ -33,7 +33,7 @@ def history(
     format_: str = choice("--format", ("svg", "png"), "Format of the charts.", default="svg"),
     json_file: Path | None = JSON_FILE,
 ) -> None:
-    """Draw each figure over revisions, and find what got worse since the first, even bit by bit.
+    """Draw each figure over revisions; find what got worse since the first, even in small steps.
 
     Counts are exact. Times are compared between sessions of one machine, and only if there are
     enough of them.

@@ -125,7 +125,7 @@ def _continue(writer: RunWriter, work: Work, executor: Executor, console: Consol
     suite = {**writer.info["suite"], "verify": work.suite.verify}
     writer.update(environments=environments, suite=suite)
     done = len(writer.finished)
-    print_sentence(console, f"Continuing {writer.path}: {done} results are there already")
+    print_sentence(console, f"Continuing {writer.path}: {done} results are already stored")
 
 
 def _run_info(

@@ -177,7 +177,7 @@ def verify_each(
 
 
 def demo() -> None:
-    """Verify a wrong loss that ships with supcr-bench, and show the diagnosis; some 10 seconds.
+    """Verify a wrong loss that ships with supcr-bench, and show the diagnosis (about 10 s).
 
     Exits with 0 if the mistake is found and named, else with 1.
     """

@@ -97,7 +97,7 @@ def at_one_speed(*, slower: float) -> str:
 
 @sentence
 def became_slower(*, name: str, slower: int, beyond: int, cases: int, session: float) -> str:
-    """More cases are slower by over the ``session`` ratio than chance explains."""
+    """In more cases than chance explains, the slowdown exceeds the ``session`` ratio."""
     return (
         f"{name} became slower: in {slower} of {plural(cases, 'case')}, in {beyond} of them by "
         f"more than a session may move all cases of an implementation (x{ratio_text(session)})."

@@ -135,7 +135,7 @@ def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
     undecided = outcome.with_verdict(GateVerdict.UNDECIDED)
     if worse := reproductions(outcome):
         yield from tables_of(outcome, GateVerdict.REGRESSION)
-        yield Text("Why, and which command shows it again:")
+        yield Text("The reasons, and the commands that reproduce them:")
         for command, changes in worse.items():
             yield from (line for c in changes for line in lines(gate_words.reason_sentences([c])))
             if command:
@@ -161,7 +161,7 @@ def gate_markdown(outcome: GateOutcome) -> str:
     blocks += _changes(outcome, GateVerdict.REGRESSION)
     blocks += [escape(str(s)) for s in gate_words.following_sentences(outcome)]
     if commands := [gate_words.printable(command) for command in reproductions(outcome) if command]:
-        blocks += ["To see it again:", fenced("\n".join(commands))]
+        blocks += ["To reproduce:", fenced("\n".join(commands))]
     for verdict in (GateVerdict.UNDECIDED, GateVerdict.ACCEPTED):
         blocks += _changes(outcome, verdict)
     blocks += _passed(outcome)

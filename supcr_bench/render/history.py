@@ -36,7 +36,7 @@ def history_outcome(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> G
     first = snapshots[0]
     against = f"{first.label} of {first.date[:10]}"
     if any(t.series.points[0].at for t in trends if t.change):
-        against += " or, of figures that it lacks, the first that has them"
+        against += " or, for figures that it lacks, the first that has them"
     return GateOutcome(
         suite="history",
         against=against,

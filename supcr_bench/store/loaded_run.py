@@ -188,7 +188,7 @@ def _require_valid(result: Result) -> None:
     values = asdict(result)
     case = result.case
     if _RESULTS.validate_python(values) != result:
-        raise ValueError("a value has another type than its key")
+        raise ValueError("a value has the wrong type for its key")
     for axis in AXES:
         value = axis.of(case)
         if value is not None and not (axis.name == "labels" and case.label_kind == "file"):
@@ -234,7 +234,7 @@ def make_run(
             further += 1
     results = list(found.values())
     if doubled := number - further - len(results):
-        note = f"{path} holds {doubled} results of cases that it holds already"
+        note = f"{path} holds {doubled} further results of cases that it has"
         notes = (*notes, f"{note}; the first of each case counts")
     environments = info.get("environments")
     if isinstance(environments, Mapping) and len(environments) > 1:

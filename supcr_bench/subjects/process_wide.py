@@ -43,8 +43,8 @@ def require_own_imports(subjects: Iterable[Subject]) -> None:
         isolated.enter(Path(subject.root))
         if found := isolated.foreign_modules(Path(subject.root)):
             raise SubjectError(
-                f"{subject.name} imports {found[0]} when it is called, from elsewhere than its "
-                f"version: {isolated.file_of(found[0])}; import it where the file begins"
+                f"{subject.name} imports {found[0]} when it is called, from outside of its "
+                f"version: {isolated.file_of(found[0])}; import it at the top of the file"
             )
 
 

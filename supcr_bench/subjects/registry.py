@@ -284,7 +284,7 @@ def _require_own(subject: Subject, root: Path, module: Any, found: object) -> No
             strange.append(origin)
     if strange:
         raise SubjectError(
-            f"{subject.name} imports {strange[0]} from elsewhere than its version: "
+            f"{subject.name} imports {strange[0]} from outside of its version: "
             f"{isolated.file_of(strange[0])}; an import hook, such as one of an editable install, "
             "may be why"
         )

@@ -216,7 +216,7 @@ def _taken_apart(argument: str, source: str) -> tuple[Sequence[str], str]:
 
 
 def function_of(loss: Any) -> Callable[..., Any]:
-    """The function behind a loss that is called with tensors: of a module, its forward."""
+    """The function behind a loss that is called with tensors; for a module, its forward."""
     loss = behind(loss)
     if isinstance(loss, nn.Module):
         return loss.forward

@@ -59,7 +59,7 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
         return UncallableError("load", reason, "Correct the file until Python can import it.")
     target = name.rpartition(":")[0]
     if isinstance(error, ModuleNotFoundError) and f"{target}.".startswith(f"{missing}."):
-        advice = "Name a module that Python finds from here, or path/to/file.py:attribute."
+        advice = "Name a module that Python can import here, or path/to/file.py:attribute."
         return UnavailableError("package", reason, advice)
     if isinstance(error, ModuleNotFoundError):
         advice = f"Install `{missing.split('.')[0]}`. If it is the author's own code, put it beside"

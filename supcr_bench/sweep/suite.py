@@ -51,7 +51,7 @@ _FIXES = {axis.name: axis.fix for axis in AXES} | {
     "grid": "write one or more [[grid]] tables",
     "base": "use torchcell, no-self (which was called paper) or rank-n-contrast",
     "eps": "use a number of 0 or more; 0 means no floor",
-    "definitions": "write tables such as [definitions.mine] under names of their own",
+    "definitions": "write a table for each, such as [definitions.mine]",
 }
 
 

@@ -256,7 +256,7 @@ def test_on_a_quiet_machine_most_identical_rows_are_the_same() -> None:
 @pytest.mark.parametrize(
     ("spread", "words"),
     [
-        (0.0, "a process is one draw; runs with `--processes 20` tell more"),
+        (0.0, "one process is one sample; `--processes 20` gives more"),
         (0.4, "the machine was too busy: the middle half of equal calls spread by 4"),
     ],
 )

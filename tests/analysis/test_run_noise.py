@@ -131,8 +131,8 @@ def test_what_hides_that_a_time_is_the_same_is_said() -> None:
         return {str(c.reason) for c in undecided if c.direction is Direction.UNDECIDED}
 
     for options, words in (
-        ({"sd": 0.03, "processes": 1}, "a process is one draw; runs with `--processes"),
-        ({"sd": 0.05}, "the processes of each run differ; more of them would tell"),
+        ({"sd": 0.03, "processes": 1}, "one process is one sample; `--processes"),
+        ({"sd": 0.05}, "the processes of each run differ; more of them would decide"),
         ({"sd": 0.01, "session": 0.2}, "the machine changed between the runs"),
     ):
         found = reasons(pair(Random(4), **options))

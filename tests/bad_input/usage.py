@@ -138,7 +138,11 @@ USAGE_ROWS: list[tuple[str, int, str]] = [
     ("recommend --batch-size 64 --device cuda --from good", 3, "It has training on cpu"),
     ("recommend --batch-size 64 --nan-density 0.5 --from good", 3, "--nan-density in that range"),
     ("recommend --batch-size 64 --dims 9 --from good", 3, "timed at D 1, too far from 9"),
-    ("recommend --batch-size 99999 --from good", 3, "too far from 99999; --batch-size takes"),
+    (
+        "recommend --batch-size 99999 --from good",
+        3,
+        "too far from 99999; choose --batch-size in that range",
+    ),
     ("recommend --batch-size 64 --pass forward --from good", 3, "no results for forward"),
     ("export good", 2, "Missing option '--format'"),
     ("export nothing --format csv", 2, "no run 'nothing'"),

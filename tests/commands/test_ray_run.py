@@ -143,7 +143,7 @@ def test_a_run_with_labels_of_ones_own_is_gone_on_with_on_ray_and_back_here(
         assert ran.returncode == 0, ran.stderr
         assert ran.stderr == "supcr-bench: note: labels are 20 rows of own.csv: y\n"
         assert "(raylet)" not in ran.stdout
-        assert f"{len(lines) - 3} results are there already" in ran.stdout
+        assert f"{len(lines) - 3} results are already stored" in ran.stdout
         rows = rows_in(workplace / "r")
         assert sorted(map(str, map(case_of, rows))) == sorted(
             str(case_of(json.loads(line))) for line in lines

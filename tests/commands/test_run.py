@@ -233,7 +233,7 @@ def test_a_run_is_not_continued_under_other_options(cli: Cli, run_here: Path) ->
     file.write_text("".join(lines[:-2]))
     done = cli("run", "--resume", "latest")
     assert done.returncode == 0
-    assert f"Continuing results/{run_here.name}: 16 results are there already" in done.stdout
+    assert f"Continuing results/{run_here.name}: 16 results are already stored" in done.stdout
     assert set(keys_of(run_here)) == set(whole)
 
 

@@ -143,7 +143,7 @@ def test_a_case_that_is_stored_twice_counts_once_and_that_is_said(
     run = read_run(str(path))
     assert len(run.results) == len(SIZES)
     said = capsys.readouterr().err
-    assert f"holds {len(SIZES)} results of cases that it holds already" in said
+    assert f"holds {len(SIZES)} further results of cases that it has" in said
     assert "the last line is incomplete and was left out" in said
 
 

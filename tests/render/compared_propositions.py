@@ -127,7 +127,7 @@ def time_way(pair: Pair, key: Key) -> str | None:
         text = f"{100 * spread:.2g}" if spread < 0.995 else f"{100 * spread:,.0f}"
         busy = f"the middle half of equal calls spread by {text}%"
         return f"undecided (the machine was too busy: {busy})"
-    return "undecided (a process is one draw; runs with `--processes 20` tell more)"
+    return "undecided (one process is one sample; `--processes 20` gives more)"
 
 
 @cache

@@ -215,7 +215,7 @@ def test_what_follows_from_a_wrong_result_is_counted_and_not_shown():
         "JSON file has each figure."
     )
     text = gate_markdown(found)
-    table = text[text.index("### Got worse") : text.index("To see it again")]
+    table = text[text.index("### Got worse") : text.index("To reproduce")]
     assert table.index("verification") < table.index("training N=8")
     assert "N=16" not in table
     assert str(sentence) in text

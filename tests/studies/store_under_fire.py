@@ -271,7 +271,7 @@ class UnderFire:
         (run / "measurements.jsonl").write_text("".join(f"{line}\n" for line in doubled))
         ended = self.finish(*self.start("export", str(run), "--format", "csv"))
         assert ended.status == 0, ended
-        assert "results of cases that it holds already" in ended.said
+        assert "further results of cases that it has" in ended.said
         rows = ended.printed.strip().splitlines()[1:]
         assert len(rows) == len(set(map(key_of, lines)))
         (run / "measurements.jsonl").write_text("".join(f"{line}\n" for line in lines))

@@ -336,7 +336,7 @@ def test_a_message_without_its_wrapper_says_where_it_is_printed(folder: Path) ->
 def test_a_module_that_is_not_there_is_not_said_to_be_a_package(folder: Path) -> None:
     with pytest.raises(UncallableError) as caught:
         load(locate("no_such_module:Loss"))
-    assert caught.value.advice.startswith("Name a module that Python finds from here")
+    assert caught.value.advice.startswith("Name a module that Python can import here")
 
 
 def test_a_part_of_a_model_is_told_from_a_loss(folder: Path) -> None:

@@ -87,7 +87,7 @@ def gradcheck(context: CheckContext) -> Iterator[Trial]:
     The check does not apply if eps joins exponentials of a row less its maximum, which is detached.
     """
     below = context.definition.eps and "below" in context.definition.eps_rule
-    context.require(not below, "eps follows a detached maximum, unlike in finite differences")
+    context.require(not below, "eps follows a detached maximum, which finite differences include")
     for labels in LABEL_KINDS:
         for dims in (1, 3):
             problem = context.problem(
