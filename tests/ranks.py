@@ -12,7 +12,7 @@ from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Resolution
-from supcr_bench.verification.ranks.context import RankContext, RankQuestion
+from supcr_bench.verification.ranks import RankContext, RankQuestion
 from supcr_bench.workers.messages import AskRank, Response, Returned
 from supcr_bench.workers.rank_group import RankGroupWorker
 

@@ -23,7 +23,7 @@ from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 
 if TYPE_CHECKING:
-    from supcr_bench.verification.ranks.context import RankQuestion
+    from supcr_bench.verification.ranks import RankQuestion
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,14 @@ from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
-from supcr_bench.verification.ranks.checks import RANK_CHECKS, diagnose_ranks, follows
-from supcr_bench.verification.ranks.context import RankContext, RankQuestion, RanksRaisedError
+from supcr_bench.verification.ranks import (
+    RANK_CHECKS,
+    RankContext,
+    RankQuestion,
+    RanksRaisedError,
+    diagnose_ranks,
+    follows,
+)
 from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Session
 from supcr_bench.workers.messages import AskRank, Failed
 from supcr_bench.workers.rank_group import RankGroupWorker

@@ -45,7 +45,7 @@ from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import CheckEndedError
-from supcr_bench.verification.ranks.context import answer_on_rank
+from supcr_bench.verification.ranks import answer_on_rank
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
 from supcr_bench.workers.messages import (

@@ -50,7 +50,7 @@ PRELOADED = (
     "supcr_bench.measure.ranked",
     "supcr_bench.measure.version_times",
     "supcr_bench.sweep.local_executor",
-    "supcr_bench.verification.ranks.context",
+    "supcr_bench.verification.ranks",
     "supcr_bench.verification.local_session",
 )
 LENGTH_BYTES = 4

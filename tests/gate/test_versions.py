@@ -326,7 +326,7 @@ def test_a_module_that_is_not_there_is_a_usage_error(repository, tmp_path):
 
 def test_the_harness_itself_cannot_be_two_versions(tmp_path):
     with pytest.raises(SubjectError, match="is part of supcr_bench"):
-        versions(tmp_path, "supcr_bench.reference.contrast:fast_sums")
+        versions(tmp_path, "supcr_bench.reference.contrast:contrast_sums")
 
 
 def test_a_registered_implementation_comes_from_its_folder(tmp_path):

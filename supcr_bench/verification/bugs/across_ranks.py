@@ -13,7 +13,7 @@ from torch.distributed import get_world_size
 
 from supcr_bench.verification.bugs.right import RightSupCR
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
-from supcr_bench.verification.ranks.checks import GRADIENTS, OWN_ROWS, VALUES
+from supcr_bench.verification.ranks import GRADIENTS, OWN_ROWS, VALUES
 
 
 def gathered(own: Tensor) -> tuple[Tensor, slice]:

@@ -1,1 +1,0 @@
-"""Verification of a loss over several ranks, that is, processes that share one batch."""
