@@ -28,7 +28,7 @@ from supcr_bench.measure.timing import garbage_collection_held, sample_arms
 from supcr_bench.reference.compare import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
-from supcr_bench.subjects.calls import NotALossError, loss_of
+from supcr_bench.subjects.calls import NotALossError
 from supcr_bench.subjects.compiler import COMPILATION, numba_watched, original, watched
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.case import Pass, Workload
@@ -141,7 +141,7 @@ class CellRun:
                 at = "training"
                 self.announce("agreement", arms["training"])
                 with self._limited():
-                    loss_of(output).backward()  # type: ignore[no-untyped-call]
+                    loss.backward(output)
                     self.device.synchronize()
                 answer = loss.answer(output, gradients=True)
                 self._keep(arms["training"], answer, perf_counter() - started)

@@ -27,6 +27,8 @@ from supcr_bench.measure.work import Work
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import unpack
 from supcr_bench.values.cell import Arm, Cell
+from supcr_bench.values.definition import Definition
+from supcr_bench.values.implementation import Resolution
 
 VALUES_AGREE = 1e-5
 """Largest relative difference between two ranks' values: they are sums of the same numbers."""
@@ -109,8 +111,8 @@ class Coordinator(Meter):
         self._shard = shard
         self._broken: GroupBrokenError | None = None
         self.subjects: Mapping[str, Adapter] = {
-            name: replace(
-                Adapter.usual(partial(self._build, name)), device_specific=own.device_specific
+            name: RankedAdapter(
+                partial(self.broadcast, arm=Arm(name, "forward")), Resolution(), own.device_specific
             )
             for name, own in shard.subjects.items()
         }
@@ -133,24 +135,6 @@ class Coordinator(Meter):
             raise self._broken
         share(None)
 
-    def _build(self, name: str, **arguments: object) -> Callable[..., object]:
-        del arguments  # every rank already has them
-        arm = Arm(name, "forward")
-        self.broadcast("build", arm)
-        return partial(self._forward, arm)
-
-    def _forward(
-        self, arm: Arm, perturbed: Tensor, intact: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        del labels
-        answers = self.broadcast("forward", arm)
-        require_one_value(answers)
-        loss, parts = answers[0]
-        gathered: tuple[Tensor, Tensor] = GatheredLoss.apply(  # type: ignore[no-untyped-call]
-            perturbed, intact, loss, parts, partial(self.broadcast, "backward", arm)
-        )
-        return gathered
-
     def time(self, arm: Arm, call: Callable[[], object]) -> Elapsed:
         del call
         times: list[Elapsed] = self.broadcast("time", arm)
@@ -169,32 +153,31 @@ class Coordinator(Meter):
         return Work(*(max(figures) for figures in zip(*map(astuple, works), strict=True)))
 
 
-class GatheredLoss(torch.autograd.Function):
-    """The loss of all ranks as a function of the whole batch."""
+class RankedAdapter(Adapter):
+    """Binds a loss that all ranks build and call; its target makes a step on all of them."""
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        perturbed: Tensor,
-        intact: Tensor,
-        loss: Tensor,
-        parts: Tensor,
-        backward: Callable[[], list[tuple[Tensor, Tensor]]],
-    ) -> tuple[Tensor, Tensor]:
-        del intact
-        ctx.on_all_ranks, ctx.like = backward, perturbed
-        return loss.clone().to(perturbed.device), parts.clone().to(perturbed.device)
+    def bind(self, definition: Definition, batch: Batch) -> BoundLoss:
+        del definition  # every rank already has it
+        self.target("build")
+        dims = batch.labels.shape[1]
+        return RankedLoss(self.target, self.arguments(batch), dims, self.resolution)
 
-    @staticmethod
-    def backward(ctx: Any, *grad_output: Tensor) -> tuple[Any, ...]:
+
+class RankedLoss(BoundLoss):
+    """The loss of all ranks for the whole batch."""
+
+    def forward(self) -> object:
+        answers: list[tuple[Tensor, Tensor]] = self.module("forward")  # type: ignore[assignment]
+        require_one_value(answers)
+        return answers[0]
+
+    def backward(self, output: object) -> None:
         """Every rank's gradient of its own rows, divided by the W ranks, as DDP averages them."""
-        del grad_output  # each rank calls backward on its own loss
-        answers = ctx.on_all_ranks()
-        whole = [
-            torch.cat([answer[view] for answer in answers]).to(ctx.like) / len(answers)
-            for view in (0, 1)
-        ]
-        return *whole, None, None, None
+        del output  # each rank calls backward on its own loss
+        answers: list[tuple[Tensor, Tensor]] = self.module("backward")  # type: ignore[assignment]
+        for name, own in zip(("perturbed", "intact"), zip(*answers, strict=True), strict=True):
+            leaf = self.arguments[name]
+            leaf.grad = torch.cat(own).to(leaf) / len(own)
 
 
 def serve(shard: RankShard) -> None:

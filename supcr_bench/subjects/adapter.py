@@ -44,8 +44,11 @@ class BoundLoss:
 
     def training(self) -> object:
         output = self.forward()
-        loss_of(output).backward()  # type: ignore[no-untyped-call]
+        self.backward(output)
         return output
+
+    def backward(self, output: object) -> None:
+        loss_of(output).backward()  # type: ignore[no-untyped-call]
 
     def call(self, pass_: Pass) -> object:
         return self.forward() if pass_ == "forward" else self.training()

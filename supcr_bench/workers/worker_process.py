@@ -89,7 +89,6 @@ class WorkerProcess:
             self.pid = self._process.pid
         self._inbox: SimpleQueue[Response | None] = SimpleQueue()
         self._deliver = deliver or self._inbox.put
-        self._started: SimpleQueue[Returned | None] = SimpleQueue()
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
         self.environment = self._await_start()
@@ -97,7 +96,7 @@ class WorkerProcess:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        put: Callable[[Any], None] = self._started.put
+        put: Callable[[Response | None], None] = self._inbox.put  # of what says that it has started
         while (response := read_message(self._process.stdout)) is not None:
             put(response)
             put = self._deliver
@@ -106,17 +105,13 @@ class WorkerProcess:
 
     def _await_start(self) -> Mapping[str, Any]:
         finding, began = "", self.clock_s()
-        while not finding:
-            try:
-                ready = self._started.get(timeout=POLL_S)
-            except Empty:
-                if self.clock_s() - began > START_LIMIT_S:
-                    self.kill()
-                    finding = f"no answer within {START_LIMIT_S:.0f} s"
-            else:
-                if ready is not None:
-                    return dict(ready.value)
-                finding = self.exit_description()
+        for ready in self.responses():
+            if isinstance(ready, Returned):
+                return dict(ready.value)
+            if self.clock_s() - began > START_LIMIT_S and not finding:
+                finding = f"no answer within {START_LIMIT_S:.0f} s"
+                self.kill()
+        finding = finding or self.exit_description()
         self.close()
         raise WorkerError(f"a worker did not start: {finding}")
 
