@@ -20,15 +20,15 @@ class SupCRLoss(ScanSupCR):
     """A loss of the SupCR family, right at any temperature and on any device, in N^2 log N.
 
     With numba (``pip install numba``), it runs the compiled loop of ``tiled`` on a CPU; without
-    numba or on another device, it runs ``scan``. Both follow the definition within rounding, so the
-    choice affects only the time. The choice does not depend on the batch size: on a CPU, ``scan``
-    was not faster at any size tried from 16 rows to 8,192.
+    numba or on another device, it runs ``scan``. ``tiled`` and ``scan`` follow the definition
+    within rounding, so the choice affects only the time. The choice does not depend on the batch
+    size: on a CPU, ``scan`` was not faster at any size tried from 16 rows to 8,192.
 
     Under ``torch.compile`` it is one operator, so that a whole step compiles with
     ``fullgraph=True``; the per-dimension losses then carry no gradient. ``torch.func`` and second
     derivatives are not supported.
 
-    It computes the loss of the rows in its arguments. Where the batch lies on several ranks, under
+    The loss is that of the rows in its arguments. Where the batch lies on several ranks, under
     DistributedDataParallel, use ``DistributedSupCR`` of ``distributed``.
 
     Args:
@@ -69,8 +69,8 @@ class SupCRLoss(ScanSupCR):
 class RnCLoss(SupCRLoss):
     """Rank-N-Contrast, called as its authors' ``RnCLoss``: (features [N, 2, d], labels).
 
-    Labels are [N, D] or [N]. It also accepts two views (z1, z2, labels), features [2N, d] with
-    labels of N rows, and a single view [N, d].
+    Labels are [N, D] or [N]. Two views (z1, z2, labels), features [2N, d] with labels of N rows,
+    and a single view [N, d] are accepted too.
 
     Args:
         temperature: divides the similarities; a parameter or tensor that requires grad gets its

@@ -15,7 +15,7 @@ them.
 Where both views are one batch of 2N rows, the two rows of a sample have one label, so that they lie
 at the same place of every sorted row: N places hold the sum of two exponentials each.
 
-An upper bound of s is subtracted from s, so that exponentials do not overflow. They do not
+An upper bound of s is subtracted from s, so that exponentials do not overflow. Exponentials do not
 underflow as long as s varies by less than the exponent range of the dtype. A cosine over tau varies
 by up to 2 / tau, which is within that range down to tau = 0.034 in float32 and 0.0034 in float64.
 Beyond that range, float32 inputs are summed in float64; where float64 is not enough or the device
@@ -237,8 +237,8 @@ class ScanSupCR(nn.Module):
             labels: [N, D], or [N] for D = 1.
 
         Returns:
-            (loss, losses [D]); under one label distance over all dimensions, the loss alone. They
-            are float32, or float64 for float64 embeddings. Their gradient cannot be differentiated
+            (loss, losses [D]); under one label distance over all dimensions, the loss alone. Losses
+            are float32, or float64 for float64 embeddings. A gradient cannot be differentiated
             again, and transforms of torch.func are not supported.
 
         Raises:

@@ -1,7 +1,7 @@
 """The one compiled call of ``tiled``: from embeddings to gradient, or a part of that.
 
-It takes addresses and numbers, because handling arrays as arguments is most of the cost of a small
-batch. The functions that it calls are compiled into it and cached on disk with it.
+The call takes addresses and numbers, because handling arrays as arguments is most of the cost of a
+small batch. The functions that it calls are compiled into it and cached on disk with it.
 """
 
 import math

@@ -37,7 +37,8 @@ CHUNK = 128
 BLOCK = 32
 """Places that are summed in the working dtype before the sum is carried in float64."""
 NEAR = 0.01
-"""Squared distances below this share of the squared norms are computed from differences."""
+"""Squared distances below this share of the squared norms are computed from coordinate
+differences."""
 
 
 class Scale(NamedTuple):

@@ -112,8 +112,8 @@ def merge_rows(
 ) -> Any:
     """Sort the rows of eight anchors by label distance, farthest first, and fetch their terms.
 
-    Each step takes the farther end of the rest of a row, and the anchor itself last. It does eight
-    rows at once, because each step waits for the one before it.
+    Each step takes the farther end of the rest of a row, and the anchor itself last. Eight rows are
+    merged at once, because each step waits for the one before it.
 
     Args:
         typingctx: of numba.

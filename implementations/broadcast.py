@@ -1,6 +1,6 @@
 """All candidate sets of N rows at once: one N x N x N indicator, summed over its last axis.
 
-It dispatches few operations, but its time and its memory grow as N^3.
+The indicator takes few operations, but time and memory grow as N^3.
 """
 
 import torch

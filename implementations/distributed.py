@@ -1,11 +1,11 @@
 r"""The loss of a batch whose rows are spread over several ranks (processes).
 
-Each of W ranks holds some rows, and gathers those of all others. It sums over its own rows as
-anchors, with the running sums of ``scan``, and an all_reduce adds up these sums. So each rank
+Each of W ranks holds some rows, and gathers those of all others. Each rank sums over its own rows
+as anchors, with the running sums of ``scan``, and an all_reduce adds up these sums. So each rank
 returns the loss of the whole batch for a W-th of the work.
 
-*The gradient.* With theta the parameters, J_r the Jacobian by them of the embeddings that rank r
-holds, and L the loss of the whole batch,
+*The gradient.* With theta the parameters, J_r the Jacobian of rank r's embeddings w.r.t. theta, and
+L the loss of the whole batch,
 
     dL/dtheta = sum over r of J_r^T (dL / d rows of r).
 
@@ -14,15 +14,15 @@ embeddings receive. The mean equals dL/dtheta if h_r = W (dL / d rows of r), so 
 multiplies by W. Where gradients are summed over ranks, ``averaged=False`` leaves out the W.
 
 Every anchor of the batch contributes to dL / d rows of r, so the forward adds up the contributions
-over ranks. The backward then exchanges no messages, so no rank can wait in it forever. It assumes
-that the gradient at the loss is the same on all ranks.
+over ranks. The backward then exchanges no messages, so no rank can wait in it forever. The backward
+assumes that the gradient at the loss is the same on all ranks.
 
 *Agreement.* Before they send rows, the ranks exchange their sizes, dtypes and settings. If these do
 not fit together, every rank raises an error, instead of waiting for a message that never comes. If
 one rank needs a gradient, all ranks compute gradients.
 
 All messages are tensors of equal shape on every rank, on the embeddings' device, in all_gather and
-all_reduce, which gloo and NCCL support. This was tested with gloo on CPUs, and never on a GPU.
+all_reduce, which gloo and NCCL support. The loss was tested with gloo on CPUs, and never on a GPU.
 """
 
 import struct
@@ -130,7 +130,7 @@ class DistributedSupCR(ScanSupCR):
     def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
         """A rank's embeddings and labels to the whole batch's loss and its [D] losses.
 
-        They are called and returned as by :class:`~._scan.ScanSupCR`. If backward starts from the
+        Arguments and results are those of :class:`~._scan.ScanSupCR`. If backward starts from the
         [D] losses, each rank processes all rows: W times the work of backward from the loss.
 
         Raises:

@@ -36,8 +36,8 @@ _Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 class Segment(NamedTuple):
     """Sessions ``start`` to ``stop`` (exclusive), and the level at the first and at the last.
 
-    They differ where the level crept; then they are the medians of the first and the last few
-    sessions.
+    The two levels differ if the level crept; then they are the medians of the first and the last
+    few sessions.
     """
 
     start: int

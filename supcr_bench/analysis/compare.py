@@ -108,7 +108,7 @@ class ComparisonRow:
 
     @property
     def got_worse_in(self) -> list[str]:
-        """What got worse, for its finding: the costs that rose, or its outcome."""
+        """The words for what got worse: the costs that rose, or else the outcome."""
         is_cost = str(self.finding).startswith(COSTS_MORE)
         return [*self.costlier, *([] if is_cost else ["outcome"])]
 

@@ -2,8 +2,8 @@
 
 The model of a count is a sum of growth laws with coefficients that are not negative.
 
-The law of a count is the slowest that, together with slower laws, fits as well as all laws do. It
-is named if two conditions hold: slower laws alone fit ten times worse, and faster laws can have
+The law of a count is the slowest that, together with slower laws, fits as well as all laws do. A
+law is named if two conditions hold: slower laws alone fit ten times worse, and faster laws can have
 only a negligible share of the count at the largest size. Otherwise the law is undecided.
 
 A loop over pairs i != j costs N(N - 1), so the terms of a law are f(N) and f(N)(1 - 1/N). Code
@@ -13,10 +13,11 @@ accepted, else one that misses by up to 3 %. With few sizes, a count that is not
 laws, such as N^2.1, can look like one.
 
 A peak is the largest of the sums at all points of a program, and at a larger size another point may
-be the largest. The more sizes one sum fits, the less likely is such a change. So the interval of a
-prediction grows with the distance, and shrinks with the number of fitted sizes; how wide it has to
-be is known from random programs (``tests/analysis/simulated_programs.py``). The interval holds only
-while the program stays on its path: nothing shows beforehand that it will take another.
+be the largest. The more sizes one sum fits, the less likely is another leading point. So the
+interval of a prediction grows with the distance, and shrinks with the number of fitted sizes; how
+wide it has to be is known from random programs (``tests/analysis/simulated_programs.py``). The
+interval holds only while the program stays on its path: nothing shows beforehand that it will take
+another.
 """
 
 import math
@@ -57,9 +58,9 @@ MOST_DOUBLINGS = 10
 """A size that would decide between two laws is sought up to this many times the largest size."""
 BELOW_AND_ABOVE = {5: (0.005, 0.01), 6: (0.005, 0.02), 7: (0.002, 0.015), 8: (0.001, 0.002)}
 """Powers of the distance, as a ratio of sizes, by which a count may lie below and above its
-prediction, for each number of sizes that were fitted; the last holds for more sizes too. They were
-chosen on 3,446 peaks of random programs, of which they cover 96.1 %; of 3,302 others they cover
-96.5 %."""
+prediction, for each number of sizes that were fitted; the last holds for more sizes too. The powers
+were chosen on 3,446 peaks of random programs, of which they cover 96.1 %; of 3,302 others they
+cover 96.5 %."""
 
 Vector = npt.NDArray[np.float64]
 _ORDERED = tuple(LAWS.values())

@@ -2,11 +2,12 @@
 
 The two were timed in the same rounds on the same tensors, so the machine's drift cancels in the
 ratio of each round. The log ratio at a size is the median over the rounds or, of several processes,
-of the medians of each. Between sizes, a cubic through the four nearest sizes interpolates it in
-log N: a weighted sum of four medians, whose standard error follows from theirs. A crossover lies in
-a range of sizes at whose ends the ratio is significantly on different sides of 1; that range is its
-interval (after Fieller, 1954: the set of sizes at which equality is not rejected). Where the cubic
-favours an implementation that neither of the measured sizes around it favours, it decides nothing.
+of the medians of each. Between sizes, a cubic in log N through the four nearest sizes interpolates
+the log ratio: a weighted sum of four medians, whose standard error follows from those of the
+medians. A crossover lies in a range of sizes at whose ends the ratio is significantly on different
+sides of 1; that range is its interval (after Fieller, 1954: the set of sizes at which equality is
+not rejected). Where the cubic favours an implementation that neither of the measured sizes around
+it favours, it decides nothing.
 """
 
 import itertools
@@ -56,7 +57,7 @@ class Crossover:
 def _segments(sizes: tuple[float, ...]) -> list[tuple[slice, Vector, Vector]]:
     """For each two neighbouring sizes, the sizes that the cubic takes, and its weights.
 
-    These are log N at the interpolated sizes, [steps], and the weights [steps, sizes taken].
+    Each entry has the slice of sizes, log N at the interpolated sizes [steps], and the weights.
     """
     x, found = np.log(sizes), []
     width = min(NEIGHBOURS, len(x))

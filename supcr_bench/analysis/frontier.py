@@ -29,7 +29,8 @@ CHANGED = 0.1
 class FrontierRow:
     """The largest batch whose inputs and peak fit a memory, with its interval.
 
-    It is valid if the implementation takes no other path above the largest size of ``case``.
+    The interval is valid if the implementation takes no other path above the largest size of
+    ``case``.
     """
 
     implementation: str

@@ -170,9 +170,9 @@ class NoiseFloor:
 
     Attributes:
         cells: A/A arms, one for each pass (forward or training) of each cell.
-        spread: the fraction below which a difference is noise in this run: 95 % of the A/A
-            ratios lie within it. It is at least half the usual width of an interval, because
-            the ratios of a few cells may lie near 1 by chance.
+        spread: the fraction below which a difference is noise in this run: 95 % of the A/A ratios
+            lie within it. The spread is at least half the usual width of an interval, because the
+            ratios of a few cells may lie near 1 by chance.
     """
 
     cells: int
@@ -196,10 +196,10 @@ def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
 def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
     """A function that says whether one result is faster than another of the same cell.
 
-    One is faster if the interval of their ratio, over the rounds that both share, excludes 1 and
-    the ratio is further from 1 than the noise floor of that cell and pass. With too few rounds or
-    processes for a narrow interval, it must be ``APART`` times as fast in every round; in different
-    sessions, its median must be.
+    One of two is faster if the interval of their ratio, over the rounds that both share, excludes 1
+    and the ratio is further from 1 than the noise floor of that cell and pass. With too few rounds
+    or processes for a narrow interval, it must be ``APART`` times as fast in every round; in
+    different sessions, its median must be.
     """
     cells = grouped(results, lambda r: r.case.shared)
     noise = {case: noise_floor(own) for case, own in cells.items()}

@@ -15,9 +15,9 @@ significantly larger than the smallest (Seber and Wild, "Nonlinear Regression", 
 likelihood-ratio interval, which unlike one from curvature needs no linear model).
 
 Every law whose sum of squares is not significantly larger, at the level of 0.5 %, is a candidate. A
-law is named if it is the only candidate. So the true law is dropped in 0.5 % of sweeps. Where few
-sizes happen to follow a power more closely than their noise, all laws are far from it; so a law has
-to be significantly nearer than the others, too, and is not named if it misses any time by half.
+law is named if it is the only candidate. The true law is thereby dropped in 0.5 % of sweeps. Where
+few sizes happen to follow a power more closely than their noise, all laws are far from it; so a law
+has to be significantly nearer than the others, too, and is not named if it misses any time by half.
 
 If neighbouring sizes have similar residuals, the curve has another shape than the laws. The
 similarity of neighbouring residuals is measured by the von Neumann ratio and compared with that of
@@ -75,9 +75,9 @@ def _profile(
 ) -> tuple[Vector, Vector, Vector]:
     """Least squares over scale and mixture, for every shape at once.
 
-    The model is ``exp(scale) * ((1 - w) h + w f)``. Its scale follows from the mean of the
-    logarithms; w is searched on a grid over its logit, refined four times. Shapes are f relative
-    to the largest size, [shapes, sizes], at the measured sizes and at those of the bounds.
+    The model is ``exp(scale) * ((1 - w) h + w f)``. The scale follows from the mean of the
+    logarithms; w is searched on a grid over its logit, refined four times. Shapes are f relative to
+    the largest size, [shapes, sizes], at the measured sizes and at those of the bounds.
 
     Returns:
         for each shape the sum of squares, the mixture w, and the logarithm of the scale.
@@ -232,7 +232,7 @@ class _Model:
     def band(self, power: PowerFit) -> Callable[[float], tuple[float, float]]:
         """The interval of the next time measured at a size, from the law and the power's interval.
 
-        In logarithms, it adds the squares of two distances: how far the powers lie from the law
+        In logarithms, the squares of two distances are added: how far the powers lie from the law
         there, and the noise of one more size.
         """
         powers, count = np.linspace(power.low, power.high, 25), len(self.series.sizes)

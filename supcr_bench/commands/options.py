@@ -56,7 +56,7 @@ def quantity(
 
 
 def share(name: str, help: str, default: float, instead: str = "") -> Any:  # noqa: A002
-    """An option that takes a share, such as ``5%``; with ``instead``, its default is ``None``."""
+    """An option that takes a share, such as ``5%``; if ``instead`` is set, ``None`` by default."""
     shown = f"{100 * default:g}%{instead}"
     default_value = None if instead else default
     return quantity(name, parse_fraction, "SHARE", help, default=default_value, show_default=shown)

@@ -1,6 +1,6 @@
 """Judges what has no noise: agreement, verification, and counted cost, before and after.
 
-It judges whether something got worse. A case that was wrong before and is wrong now is
+The verdict says whether something got worse. A case that was wrong before and is wrong now is
 unchanged, which is not a pass; a case without evidence is undecided.
 
 With one version of torch, counts are exact and every larger count is a regression. Between two

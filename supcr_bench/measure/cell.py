@@ -39,8 +39,8 @@ from supcr_bench.values.result import Result, Status
 Announce = Callable[[str, Arm | None], None]
 
 REFERENCES_AGREE = 1e-10
-"""Largest relative difference between the direct and the fast reference. Both work in float64,
-where their own errors are of the order of N times 1e-16."""
+"""Largest relative difference between the direct and the fast reference. The two references work in
+float64, where their own errors are of the order of N times 1e-16."""
 
 
 class UnusableReferenceError(Exception):

@@ -59,7 +59,7 @@ class PeakMemory:
 
 
 class Cpu:
-    """The CPU. Its memory limit is that of the process."""
+    """The CPU. The memory limit is that of the process."""
 
     name = "cpu"
 

@@ -2,8 +2,8 @@
 
 For each label dimension, a product gives the similarities of all rows of a view, which are
 exponentiated; training takes two further products, which map a gradient of that shape back to the
-rows. All work goes tile by tile, so that the data stay in cache. It is not a lower bound for a loss
-that leaves out many rows with missing labels, or computes several dimensions at once.
+rows. All work goes tile by tile, so that the data stay in cache. The floor is not a lower bound for
+a loss that leaves out many rows with missing labels, or computes several dimensions at once.
 """
 
 from collections.abc import Callable

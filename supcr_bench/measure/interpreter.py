@@ -1,9 +1,9 @@
 """Counts the bytecode instructions that the interpreter executes in a call.
 
 The instructions show what counting operations cannot: Python loops and wrappers around operations.
-The count has no noise: a warm call executes the same instructions each time. It depends on the
-minor version of Python, and on torch, whose Python code counts too; instructions of supcr-bench do
-not. Only the thread of the call is counted. Python 3.12 and later report each instruction by
+The count has no noise: a warm call executes the same instructions each time. The count depends on
+the minor version of Python, and on torch, whose Python code counts too; instructions of supcr-bench
+do not. Only the thread of the call is counted. Python 3.12 and later report each instruction by
 ``sys.monitoring``, 3.11 by the events of a trace function.
 """
 

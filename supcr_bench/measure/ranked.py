@@ -37,7 +37,8 @@ VALUES_AGREE = 1e-5
 class GroupBrokenError(BaseException):
     """A call has raised on this rank, so the other ranks may be waiting for it in a collective.
 
-    It is not an Exception, so that code that handles an implementation's errors does not catch it.
+    This error is not an Exception, so that code that handles an implementation's errors does not
+    catch it.
     """
 
     def __init__(self, arm: Arm, reason: BaseException) -> None:

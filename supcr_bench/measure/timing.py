@@ -35,7 +35,8 @@ ENOUGH_SAMPLES = 24
 """After this many samples, an arm that is clearly slower than the fastest needs no more."""
 CLEARLY_SLOWER = 1.1
 """More samples of an arm decide nothing if the interval of its ratio to the fastest arm lies above
-this. This is tested once: repeated tests would in the end find a difference between equal arms."""
+this. The interval is tested once: repeated tests would in the end find a difference between equal
+arms."""
 FAR = 2.0
 """An arm, other than the fastest, has a clear rank if in each of its first rounds its time differs
 from that of every other arm by at least this factor."""

@@ -55,10 +55,10 @@ class VersionedCell:
 class VersionTimes:
     """Seconds per call of each version of a cell, paired by round.
 
-    They are empty if the version ``raised_by`` raised an exception, which ``reason`` describes, or
-    if sampling would take ``needed_s`` and was not begun. ``totals`` are the seconds of all timed
-    calls of each version with the collection of the garbage that they left; ``spent_s`` is what the
-    cell took in this process.
+    The times are empty if the version ``raised_by`` raised an exception, which ``reason``
+    describes, or if sampling would take ``needed_s`` and was not begun. ``totals`` are the seconds
+    of all timed calls of each version with the collection of the garbage that they left;
+    ``spent_s`` is what the cell took in this process.
     """
 
     seconds: Mapping[str, tuple[float, ...]]

@@ -1,7 +1,7 @@
 """Deterministic cost: dispatched operations, the elements that they process, live bytes.
 
-The counts depend on the code and the sizes alone. They are the same on every machine, without
-noise, so they show how an implementation grows where a clock cannot.
+The counts depend on the code and the sizes alone. They are the same on every machine, so they show
+how an implementation grows where a clock cannot.
 
 - Operations: everything that PyTorch dispatches, including views.
 - Elements: for each operation, the larger of the elements read and written. A matrix product of [m,
@@ -58,9 +58,9 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 def may_allocate(operation: Any) -> bool:
     """Whether an operation may return a storage that was not there before.
 
-    Its schema declares which returned tensors share an argument's storage; the other tensors have
-    new storages. Only ``lift_fresh`` is declared a view although its storage is new: Python made it
-    from numbers.
+    An operation's schema declares which returned tensors share an argument's storage; the other
+    tensors have new storages. Only ``lift_fresh`` is declared a view although its storage is new:
+    Python made it from numbers.
     """
     schema = operation._schema
     return schema.name == "aten::lift_fresh" or any(r.alias_info is None for r in schema.returns)

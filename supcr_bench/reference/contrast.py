@@ -108,7 +108,7 @@ def denominators(
 def numerators(logits: Tensor, denominator: Tensor, log_eps: Tensor | float, rule: str) -> Tensor:
     """The term that replaces s in log(contrast) - s if eps joins exp s / contrast in the logarithm.
 
-    It is log(exp s + eps contrast), or the larger of the two; s itself under another rule.
+    The term is log(exp s + eps contrast), or the larger of the two; s itself under another rule.
 
     Args:
         logits: [..., M], s of each pair.

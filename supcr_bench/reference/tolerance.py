@@ -12,7 +12,7 @@ rows: E = (2 sqrt(d) + 5) u / tau, in absolute terms, since a cosine is at most 
 *Value.* Each term log(contrast) - s(i,j) is 2-Lipschitz in the logits (in the maximum norm: the
 log-sum-exp is 1-Lipschitz whatever its candidates, and so is s; a floor does not change that). Exp,
 a sum of up to M positive terms, quotient and log add (sqrt(M) + 4) u. Averaging over pairs does not
-enlarge this, the views are summed, and adding up 2 M^2 terms one after the other costs lambda
+enlarge this error, the views are summed, and adding up 2 M^2 terms one after the other costs lambda
 sqrt(2) M u relative to the sum. If one rounding has a standard deviation of about a quarter of its
 bound, lambda = 2 is eight standard deviations: no other slack is added in this term.
 

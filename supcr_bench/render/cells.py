@@ -48,7 +48,7 @@ def memory_text(result: Result, size: int | None) -> str:
 def ratio_text(ratio: float | None, marks: Sequence[float] = ()) -> str:
     """A ratio with about three digits: ``1.04``, ``12.3``, ``1,040`` or ``0.031``; or a dash.
 
-    It has more digits if that shows on which side of each mark the ratio lies.
+    The text has more digits if that shows on which side of each mark the ratio lies.
     """
     if ratio is None:
         return MISSING
@@ -126,8 +126,8 @@ def series_rows(
 ) -> tuple[Row, ...]:
     """Rows of case, outcome and reason; cases that differ only in batch size may share a row.
 
-    Such cases share a row if their outcome is the same. The row gives the reason of the smallest
-    size, after the ``prefix``.
+    Cases that differ only in batch size share a row if their outcome is the same. The row gives the
+    reason of the smallest size, after the ``prefix``.
     """
     groups = grouped(found, lambda f: (f[0], f[2], f[1].pass_, f[1].series()))
     rows = []

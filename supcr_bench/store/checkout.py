@@ -10,8 +10,8 @@ from supcr_bench.values.errors import UsageError
 
 GIT_LIMIT_S = 60
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
-"""Variables that git sets for the commands that it starts, such as hooks. They may name another
-checkout than the one that is read here."""
+"""Variables that git sets for the commands that it starts, such as hooks. These variables may name
+another checkout than the one that is read here."""
 
 
 class RevisionError(UsageError):
@@ -129,7 +129,7 @@ class Checkout:
             ) from None
 
     def commit(self, revision: str) -> str:
-        """The full name of the commit that a revision names; a RevisionError if it is not here."""
+        """The full name of a revision's commit; a RevisionError if this clone lacks the commit."""
         wanted = f"{revision}^{{commit}}"
         try:
             found = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted)

@@ -1,6 +1,6 @@
 """Finds how to call a subject: reads its signature and documentation, then tries small calls.
 
-It also calls a subject without options, as its users do, to see later whether that call changed.
+A subject is also called without options, as its users do, to see later whether that call changed.
 """
 
 import inspect

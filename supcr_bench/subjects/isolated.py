@@ -86,7 +86,7 @@ def on_path(folder: Path, *, first: bool = False) -> Iterator[None]:
 def script(file: Path) -> Iterator[ModuleType]:
     """Import a file like a script: it can import other files of its folder by their names.
 
-    It may import them by relative imports too, as a registered implementation does.
+    The file may use relative imports too, as a registered implementation does.
     """
     name = f"supcr_bench_side_{sha256(str(file.parent.resolve()).encode()).hexdigest()[:12]}"
     package = ModuleType(name)
@@ -154,7 +154,7 @@ def execute(name: str, file: Path) -> ModuleType:
 def _found_first(root: Path) -> Iterator[None]:
     """Make Python find modules of a folder first; take them out of ``sys.modules`` at the end.
 
-    It recognises them by name: the path of a folder without ``__init__.py`` may change later.
+    Modules are recognised by name: the path of a folder without ``__init__.py`` may change later.
     """
     known = frozenset(sys.modules)
     _known.setdefault(root, known)

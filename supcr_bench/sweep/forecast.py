@@ -89,7 +89,7 @@ class Forecast:
     ) -> dict[str, float | int]:
         """The peak predicted from sizes up to a quarter of this one, as fields of a result.
 
-        There is no prediction if it would be wrong at one of the sizes in between.
+        There is no prediction if the same prediction would be wrong at one of the sizes in between.
         """
         measured = self._measured.get(self._series(implementation, case, machine), ())
         below = [r for r in measured if r.case.batch_size < case.batch_size]
@@ -174,7 +174,7 @@ class Forecast:
         """The likely seconds of a call; :meth:`call_s` gives an upper bound, to fit a budget.
 
         At small sizes a call is mostly overhead, and grows more slowly than later; the claimed law
-        overstates this growth. So the growth lies between both: of N^a as measured and N^b as
+        overstates this growth. So the growth is taken between both: with N^a as measured and N^b as
         claimed, it is N^(0.6 a + 0.4 b). In a run of suite `default`, equal shares of both
         predicted up to 1.6 times the time that was left, and no share of the law as little as 0.4
         times.

@@ -77,7 +77,7 @@ class LocalExecutor(Executor):
         return self._worker
 
     def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
-        """Load and call each implementation in the worker; a hang or a crash is its error."""
+        """Load and call each implementation in the worker; hangs and crashes count as its error."""
         return {subject.name: self._preflight(subject, device) for subject in subjects}
 
     def _preflight(self, subject: Subject, device: str) -> PreflightResult:
@@ -206,8 +206,8 @@ class LocalExecutor(Executor):
     ) -> Iterator[Result]:
         """Results of the arms that ended together with the worker.
 
-        These are the running arm and, if it was in forward, the same implementation's training; if
-        none was running, all arms.
+        The arms are the running one and, if it was in forward, the same implementation's training;
+        if none was running, all arms.
         """
         status, reason = verdict
         culprit = activity.arm if activity and activity.arm not in done else None

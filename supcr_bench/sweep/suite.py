@@ -107,7 +107,7 @@ class _Grid(_Model):
         return getattr(self, axis.field) or ()
 
     def over(self, other: "Axes") -> "Axes":
-        """These axes; an axis that is ``None`` has the values of ``other``."""
+        """The axes of this grid; an axis that is ``None`` has the values of ``other``."""
         own = self.model_dump(exclude_none=True, by_alias=True)
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 

@@ -105,7 +105,7 @@ class Case(Workload):
     def shared(self) -> "Case":
         """The key by which times and bytes are compared, whatever definition was computed.
 
-        Its definition is torchcell, with torchcell's temperature unless the axis sets one.
+        The key's definition is torchcell, with torchcell's temperature unless the axis sets one.
         """
         return _shared(self, self.own_temperature)
 

@@ -34,7 +34,7 @@ class GateVerdict(StrEnum):
     UNCHANGED = "unchanged"
     """The result was wrong or missing before, and still is: no worse, but no pass either."""
     ACCEPTED = "accepted"
-    """It got worse, and the repository accepts the change."""
+    """The figure got worse, and the repository accepts the change."""
 
 
 DECIDED = frozenset({GateVerdict.PASS, GateVerdict.REGRESSION, GateVerdict.ACCEPTED})
@@ -188,8 +188,8 @@ class GateOutcome:
         """The regressions, without those that follow from a result that became wrong.
 
         For an implementation that is no longer right, these are the findings of verification, the
-        change of its call without options, and one case: its costs are those of another loss. A few
-        of the others are kept.
+        change of its call without options, and one case: its other costs would be those of another
+        loss. A few of the others are kept.
         """
         worse = self.with_verdict(GateVerdict.REGRESSION)
         leading: list[GatedChange] = []

@@ -39,11 +39,11 @@ class Status(StrEnum):
 
     MEASURED = "measured"
     WRONG = "wrong"
-    """It was measured, and its value or gradient differs by more than the tolerance."""
+    """The case was measured, and its value or gradient differs by more than the tolerance."""
     OUT_OF_MEMORY = "out_of_memory"
     TIMED_OUT = "timed_out"
     SKIPPED = "skipped"
-    """It was not run, because a prediction, given in ``reason``, exceeds its budget."""
+    """The case was not run, because a prediction, given in ``reason``, exceeds its budget."""
     FAILED = "failed"
 
     @property

@@ -160,7 +160,7 @@ def _parts(kind: Member, *batch: Rows) -> list[Part]:
 
 
 def _terms(some: Sequence[tuple[Part, Member]], rule: str, *, warm: bool) -> tuple[Tensor, Tensor]:
-    """The values [R, 2] of both sums of R parts, and derivatives [R, 2, n n] by similarities.
+    """The values [R, 2] of both sums of R parts, and derivatives [R, 2, n n] w.r.t. similarities.
 
     All parts have n rows, and all members add eps by the same ``rule``.
     """

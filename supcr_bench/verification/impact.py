@@ -15,7 +15,7 @@ LEAST_DEGREES = 0.005
 ROUNDING = "float32 rounding"
 """The row that shows, for comparison, how far rounding alone turns a gradient."""
 LOST = "a gradient is zero or not finite"
-"""In the note of a row that some or all batches say nothing about."""
+"""Part of the note of a row for which some or all batches give no angle."""
 AS_ROUNDING = 10
 """A gradient counts as equal up to this multiple of the angle that rounding causes."""
 

@@ -23,7 +23,7 @@ class FindingError(Exception):
 class CheckEndedError(BaseException):
     """A check did not finish: it took too long, or its process ended.
 
-    It is not an Exception, so that no trial takes it for a failure of its own.
+    This error is not an Exception, so that no trial takes it for a failure of its own.
     """
 
     def __init__(self, finding: str, *, overdue: bool = False) -> None:

@@ -316,8 +316,8 @@ def factor_words(
 ) -> str:
     """The factor of the mean over pairs, in words; empty if there is none.
 
-    It is ``at`` for n rows at temperature 1, ``more`` for 2 n rows, and ``warmer`` for n rows at
-    1.7; ``rough`` is the relative difference of factors that count as equal.
+    The factor is ``at`` for n rows at temperature 1, ``more`` for 2 n rows, and ``warmer`` for n
+    rows at 1.7; ``rough`` is the relative difference of factors that count as equal.
     """
     words = []
     if math.isclose(warmer / at, 1.7, rel_tol=rough):

@@ -50,7 +50,7 @@ class MeasureCell:
 
 @dataclass(frozen=True, slots=True)
 class TimeVersions:
-    """Time every version of each cell; response: Failed, or Returned with a VersionTimes a cell.
+    """Time every version of each cell; response: Failed, or Returned with VersionTimes by cell.
 
     A cell that would take longer than ``limit_s`` is not sampled.
     """

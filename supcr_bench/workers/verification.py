@@ -22,7 +22,7 @@ LAUNCHING_FACTOR = 4.0
 
 
 CALLED = {"make": "the check", "diagnose": "the diagnosis", "measure_impact": "the study"}
-"""The words for a method of the session in findings."""
+"""The words that a finding uses for a method of the session."""
 
 
 class IdleWorkers:

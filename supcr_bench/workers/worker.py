@@ -1,8 +1,8 @@
 """A worker process: reads requests from standard input, writes responses to standard output.
 
-It serves many requests, so that torch is imported once, and its parent replaces it when it crashes,
-hangs or runs out of memory. An implementation's prints go to standard error. The worker ends when
-its parent ends.
+A worker serves many requests, so that torch is imported once, and its parent replaces it when it
+crashes, hangs or runs out of memory. An implementation's prints go to standard error. The worker
+ends when its parent ends.
 """
 
 import os
@@ -289,8 +289,8 @@ _load_once = lru_cache(maxsize=1)(load)
 def _adapter(subject: Subject, definition: Definition) -> Adapter:
     """Use the call that a preflight (a test call) found, or else the definition's usual call.
 
-    It tries no calls: a hang or crash here would look like the harness's own, and ranks would
-    wait for each other.
+    No calls are tried: a hang or crash here would look like the harness's own, and ranks would wait
+    for each other.
     """
     found = load(subject)
     usual = Adapter.usual(found.under(definition).factory, definition)

@@ -231,7 +231,7 @@ class WorkerProcess:
 class Bystanders:
     """Workers that time nothing: this process suspends them while another worker times calls.
 
-    They would share caches, memory bandwidth and clock rates with the timing worker.
+    Bystanders would share caches, memory bandwidth and clock rates with the timing worker.
     """
 
     def __init__(self) -> None:
