@@ -168,12 +168,9 @@ def _at_most(own: Growth, law: str, time: Growth | None) -> Judged:
         evidence = f"it {own.verdict.said}, {span}: {evidence}"
     if own.metric is ELEMENTS_PROCESSED and time and time.verdict.exponent is not None:
         evidence += f"; its time {time.verdict.said}, N={time.sizes[0]} to {time.sizes[-1]}"
-        low, high, work = (
-            time.verdict.exponent_low,
-            time.verdict.exponent_high,
-            own.verdict.exponent,
-        )
-        if low is not None and high is not None and work and not low <= work <= high:
+        ends = time.verdict.exponent_low, own.verdict.exponent, time.verdict.exponent_high
+        low, work, high = (x and round(x, 2) for x in ends)  # as they are shown
+        if low and high and work and not low <= work <= high:
             evidence += f", which is no law for larger N: there its work grows as N^{work:.2f}"
     faster = {grows_faster(candidate, law) for candidate in own.verdict.candidates}
     if len(faster) != 1:
@@ -228,7 +225,8 @@ def _duels(
         judged = {where: judge(dict(sorted(own.items()))) for where, own in found.items()}
         for where, sizes in unfinished.items():
             holds, said = judged[where]
-            judged[where] = holds, f"{said} (from N={min(sizes)} on, one of them did not finish)"
+            at = ", ".join(map(str, sorted(set(sizes))))
+            judged[where] = holds, f"{said} (one of them did not finish at N={at})"
         verdict, evidence = _together(judged, "no two right ones were timed together", noisy=True)
         larger = at_larger_sizes and verdict is Holds.NO
         return Holds.UNDECIDED if larger else verdict, evidence
@@ -240,13 +238,14 @@ def _sizes(duels: Duels, won: bool | None) -> str:
     return ", ".join(str(n) for n, own in duels.items() if won in own)
 
 
-def _span(duels: Duels) -> str:
-    return f"from N={min(duels)} to {max(duels)}" if len(duels) > 1 else f"at N={min(duels)}"
+def _everywhere(duels: Duels) -> str:
+    several = f"at every N from N={min(duels)} to {max(duels)}"
+    return several if len(duels) > 1 else f"at N={min(duels)}"
 
 
 def _of_all(duels: Duels) -> str:
     count = {1: "two", 2: "three"}[min(map(len, duels.values()))]
-    return f"of the {count} at every N {_span(duels)}"
+    return f"of the {count} {_everywhere(duels)}"
 
 
 def _at_end(end: Callable[[Iterable[int]], int], duels: Duels) -> Judged:
@@ -258,7 +257,7 @@ def _at_end(end: Callable[[Iterable[int]], int], duels: Duels) -> Judged:
         said = "the other one is faster" if lost else "noise hides which is faster"
         return Holds.NO if lost else Holds.UNDECIDED, f"{said} at N={order[0]}"
     if won == order:
-        return Holds.YES, f"at every N {_span(duels)}"
+        return Holds.YES, _everywhere(duels)
     span = f"from N={won[-1]} on" if end is max else f"up to N={won[-1]}"
     return Holds.YES, f"{span}, not at N={order[len(won)]}"
 

@@ -313,10 +313,10 @@ def _without_law(sizes: Sequence[Size], figures: Sequence[float], *, peak: bool)
     last = len(sizes) - 1
     slopes = [power(i, i + 1) for i in range(last)]
     path = _longest_path(sizes, figures)
-    evidence = (
-        f"no sum of growth laws that {len(sizes)} sizes can tell apart comes within "
-        f"{TOLERANCES[-1]:.0%} of the counts"
-    )
+    end = slice(-FEWEST_SIZES, None)
+    evidence = f"no sum of growth laws comes within {TOLERANCES[-1]:.0%} of the counts"
+    if fit_sum(sizes[end], figures[end], len(_ORDERED)).misfit <= TOLERANCES[-1]:
+        evidence = f"{len(sizes)} sizes do not tell which sum of growth laws the counts follow"
     before, first, path_begins = None, 0, True
     if path is not None:
         before, first = path.laws[-1].name, sizes.index(path.sizes[-1]) + 1

@@ -121,13 +121,11 @@ class HasCase(Protocol):
     def case(self) -> Case: ...
 
 
-def series_rows(
-    found: Iterable[tuple[str, Case, Cell, str]], prefix: str = "at N={}: "
-) -> tuple[Row, ...]:
+def series_rows(found: Iterable[tuple[str, Case, Cell, str]]) -> tuple[Row, ...]:
     """Rows of case, outcome and reason; cases that differ only in batch size may share a row.
 
     Cases that differ only in batch size share a row if their outcome is the same. The row gives the
-    reason of the smallest size, after the ``prefix``.
+    reason of the smallest size.
     """
     groups = grouped(found, lambda f: (f[0], f[2], f[1].pass_, f[1].series()))
     rows = []
@@ -136,7 +134,7 @@ def series_rows(
         _, case, _, why = members[0]
         sizes = ", ".join(str(member[1].batch_size) for member in members)
         if len(members) > 1 and why != MISSING:
-            why = prefix.format(case.batch_size) + why
+            why = f"at N={case.batch_size}: {why}"
         whose = f"{name} {case.pass_}, {case.describe_series()}, N={sizes}"
         rows.append(row(whose, what, why, facets=facets_of(case, name)))
     return tuple(rows)

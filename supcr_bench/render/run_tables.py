@@ -135,7 +135,7 @@ def outcome_table(results: Sequence[Result]) -> Table:
         title="Wrong, skipped, out of memory or failed",
         note="each size has a row of its own in measurements.jsonl",
         columns=(*prose("what"), *words("outcome"), *prose("why")),
-        rows=series_rows(found, "from N={} on: "),
+        rows=series_rows(found),
     )
 
 

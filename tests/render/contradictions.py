@@ -4,6 +4,7 @@ A rule has the two kinds that it is of, in the order of the alphabet. Numbers th
 raw results cannot contradict each other, so the rules are of what is decided and recommended.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, product
 
@@ -158,6 +159,59 @@ def against_the_claim(run: Known, a: Sentence, b: Sentence) -> bool:
     return False
 
 
+def _one_series(a: Sentence, b: Sentence) -> bool:
+    """Whether evidence on growth is of the series and implementation of the other sentence."""
+    case = _case(b)
+    there = a.facts.get("name") == b.facts["name"] and a.facts["pass_"] == case.pass_
+    return bool(there and a.facts["where"] == case.describe_series())
+
+
+def another_time_law(_run: Known, a: Sentence, b: Sentence) -> bool:
+    """Evidence and another sentence give the time of one series two laws, or one and none."""
+    told = re.search(r"its time grows as ([^,[]+?)(?: \[|, N=)", a.facts["said"])
+    return bool(told and _one_series(a, b) and told[1] != b.facts["law"])
+
+
+def another_work_law(_run: Known, a: Sentence, b: Sentence) -> bool:
+    told = re.match(r"it grows as ([^:]*?)(?: from N=\d+ on)?, N=\d+ to ", a.facts["said"])
+    work = " work: " in a.facts["claim"] and _one_series(a, b)
+    return bool(told and work and told[1].split(", ")[-1] != b.facts["law"])
+
+
+def _faster_throughout(a: Sentence) -> tuple[int, int, list[tuple[str, str]]] | None:
+    """The sizes between which the first of each pair is faster, by evidence on a claim."""
+    told = re.match(r"(?:of the \w+ )?at every N from N=(\d+) to (\d+)", a.facts["said"])
+    if not told or a.facts["claim"] not in DUELS or "of the two" in told[0]:
+        return None
+    return int(told[1]), int(told[2]), list(DUELS[a.facts["claim"]][1])
+
+
+def crossing_in_evidence(_run: Known, a: Sentence, b: Sentence) -> bool:
+    """One is faster at every size by the evidence, and overtaken between two of them."""
+    known, case = _faster_throughout(a), _case(b)
+    pair = {b.facts["name"], b.facts["other"]}
+    return bool(
+        known
+        and f"{case.pass_} {case.describe_series()}" == a.facts["where"]
+        and any(set(own) == pair for own in known[2])
+        and known[0] <= b.facts["low"] <= b.facts["high"] <= known[1]
+    )
+
+
+def evidence_against_use(run: Known, a: Sentence, b: Sentence) -> bool:
+    """The slower of a pair at every size is to be used at one of them, without the faster."""
+    known, case = _faster_throughout(a), _case(b)
+    if not known or f"{case.pass_} {case.describe_series()}" != a.facts["where"]:
+        return False
+    return any(
+        slower in b.names and faster not in b.names
+        for n in b.facts["sizes"]
+        for faster, slower in known[2]
+        if known[0] <= n <= known[1]
+        if {faster, slower} <= {r.implementation for r in usable(run, case, n)}
+    )
+
+
 def claimed_law(sentence: Sentence) -> tuple[str, str, str] | None:
     """The implementation, pass and law of a claim on work."""
     name, found, rest = sentence.facts["claim"].partition(" takes O(")
@@ -253,6 +307,10 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("claim", "grows"): another_law,
     ("claim", "outgrows"): another_law,
     ("claim", "use"): against_the_claim,
+    ("evidence", "grows"): another_time_law,
+    ("evidence", "outgrows"): another_work_law,
+    ("evidence", "overtakes"): crossing_in_evidence,
+    ("evidence", "use"): evidence_against_use,
     ("failed", "missing"): more_than_missing,
     ("fits", "fits"): lambda r, a, b: of_one(r, a, b) and of_one_place(r, a, b),
     ("fits", "mispredicted"): far_off,

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from supcr_bench.analysis.claims import ClaimRow
 from supcr_bench.analysis.fastest import Estimate, Question, Source
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.analysis.recommend import recommend
@@ -21,11 +23,21 @@ from supcr_bench.render.cells import facets_of
 from supcr_bench.render.growth_tables import frontier_width
 from supcr_bench.render.recommendation import recommendation_sentences, ties
 from supcr_bench.render.report import Filter
-from supcr_bench.render.run_tables import second_counter
+from supcr_bench.render.run_tables import (
+    agreement_table,
+    memory_table,
+    outcome_table,
+    second_counter,
+    time_table,
+)
 from supcr_bench.render.sentences import KINDS, Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import load_run
 from supcr_bench.values.holds import Holds
+from supcr_bench.values.table import Table
+from tests.analysis.simulated_runs import drawn_subjects
+from tests.analysis.simulated_runs import simulated_run as simulated_programs
+from tests.made_runs import make_run
 from tests.render import propositions
 from tests.render.contradictions import (
     RULES,
@@ -34,9 +46,11 @@ from tests.render.contradictions import (
     not_alone,
     of_one_device,
 )
+from tests.render.evidence_propositions import evidence_holds, evidence_kinds, parts
 from tests.render.falsehoods import falsehoods
 from tests.render.propositions import Known
 from tests.render.simulated_runs import simulated_run
+from tests.render.table_propositions import KINDS as TABLES
 
 ROOT = Path(__file__).parents[2]
 RUNS = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
@@ -52,6 +66,7 @@ class Told:
     known: Known
     findings: Findings
     page: list[Sentence]
+    evidence: list[Sentence]
     advice: list[tuple[Question, list[Sentence]]]
 
     def each(self) -> Iterator[tuple[Sentence, Question | None]]:
@@ -101,7 +116,9 @@ def told() -> list[Told]:
             for question in (questions(run) if run.id.startswith("simulated") else ())
         ]
         page = page_of(run, findings)
-        found.append(Told(run, Known.of(run), findings, page, advice))
+        known = Known.of(run)
+        evidence = [s for row in findings.claims for s in parts(known, row.claim, row.evidence)]
+        found.append(Told(run, known, findings, page, evidence, advice))
     return found
 
 
@@ -124,6 +141,104 @@ def test_every_sentence_is_true_of_its_run(told: list[Told]) -> None:
     assert false == []
 
 
+def evidence_of(told: list[Told]) -> Iterator[tuple[Known, ClaimRow]]:
+    """The evidence for each claim, in these runs and in some whose counts follow sums of laws."""
+    yield from ((own.known, row) for own in told for row in own.findings.claims)
+    random = np.random.default_rng(5)
+    for number in range(20):
+        subjects = drawn_subjects(random, ["cpu"])
+        results = simulated_programs(random, subjects, ["cpu"])
+        known = Known.of(make_run([replace(r, aa_samples_s=None) for r in results], f"{number}"))
+        yield from ((known, row) for row in find(known.results, CLAIMS).claims)
+
+
+def test_the_evidence_for_each_claim_is_true_and_noticed_where_it_is_made_false(
+    told: list[Told],
+) -> None:
+    said, tried, blind = Counter[str](), Counter[str](), Counter[str]()
+    for known, row in evidence_of(told):
+        said.update(evidence_kinds(row.evidence))
+        assert evidence_holds(known, row.claim, row.verdict, row.evidence), (known.id, row)
+        for old, new in FALSE_EVIDENCE:
+            changed = re.sub(old, new, row.evidence, count=1)
+            if changed != row.evidence and tried[old] < 8:
+                tried[old] += 1
+                blind[old] += _evidence_holds(known, row, changed)
+    rare = ("misses the counts by only", "the power of N falls")  # these runs have no such counts
+    assert all(n or any(words in kind for words in rare) for kind, n in said.items())
+    assert set(tried) == {old for old, _ in FALSE_EVIDENCE}
+    assert blind.total() == 0, blind
+
+
+def _evidence_holds(known: Known, row: ClaimRow, text: str) -> bool:
+    """Whether a changed text is true; it is not if it speaks of what does not exist."""
+    try:
+        return evidence_holds(known, row.claim, row.verdict, text)
+    except (AssertionError, LookupError, ValueError):
+        return False
+
+
+FALSE_EVIDENCE = (
+    (r"at every N from N=(\d+) to", r"at every N from N=1\1 to"),
+    (r"(\w+ and broadcast |and broadcast )(\d)", r"\g<1>9\2"),
+    (r"noise hides it", "not"),
+    (r"the other one is faster", "noise hides which is faster"),
+    (r"noise hides which is faster", "the other one is faster"),
+    (r"up to N=(\d+), not at N=(\d+)", r"from N=\1 on, not at N=\2"),
+    (r"another is faster up to N=(\d+)", r"another is faster up to N=1\1"),
+    (r"it grows as N\^3", "it grows as N^2"),
+    (r"it grows as N\^4", "it grows as N^3"),
+    (r"its time grows as N\^\d", "its time grows as N^7"),
+    (r"misses by (\d)", r"misses by 4\1"),
+    (r"counted at \d", "counted at 1"),
+    (r"in all \d+ cases", "in all 999 cases"),
+    (r"not in \d+ of", "not in 99 of"),
+    (r"in value is \d", "in value is 7"),
+    (r"did not finish at N=(\d+)", r"did not finish at N=2, \1"),
+    (r"(\d[\d.]*)% less at", r"4\1% less at"),
+    (r"of the two", "of the three"),
+    (r"were measured", "were timed together, both being right"),
+)
+"""Texts by which true evidence becomes false."""
+
+
+def test_titles_notes_and_reasons_of_tables_are_true_of_the_run(told: list[Told]) -> None:
+    said, blind = Counter[str](), Counter[str]()
+    for own in told:
+        results = own.known.results
+        tables = [agreement_table(results), outcome_table(results)]
+        tables += [time_table(results, "training"), memory_table(results, "training")]
+        for table in (table for table in tables if table.rows):
+            kind = table.name.partition("-")[0]
+            said[kind] += 1
+            assert TABLES[kind](own.known, table), (own.run.id, table)
+            for false in _false_tables(kind, table):
+                blind[kind] += _table_holds(own.known, false)
+    assert min(said.values()) >= RUNS / 3
+    assert blind.total() == 0, blind
+
+
+def _false_tables(kind: str, table: Table) -> Iterator[Table]:
+    """The table with another note, or without its last row, or with that row turned round."""
+    processes = "geometric mean over processes of the "
+    if kind == "time":
+        plain = table.note.replace(processes, "")
+        yield replace(table, note=plain if plain != table.note else processes + plain)
+    elif kind == "memory":
+        yield replace(table, note=table.note.replace("; by ", "; by no "))
+    else:
+        *others, last = table.rows
+        yield replace(table, rows=tuple(others))
+        yield replace(table, rows=(*others, replace(last, cells=last.cells[::-1])))
+
+
+def _table_holds(known: Known, table: Table) -> bool:
+    try:
+        return TABLES[table.name.partition("-")[0]](known, table)
+    except LookupError:
+        return False
+
+
 def test_a_law_of_time_is_that_of_the_simulation_in_99_percent(told: list[Told]) -> None:
     named = [
         own.run.info["laws"][f"{s.facts['name']} {s.facts['case'].pass_}"] == s.facts["law"]
@@ -139,6 +254,7 @@ def test_no_two_sentences_of_a_run_contradict_each_other(told: list[Told]) -> No
     found = []
     for own in told:
         pairs = contradictions(own.known, own.page)
+        pairs += contradictions(own.known, own.evidence, own.page)
         for _, advice in own.advice:
             pairs += contradictions(own.known, advice)
             pairs += contradictions(own.known, own.page, advice)
@@ -247,7 +363,7 @@ def test_each_rule_of_contradiction_is_met_by_sentences_made_false(told: list[To
     plain = (not_alone, of_one_device)
     left = {kinds for kinds, rule in RULES.items() if rule not in plain and kinds[0] != kinds[1]}
     for own in told:
-        said = [s for s, _ in own.each()]
+        said = [*(s for s, _ in own.each()), *own.evidence]
         for a in said:
             for b in said:
                 if (a.kind, b.kind) in left and any(
@@ -275,6 +391,7 @@ def _exchanged(own: Told, a: Sentence, b: Sentence) -> Iterator[tuple[Sentence, 
         {"law": "N^4"},
         {"ended": (("failed", 999),)},
         {"ended": ()},
+        {"said": "at every N from N=2 to 9999"},
     )
     for facts in every:
         for one, other in ((a, b), (b, a)):

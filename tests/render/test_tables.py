@@ -128,7 +128,7 @@ def test_sizes_that_ended_alike_share_a_row() -> None:
     ]
     table = tables(skipped)["outcomes"]
     assert table.texts == (
-        ("loopy forward, D=1 NaN 0%, N=128, 256", "skipped", "from N=128 on: too slow at 128"),
+        ("loopy forward, D=1 NaN 0%, N=128, 256", "skipped", "at N=128: too slow at 128"),
     )
 
 

@@ -1,0 +1,70 @@
+"""Decides from raw results whether the words of a run's tables are true: titles, notes, reasons."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from supcr_bench.values.definition import short_name
+from supcr_bench.values.result import Status
+from supcr_bench.values.table import Table
+from tests.render.propositions import FIGURES, Known
+
+
+def agreement(run: Known, table: Table) -> bool:
+    """The definitions of the title, and of each row how many results agree of how many."""
+    known = [r for r in run.results if r.status in FIGURES]
+    names = {r.case.definition for r in known}
+    titled = re.fullmatch(r"Agreement with the definition (\S+)", table.title)
+    several = table.headers[1] == "definition"
+    counts: Counter[tuple[str, str]] = Counter()
+    agree: Counter[tuple[str, str]] = Counter()
+    for r in known:
+        counts[r.implementation, r.case.label_kind] += 1
+        agree[r.implementation, r.case.label_kind] += r.status is Status.MEASURED
+    told = {(row[0], row[1 + several]): row[2 + several] for row in table.texts}
+    return ({titled[1]} == set(map(short_name, names)) if titled else len(names) > 1) and told == {
+        key: f"{agree[key]} of {n}" for key, n in counts.items()
+    }
+
+
+def outcomes(run: Known, table: Table) -> bool:
+    """Each result without a plain figure is told once, with its status; the reason is its own."""
+    told = Counter[tuple[str, str]]()
+    results = {
+        (
+            f"{r.implementation} {r.case.pass_}, {r.case.describe_series()}, N={r.case.batch_size}",
+            r.status.words,
+        ): r
+        for r in run.results
+    }
+    for what, outcome, why in table.texts:
+        start, _, sizes = what.rpartition("N=")
+        cases = [(f"{start}N={n}", outcome) for n in sizes.split(", ")]
+        told.update(cases)
+        first = re.match(r"at N=(\d+): (.*)", why, re.DOTALL) if len(cases) > 1 else None
+        at = (f"{start}N={first[1]}", outcome) if first else cases[0]
+        if at not in cases or results[at].reason != (first[2] if first else why):
+            return False
+    bad = [key for key, r in results.items() if r.status is not Status.MEASURED]
+    return set(told) == set(bad)
+
+
+def time(run: Known, table: Table) -> bool:
+    several = any(r.further_samples_s for r in run.results)
+    told = "geometric mean over processes" in table.note
+    return told is several and ("(processes)" in table.note) is several
+
+
+def memory(run: Known, table: Table) -> bool:
+    told = re.search(r"; by (.*?)(?:; a second counter.*|\.\n.*)?$", table.note, re.DOTALL)
+    assert told, table.note
+    methods = {r.memory_method for r in run.results if r.memory_method}
+    return set(told[1].split("; ")) == (methods or {"nothing measured"})
+
+
+KINDS: Mapping[str, Callable[[Known, Table], bool]] = {
+    "agreement": agreement,
+    "outcomes": outcomes,
+    "time": time,
+    "memory": memory,
+}
