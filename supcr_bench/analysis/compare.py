@@ -283,9 +283,9 @@ def _why_undecided(
         return f"the machine was too busy: the middle half of equal calls spread by {share}"
     if noise is None:
         return "one process is one sample; `--processes 20` gives more"
-    if noise.excess > noise.variance:
+    if noise.enough is None or noise.excess > noise.variance:
         return "the machine changed between the runs"
-    return "the processes of each run differ; more of them would decide"
+    return f"the processes of each run differ; `--processes {noise.enough}` would decide most"
 
 
 def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
@@ -340,7 +340,7 @@ def compare_results(
         name: drift_bound([x for key, x in moved.items() if key[0] != name])
         for name in implementations_of([*first, *second])
     }
-    noises = process_noise(pairs, moved, at_one_speed=not differences)
+    noises = process_noise(pairs, moved, margin, at_one_speed=not differences)
     spread = call_spread([*first, *second])
     processes = min((len(r.processes) for key in noises for r in pairs[key]), default=1)
 

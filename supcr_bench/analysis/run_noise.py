@@ -13,8 +13,13 @@ implementation's own results are left out: a change that slows all its cases wou
 implementations with unchanged counts, the median of their moves is the speed of the machine in that
 process, and the log-ratio is taken at one speed by analysis of covariance (Fisher, "Statistical
 Methods for Research Workers", 4th edition, 1932): how a time follows the speed is fitted within the
-runs. Few processes show their spread badly, so each case's variance is moderated by those of all
-(Smyth, "Linear models and empirical Bayes methods", Statistical Applications in Genetics and
+runs. The harness's own work before each call counts as one more implementation. That speed is a
+median, so times follow it by a slope of 1 in the middle. Its noise makes fitted slopes smaller, and
+hardly moves the mean of a run. So they are divided by their median (Fuller, "Measurement Error
+Models", 1987, section 1.1), and drawn to 1 as far as their errors explain how they differ.
+
+Few processes show their spread badly, so each case's variance is moderated by those of all (Smyth,
+"Linear models and empirical Bayes methods", Statistical Applications in Genetics and
 Molecular Biology 3(1), 2004): variances s2 of d degrees of freedom are taken as drawn from a scaled
 inverse chi-squared distribution, whose d0 and s02 follow from mean and variance of log s2; (d0 s02
 + d s2) / (d0 + d) has d0 + d degrees of freedom. Where cases are alike, d0 is large and they share
@@ -31,6 +36,7 @@ A session may also move all cases of one implementation together.
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import harmonic_mean, median
 from typing import TYPE_CHECKING
 
 from supcr_bench.values.grouping import grouped
@@ -51,14 +57,18 @@ session."""
 SESSION_ERROR = 0.05
 """Probability that a session moves any implementation by more than its bound."""
 FEWEST_BESIDE = 3
-"""The fewest other implementations of a cell whose median tells the speed of the machine: one of
-them may have changed."""
+"""The fewest other implementations of a cell, with the harness's own work, whose median tells the
+speed of the machine: one of them may have changed."""
+LEAST_RELIABLE = 0.5
+"""Slopes are divided by no less."""
 FEWEST_FREEDOM = 8
 """The fewest degrees of freedom for fitting how a time follows the machine's speed."""
 EQUIVALENCE = 0.9
 """Over several processes two times are the same if this interval lies within the margin: two
 one-sided tests at 5 % (Schuirmann, "A comparison of the two one-sided tests procedure and the power
 approach", Journal of Pharmacokinetics and Biopharmaceutics 15, 1987)."""
+WITHIN_MARGIN = 1.645 + 1.282
+"""In standard errors, the margin within which 80 % of unchanged times are called the same."""
 MOST_PRIOR = 1000.0
 """The most degrees of freedom that the prior may have."""
 
@@ -83,13 +93,18 @@ def session_bound(shifts: Sequence[float], implementations: int, processes: int 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """A log-ratio, and its variances: by processes, and in excess; each with degrees of freedom."""
+    """A log-ratio, and its variances: by processes, and in excess; each with degrees of freedom.
+
+    With ``enough`` processes, most unchanged times of such runs would be called the same; ``None``
+    if no number is enough.
+    """
 
     variance: float
     freedom: float
     excess: float = 0.0
     excess_freedom: int = 1
     log_ratio: float = 0.0
+    enough: int | None = None
 
     def half_width(self, confidence: float) -> float:
         """Half the width of the interval with that confidence."""
@@ -103,6 +118,7 @@ class Noise:
 def process_noise(
     pairs: Mapping[Key, tuple[Result, Result]],
     unchanged: Collection[Key],
+    margin: float,
     *,
     at_one_speed: bool = True,
 ) -> dict[Key, Noise]:
@@ -119,11 +135,13 @@ def process_noise(
         if len(others) >= FEWEST_UNCHANGED:
             found = excess_variance([(noises[key].log_ratio, noises[key]) for key in others])
             excess[name] = found, len({other for other, _ in others})
-    return {
+    judged = {
         key: replace(own, excess=excess[key[0]][0], excess_freedom=excess[key[0]][1])
         for key, own in noises.items()
         if key[0] in excess
     }
+    enough = _enough_processes(judged, pairs, margin) if judged else None
+    return {key: replace(own, enough=enough) for key, own in judged.items()}
 
 
 def _moderated(
@@ -138,14 +156,19 @@ def _moderated(
 
     logs = {k: [np.log(r.process_medians_s) for r in pair] for k, pair in several.items()}
     apart = {k: np.concatenate(sides) - np.concatenate(sides).mean() for k, sides in logs.items()}
-    found = {}
+    sums = {}
     for cell in grouped(several, lambda k: tuple(tuple(r.processes) for r in several[k])).values():
+        known = [x for r in several[cell[0]] for x in r.process_other_work_s if x]
+        is_shown = len(known) == len(apart[cell[0]])
+        passes = len({case.pass_ for _, case in cell})
+        own_work = [np.log(known) - np.log(known).mean()] * passes if is_shown else []
         for key in cell:
             beside = [k for k in cell if k[0] != key[0] and k in unchanged]
-            enough = len({name for name, _ in beside}) >= FEWEST_BESIDE
-            speed = np.median([apart[k] for k in beside], axis=0) if enough else 0 * apart[key]
-            found[key] = _adjusted(logs[key], speed)
-    log_ratios, squares, freedom, share = np.array(list(found.values())).T
+            enough = len({name for name, _ in beside}) + is_shown >= FEWEST_BESIDE
+            shown = [apart[k] for k in beside] + own_work
+            speed = np.median(shown, axis=0) if enough else 0 * apart[key]
+            sums[key] = _sums(logs[key], speed)
+    log_ratios, squares, freedom, share = _at_one_speed(np.array(list(sums.values())))
     raw = np.maximum(squares / freedom, 1e-12)
     centred = np.log(raw) - digamma(freedom / 2) + np.log(freedom / 2)
     beyond = np.var(centred, ddof=1) - np.mean(polygamma(1, freedom / 2))
@@ -157,31 +180,64 @@ def _moderated(
     columns = moderated, freedom + 2 * half, log_ratios
     return {
         key: Noise(float(s2), float(own_freedom), log_ratio=float(log_ratio))
-        for key, s2, own_freedom, log_ratio in zip(found, *columns, strict=True)
+        for key, s2, own_freedom, log_ratio in zip(sums, *columns, strict=True)
     }
 
 
-def _adjusted(
+def _sums(
     runs: "Sequence[npt.NDArray[np.float64]]", speed: "npt.NDArray[np.float64]"
-) -> tuple[float, float, float, float]:
-    """The log-ratio of two runs at the same speed of the machine, by analysis of covariance.
+) -> tuple[float, ...]:
+    """By how much times and speed moved from run to run, and their squares and products within."""
+    import numpy as np
+
+    sides = [np.array(s) for s in zip(runs, np.split(speed, [len(runs[0])]), strict=True)]
+    sizes = [len(own) for own in runs]
+    moved = sides[1].mean(axis=1) - sides[0].mean(axis=1)
+    within = np.sum([n * np.cov(s, bias=True) for n, s in zip(sizes, sides, strict=True)], axis=0)
+    products = within[np.triu_indices(2)]
+    return *moved, *products, sum(sizes) - 2, sum(1 / n for n in sizes)
+
+
+def _at_one_speed(sums: "npt.NDArray[np.float64]") -> "tuple[npt.NDArray[np.float64], ...]":
+    """The log-ratios of cases at the same speed of the machine.
 
     Returns:
-        the log-ratio, the sum of squares that is left and its degrees of freedom, and the share of
-        a process's variance that the log-ratio has.
+        the log-ratios, the sums of squares that are left and their degrees of freedom, and the
+        share of a process's variance that each log-ratio has.
     """
-    first, second = runs
-    sides = [(first, speed[: len(first)]), (second, speed[len(first) :])]
-    own, paces = ([values - values.mean() for values in both] for both in zip(*sides, strict=True))
-    squares, freedom = sum(float(x @ x) for x in own), len(first) + len(second) - 2.0
-    share, log_ratio = 1 / len(first) + 1 / len(second), float(second.mean() - first.mean())
-    spread = sum(float(x @ x) for x in paces)
-    if spread and freedom >= FEWEST_FREEDOM:
-        slope = sum(float(x @ y) for x, y in zip(own, paces, strict=True)) / spread
-        moved = float(sides[1][1].mean() - sides[0][1].mean())
-        squares, freedom = max(squares - slope**2 * spread, 0.0), freedom - 1
-        share, log_ratio = share + moved**2 / spread, log_ratio - slope * moved
-    return log_ratio, squares, freedom, share
+    import numpy as np
+
+    moved, paced, squares, products, paces, freedom, share = sums.T
+    known = (paces > 0) & (freedom >= FEWEST_FREEDOM)
+    if not known.any():
+        return moved, squares, freedom, share
+    paces = np.where(known, paces, 1.0)
+    fitted = products / paces
+    errors = np.maximum(squares - fitted * products, 1e-12) / (freedom - 1) / paces
+    middle = np.median(fitted[known])
+    reliable = np.clip(middle, LEAST_RELIABLE, 1.0)
+    differ = max(np.mean(((fitted - middle) ** 2 - errors)[known]), 0.0)
+    weight = known * differ / (differ + errors)
+    slopes = known + weight * (fitted - middle) / reliable
+    return (
+        moved - slopes * paced,
+        squares - 2 * slopes * products + slopes**2 * paces,
+        freedom - weight,
+        share + weight * (paced / reliable) ** 2 / paces,
+    )
+
+
+def _enough_processes(
+    noises: Mapping[Key, Noise], pairs: Mapping[Key, tuple[Result, Result]], margin: float
+) -> int | None:
+    """To the next ten; ``None`` if the excess would be more than half of the variance."""
+    processes = harmonic_mean(len(r.processes) for key in noises for r in pairs[key])
+    variance = median(own.variance for own in noises.values())
+    excess = median(own.excess for own in noises.values())
+    allowed = (math.log1p(margin) / WITHIN_MARGIN) ** 2
+    if 2 * excess > allowed:
+        return None
+    return 10 * math.ceil(processes * variance / (allowed - excess) / 10)
 
 
 def excess_variance(unchanged: Sequence[tuple[float, Noise]]) -> float:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -251,6 +252,7 @@ class CellRun:
             with self._accounted("inputs_s"):
                 batches = batches_of(self.cell.workload, self._batch, self.table)
         timed: dict[Arm, TimedLoss] = {}
+        other_work_s: list[float] = []
         for arm in self._live():
             subject, loss = self.subjects[arm.implementation], self._losses[arm.implementation]
             timed[arm] = TimedLoss(subject, replace(loss), arm.pass_, batches)
@@ -259,7 +261,7 @@ class CellRun:
         def call(arm: Arm, number: int) -> Elapsed:
             self.announce("time", arm)
             timed[arm].prepare(number)
-            self.device.flush_caches()
+            other_work_s.append(self.device.time(self.device.flush_caches).host_s)
             elapsed = self.meter.time(arm, timed[arm])
             self._undo_changes(arm.implementation)
             if finding := timed[arm].finding():
@@ -270,8 +272,9 @@ class CellRun:
         with self._limited(), garbage_collection_held():
             self.process = ProcessState()  # in which nothing is collected
             samples = sample_arms(list(timed), call, self.budget, seed=self.cell.session)
+        in_process = {self.cell.session: median(other_work_s)} if other_work_s else None
         for arm, own in samples.items():
-            self._figures[arm] |= own.as_figures()
+            self._figures[arm] |= {**own.as_figures(), "other_work_s": in_process}
             self._figures[arm]["spent_s"] += own.spent_s
             self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
         if self.cell.workload.ranks == 1 and not self.cell.further:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from supcr_bench.measure.device import Elapsed
 
 MOST_SAMPLES = 120
-"""Beyond this many samples, the interval is as wide as the machine's noise makes it."""
+"""Beyond this many samples, the interval is as wide as the machine's noise makes it. The processes
+of a run share them, but for ``ENOUGH_SAMPLES`` that each may take: the next process tells more."""
 ENOUGH_SAMPLES = 24
 """After this many samples, an arm that is clearly slower than the fastest needs no more."""
 CLEARLY_SLOWER = 1.1
@@ -64,8 +65,8 @@ class Samples:
         """Whether to stop timing the arm now; records the reason."""
         if self.error is not None:
             return True
-        n = len(self.seconds)
-        if (self.spent_s >= budget.time_limit_s and n >= 1) or n >= MOST_SAMPLES:
+        n, most = len(self.seconds), max(MOST_SAMPLES // budget.processes, ENOUGH_SAMPLES)
+        if (self.spent_s >= budget.time_limit_s and n >= 1) or n >= most:
             self.stopped_by = "budget"
         elif n >= FEWEST_SAMPLES:
             half_width = median_interval(self.seconds).half_width

@@ -197,6 +197,8 @@ def _require_valid(result: Result) -> None:
         listed = value if isinstance(value, tuple) else (value,)
         if name == "further_samples_s":
             listed = tuple(chain(*(value or {}).values()))
+        elif name == "other_work_s":
+            listed = tuple((value or {}).values())
         least = 0 if not name.endswith(("loss", "difference")) else -_LARGEST
         if name.endswith("samples_s"):
             least = 5e-324  # the smallest number above 0

@@ -92,6 +92,9 @@ class Result:
             also if the plan did not time the cell.
         further_samples_s: the same, in each further process of a run with several, by its session;
             empty for a process that gave none. All other fields are of the first process.
+        other_work_s: median seconds of the harness's own work before a call of its cell
+            (``supcr_bench/measure/other_work.py``), in each process by its session: the speed of
+            the machine. ``None`` in older results.
         device_samples_s: the same calls by the device's own events; ``None`` on the CPU and where
             the device has none.
         aa_samples_s: the A/A arm: samples of the same implementation, entered a second time
@@ -168,6 +171,7 @@ class Result:
     python_instructions: int | None = None
     floor_s: float | None = None
     further_samples_s: Mapping[str, tuple[float, ...]] | None = None
+    other_work_s: Mapping[str, float] | None = None
 
     @property
     def untimed(self) -> bool:
@@ -191,6 +195,11 @@ class Result:
         return tuple(median(samples) for samples in self.processes.values())
 
     @property
+    def process_other_work_s(self) -> tuple[float | None, ...]:
+        known = self.other_work_s or {}
+        return tuple(known.get(session or "") for session in self.processes)
+
+    @property
     def time_s(self) -> float | None:
         """Seconds of the median call; of several processes, the geometric mean of their medians."""
         medians = self.process_medians_s
@@ -209,7 +218,8 @@ class Result:
         process that ended otherwise gives no samples.
         """
         further = {**(self.further_samples_s or {}), **(other.further_samples_s or {})}
-        found = replace(self, further_samples_s=further)
+        work = {**(self.other_work_s or {}), **(other.other_work_s or {})}
+        found = replace(self, further_samples_s=further, other_work_s=work or None)
         if other.status.is_broken and not self.status.is_broken:
             reason = f"in a further process: {other.reason}"
             samples = self.time_samples_s if other.status is Status.WRONG else None

@@ -1,9 +1,12 @@
 """How far times of the same code differ between runs, on simulated processes of known spread."""
 
 import math
+import re
 from collections import Counter
 from dataclasses import replace
 from random import Random
+from statistics import median
+from typing import Any
 
 import pytest
 
@@ -132,7 +135,7 @@ def test_what_hides_that_a_time_is_the_same_is_said() -> None:
 
     for options, words in (
         ({"sd": 0.03, "processes": 1}, "one process is one sample; `--processes"),
-        ({"sd": 0.05}, "the processes of each run differ; more of them would decide"),
+        ({"sd": 0.05}, "the processes of each run differ; `--processes 20` would decide most"),
         ({"sd": 0.01, "session": 0.2}, "the machine changed between the runs"),
     ):
         found = reasons(pair(Random(4), **options))
@@ -154,11 +157,11 @@ def pairs_of(spreads: list[float]) -> dict[Key, tuple[Result, Result]]:
 
 def test_cases_alike_share_one_spread_and_others_keep_their_own() -> None:
     alike = pairs_of([0.02] * 60)
-    for own in process_noise(alike, dict.fromkeys(alike, 0.0)).values():
+    for own in process_noise(alike, dict.fromkeys(alike, 0.0), 0.05).values():
         assert own.freedom > 40  # 8 are its own
         assert own.variance == pytest.approx(0.02**2 * 2 / 5, rel=0.4)
     unlike = pairs_of([0.001] * 30 + [0.1] * 30)
-    for (_, case), own in process_noise(unlike, dict.fromkeys(unlike, 0.0)).items():
+    for (_, case), own in process_noise(unlike, dict.fromkeys(unlike, 0.0), 0.05).items():
         sd = 0.001 if case.batch_size < 32 else 0.1
         assert own.freedom < 10
         assert 0.1 * sd**2 * 2 / 5 <= own.variance <= 4 * sd**2 * 2 / 5
@@ -166,7 +169,7 @@ def test_cases_alike_share_one_spread_and_others_keep_their_own() -> None:
 
 def test_without_enough_unchanged_results_of_others_there_is_no_noise() -> None:
     few = pairs_of([0.02] * 27)  # 18 of the others
-    assert process_noise(few, dict.fromkeys(few, 0.0)) == {}
+    assert process_noise(few, dict.fromkeys(few, 0.0), 0.05) == {}
 
 
 def test_the_excess_is_what_unchanged_results_differ_beyond_their_noise() -> None:
@@ -179,26 +182,39 @@ def test_the_excess_is_what_unchanged_results_differ_beyond_their_noise() -> Non
     assert wider.half_width(0.95) == pytest.approx(2.948 * 0.02, rel=0.01)
 
 
-def at_speeds(random: Random, drift: float, slower: float = 1.0) -> list[Result]:
+def at_speeds(
+    random: Random,
+    drift: float,
+    slower: float = 1.0,
+    *,
+    names: tuple[str, ...] = (*NAMES, "four"),
+    moved: float | None = None,
+    noise: float = 0.02,
+    processes: int = 20,
+    cases: int = 4,
+    own_work: bool = False,
+) -> list[Result]:
     """A run on a machine whose speed moves between processes by ``drift``, and from run to run.
 
-    The times of four implementations follow it by 0.8 to 1.2; the first is ``slower``.
+    The times of the implementations follow it by 0.8 to 1.2; the first is ``slower``. ``own_work``
+    of the harness follows it too.
     """
-    names = (*NAMES, "four")
-    moved = random.gauss(0, 0.1)
-    speeds = [moved + random.gauss(0, drift) for _ in range(20)]
+    moved = random.gauss(0, 0.1) if moved is None else moved
+    speeds = [moved + random.gauss(0, drift) for _ in range(processes)]
+    work = {str(p): math.exp(speed + random.gauss(0, noise)) for p, speed in enumerate(speeds)}
     return [
         over_processes(
             [
-                slower ** (name == "one") * math.exp(follows * speed + random.gauss(0, 0.02))
+                slower ** (name == "one") * math.exp(follows * speed + random.gauss(0, noise))
                 for speed in speeds
             ],
             name,
             n=n,
             pass_=pass_,
+            other_work_s=work if own_work else None,
         )
-        for name, follows in zip(names, (1.0, 0.8, 1.2, 1.0), strict=True)
-        for n in range(2, 6)
+        for name, follows in zip(names, (1.0, 0.8, 1.2, 1.0), strict=False)
+        for n in range(2, 2 + cases)
         for pass_ in PASSES
     ]
 
@@ -224,6 +240,48 @@ def test_a_machine_that_changes_its_speed_hides_neither_the_same_nor_a_slowdown(
     assert slower[True, "finding"] >= 20
     assert slower[True, "slower"] > 0.95 * 25 * 8
     assert slower[False, "faster"] + slower[False, "slower"] <= 0.05 * 25 * 24
+
+
+def test_the_harness_own_work_tells_the_speed_beside_two_other_implementations() -> None:
+    def sames(*, own_work: bool) -> int:
+        random = Random(8)
+        options: dict[str, Any] = {"names": NAMES, "cases": 5, "own_work": own_work}
+        made = [at_speeds(random, 0.05, **options) for _ in range(10)]
+        found = [compare_results(a, b) for a, b in zip(made[::2], made[1::2], strict=True)]
+        return sum(comparison.times(Direction.SAME) for comparison in found)
+
+    rows = 5 * 3 * 10
+    assert sames(own_work=False) < 0.3 * rows
+    assert sames(own_work=True) > 0.7 * rows
+
+
+def test_a_speed_that_is_known_with_noise_is_still_taken_out_in_full() -> None:
+    """Fitted slopes are 0.75 here, so a move of 0.5 would leave more than 0.1."""
+    random = Random(9)
+    left = []
+    for _ in range(8):
+        first, second = (at_speeds(random, 0.05, moved=m, noise=0.06) for m in (0.0, 0.5))
+        pairs = {a.key: (a, b) for a, b in zip(first, second, strict=True)}
+        found = process_noise(pairs, dict.fromkeys(pairs, 0.0), 0.05)
+        left += [own.log_ratio for key, own in found.items() if key[0] in ("one", "four")]
+    assert abs(sum(left) / len(left)) < 0.03
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.04])
+def test_as_many_processes_as_are_said_to_be_enough_tell_most_times_the_same(noise: float) -> None:
+    random = Random(10)
+
+    def found(processes: int) -> list[Comparison]:
+        def one() -> list[Result]:
+            return at_speeds(random, 0.05, noise=noise, processes=processes)
+
+        return [compare_results(one(), one()) for _ in range(12)]
+
+    pattern = re.compile(r"--processes (\d+)` would decide most")
+    few = [str(r.time.reason) for c in found(6) for r in c.rows if r.time]
+    enough = median(int(match[1]) for reason in few if (match := pattern.search(reason)))
+    told = [c.times(Direction.SAME) / len(c.rows) for c in found(int(enough))]
+    assert 0.5 < sum(told) / len(told) < 0.97
 
 
 def test_what_slows_all_alike_is_left_out_and_said_unless_the_software_differs() -> None:

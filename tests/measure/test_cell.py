@@ -100,6 +100,20 @@ def test_a_loss_that_is_not_a_number_is_wrong_and_stored_as_missing() -> None:
         assert result.reference_loss is not None
 
 
+def test_the_harness_own_work_before_the_calls_of_a_cell_is_timed_in_each_process() -> None:
+    results = run_cell({**RIGHT, "double": DOUBLE}, WORKLOAD).values()
+    (other_work_s,) = {tuple((r.other_work_s or {}).items()) for r in results}
+    ((session, seconds),) = other_work_s
+    assert {r.session or "" for r in results} == {session}
+    assert seconds > 0
+    first, *_ = results
+    further = replace(first, session="two", other_work_s={"two": 3.0}).as_further()
+    both = first.with_further(further)
+    assert both.process_other_work_s == (seconds, 3.0)
+    older = first.with_further(replace(further, other_work_s=None))
+    assert older.process_other_work_s == (seconds, None)
+
+
 def test_one_that_raises_fails_alone_with_its_reason() -> None:
     results = run_cell({"bad": raising(IndexError("index 8")), **RIGHT}, WORKLOAD)
     forward, training = (results[Arm("bad", p)] for p in ("forward", "training"))

@@ -64,9 +64,11 @@ def test_samples_of_further_processes_belong_to_the_first_result(tmp_path: Path)
     rows = [result.to_mapping() for result in run.results]
     page = make_run(tmp_path, run.info, rows, None, ("result", "verification"))
     assert page.results == run.results
-    rows[0]["further_samples_s"] = {"two": [0.0]}
-    with pytest.raises(StoreError, match="'further_samples_s' holds a number out of range"):
-        make_run(tmp_path, run.info, rows, None, ("result", "verification"))
+    for name, value in (("other_work_s", {"two": -1.0}), ("further_samples_s", {"two": [0.0]})):
+        rows[0][name] = value
+        with pytest.raises(StoreError, match=f"'{name}' holds a number out of range"):
+            make_run(tmp_path, run.info, rows, None, ("result", "verification"))
+        rows[0][name] = None
 
 
 def test_a_result_is_on_the_disk_as_soon_as_it_is_appended(tmp_path: Path) -> None:

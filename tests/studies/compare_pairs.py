@@ -34,8 +34,9 @@ class Pair:
     load: float
 
 
-def make_run(folder: Path) -> Run:
+def make_run(folder: Path, processes: int | None) -> Run:
     command = ["run", str(SUITE), "--no-verify", "--out", str(folder)]
+    command += ["--processes", str(processes)] if processes else []
     known = set(folder.glob("*"))
     subprocess.run(
         [sys.executable, "-m", "supcr_bench", *command], check=True, stdout=subprocess.DEVNULL
@@ -49,18 +50,23 @@ def described(pair: Pair) -> str:
     findings = [row.finding for row in pair.comparison.rows if row.finding]
     slower = pair.comparison.slower()
     told = "  ".join(f"{direction} {rows[direction]:>2}" for direction in TOLD)
-    return f"load {pair.load:>4.1f}  {told}  {', '.join([*slower, *findings]) or 'no finding'}"
+    whys = {row.time.reason for row in pair.comparison.rows if row.time and row.time.reason}
+    found = f"{', '.join([*slower, *findings]) or 'no finding'}  {'; '.join(sorted(whys))}"
+    return f"load {pair.load:>4.1f}  {told}  {found}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="compare_pairs", description=__doc__)
     parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--processes", type=int, help="of each run, in place of the suite's")
+    parser.add_argument("--out", type=Path, help="a folder that keeps the runs")
     options = parser.parse_args()
     pairs: list[Pair] = []
     with tempfile.TemporaryDirectory(prefix="compare-study-") as scratch:
-        before = make_run(Path(scratch))
+        folder = options.out or Path(scratch)
+        before = make_run(folder, options.processes)
         for number in range(1, options.pairs + 1):
-            after = make_run(Path(scratch))
+            after = make_run(folder, options.processes)
             pairs.append(Pair(compare_loaded(before, after), os.getloadavg()[1]))
             before = after
             sys.stdout.write(f"pair {number:>2}  {described(pairs[-1])}\n")
