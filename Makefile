@@ -30,9 +30,11 @@ format: setup
 	$(BIN)/ruff format .
 
 # Three processes, since some tests wait. Compiled modules are kept, also where the environment says
-# not to: each run would compile all.
+# not to: each run would compile all. Memory that large tensors leave is used again, and not given
+# back to the system and taken anew each time.
 test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --processes 3
+	PYTHONDONTWRITEBYTECODE= MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 \
+		$(BIN)/python -m pytest --processes 3
 
 # The same with every branch followed, which takes half as long again.
 coverage: setup

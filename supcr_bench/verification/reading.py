@@ -215,7 +215,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
                 for m in structures((how,), ((kind, normalised),))
             ]
             yield [
-                replace(f.member, temperature=math.copysign(1.0, f.factor))
+                f.member if f.factor > 0 else replace(f.member, temperature=-1.0)
                 for f in prober.fits(alike, probe, warm=True)
                 if f.residual <= WARM
             ]

@@ -14,6 +14,7 @@ from supcr_bench.commands import report_page
 from supcr_bench.commands.app import app
 from supcr_bench.workers import verification as workers
 from supcr_bench.workers.verification import WorkerVerification
+from tests.forked.once import made_once
 from tests.forked.start import Servers
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -33,7 +34,7 @@ purpose = "Small enough for a test."
 implementations = ["loopy", "broadcast", "rowsort"]
 
 [[grid]]
-batch_size = [4, 12]
+batch_size = [4, 10]
 nan_density = 0.25
 dims = 2
 embedding_size = 8
@@ -140,11 +141,14 @@ def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> FinishedRun:
     """The tiny suite, run once for all tests that need a run that has ended."""
-    folder = tmp_path_factory.mktemp("tiny")
-    (folder / "tiny.toml").write_text(TINY)
-    done = servers.run_command(["run", "tiny.toml"], folder, charts=True)
-    (path,) = (folder / "results").iterdir()
-    return FinishedRun(folder, path, done)
+
+    def run(folder: Path) -> FinishedRun:
+        (folder / "tiny.toml").write_text(TINY)
+        done = servers.run_command(["run", "tiny.toml"], folder, charts=True)
+        (path,) = (folder / "results").iterdir()
+        return FinishedRun(folder, path, done)
+
+    return made_once(tmp_path_factory, "tiny", run)
 
 
 @pytest.fixture

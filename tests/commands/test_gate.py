@@ -2,7 +2,6 @@
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,15 @@ from supcr_bench.commands.app import app
 from supcr_bench.gate import time_trial
 from supcr_bench.gate.time_trial import TimeTrial
 from supcr_bench.store.checkout import RevisionError
-from supcr_bench.subjects.registry import Subject, folder
+from supcr_bench.subjects.registry import folder
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.runner import run_verified
-from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import (
     SubjectError,
     SuiteError,
     UnknownNameError,
     UsageError,
 )
-from supcr_bench.workers.messages import PreflightResult
+from tests.commands.recordings import MEASURE, PREFLIGHT, Recordings
 from tests.gate.fake_sampler import FakeSampler
 from tests.repository import Repository
 from tests.subjects_table import SUBJECTS, write_subjects
@@ -80,44 +77,6 @@ class Gate:
         status = self(*names, json=path, **options)
         values: dict[str, Any] = json.loads(path.read_text())
         return status, values
-
-
-def code_of(subject: Subject) -> tuple[str, ...]:
-    """The name of a subject without its revision, and all code that it may import."""
-    top = Path(subject.root or Path(subject.target).parent)
-    files = sorted(top.rglob("*.py"))
-    return (subject.name.partition("@")[0], *(f"{f.name} {f.read_text()}" for f in files))
-
-
-class Recordings:
-    """What was measured of the same code on the same cells, kept for all tests of the module."""
-
-    def __init__(self) -> None:
-        self.known: dict[object, Any] = {}
-
-    def preflight(
-        self, executor: LocalExecutor, subjects: Sequence[Subject], device: str
-    ) -> Mapping[str, PreflightResult]:
-        key = ("preflight", device, tuple(map(code_of, subjects)))
-        if key not in self.known:
-            self.known[key] = list(PREFLIGHT(executor, subjects, device).items())
-        return {s.name: found for s, (_, found) in zip(subjects, self.known[key], strict=True)}
-
-    def measure(
-        self,
-        plan: Sequence[Cell],
-        executor: LocalExecutor,
-        subjects: Any,
-        *rest: Any,
-        **how: Any,
-    ) -> Iterator[Any]:
-        key = ("measure", repr(plan), tuple(map(code_of, subjects)), repr(how))
-        if key not in self.known:
-            self.known[key] = list(MEASURE(plan, executor, subjects, *rest, **how))
-        return iter(self.known[key])
-
-
-PREFLIGHT, MEASURE = LocalExecutor.preflight, run_verified
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,20 @@ Only what is exact is here; times are simulated in ``make gate-simulation``.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from supcr_bench.commands import gate_session
 from supcr_bench.commands.app import app
 from supcr_bench.gate.time_trial import TimeTrial
+from supcr_bench.subjects.registry import Subject
+from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.errors import UsageError
+from tests.commands.recordings import MEASURE, PREFLIGHT, Recordings
 from tests.gate.fake_sampler import FakeSampler
 from tests.repository import Repository
 
@@ -244,6 +248,31 @@ KINDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def recordings() -> Recordings:
+    return Recordings()
+
+
+@pytest.fixture
+def version_before_is_recalled(recordings: Recordings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version before is measured once where it is the same; that after a change always is."""
+
+    def recalled(subjects: Sequence[Subject]) -> bool:
+        return all("before" in Path(str(subject.root)).parts for subject in subjects)
+
+    def preflight(executor: LocalExecutor, subjects: Sequence[Subject], device: str) -> Any:
+        once = recordings.preflight if recalled(subjects) else PREFLIGHT
+        return once(executor, subjects, device)
+
+    def measure(plan: Any, executor: LocalExecutor, subjects: Any, *rest: Any, **how: Any) -> Any:
+        once = recordings.measure if recalled(subjects) else MEASURE
+        return once(plan, executor, subjects, *rest, **how)
+
+    monkeypatch.setattr(LocalExecutor, "preflight", preflight)
+    monkeypatch.setattr(gate_session, "run_verified", measure)
+
+
+@pytest.mark.usefixtures("version_before_is_recalled")
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_kind_of_change_has_its_status_its_figure_and_its_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: Kind

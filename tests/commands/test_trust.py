@@ -61,7 +61,7 @@ def test_a_run_is_not_continued_with_other_code_or_another_suite(
     for name, text in (
         ("helper.py", "def scale():\n    return 3.0\n"),
         ("loss.py", LOSS.replace("scale()", "1")),
-        ("tiny.toml", (workplace / "tiny.toml").read_text().replace("12", "13")),
+        ("tiny.toml", (workplace / "tiny.toml").read_text().replace("10", "13")),
     ):
         kept = (workplace / name).read_text()
         (workplace / name).write_text(text)

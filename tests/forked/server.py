@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import platform
 import runpy
 import selectors
 import signal
@@ -19,6 +20,7 @@ import socket
 import sys
 import tempfile
 import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,7 +37,9 @@ PRELOADED = (
     "scipy.stats",
     "typer",
     "supcr_bench.analysis.findings",
+    "supcr_bench.commands.app",
     "supcr_bench.commands.report_page",
+    "supcr_bench.commands.run_sweep",
     "supcr_bench.render.report",
     "supcr_bench.sweep.runner",
     # What workers need.
@@ -45,11 +49,15 @@ PRELOADED = (
     "torch.distributed",
     "torch.profiler",
     "torch.utils.flop_counter",
+    "torch.utils.serialization",
     "supcr_bench.measure.cell",
     "supcr_bench.measure.environment",
     "supcr_bench.measure.ranked",
     "supcr_bench.measure.version_times",
+    "supcr_bench.subjects.process_wide",
+    "supcr_bench.subjects.source_files",
     "supcr_bench.sweep.local_executor",
+    "supcr_bench.verification.bugs.catalogue",
     "supcr_bench.verification.ranks",
     "supcr_bench.verification.local_session",
 )
@@ -65,6 +73,7 @@ def main(path: str) -> None:
 
     grant_patience()
     prepare_recognition()
+    prepare_start_and_end()
     end_coverage()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -126,6 +135,24 @@ def prepare_recognition() -> None:
     for name in ("RnCLoss", "rnc_function", "TwoViews"):
         own = Implementation(name=name, title="", source="", definition=AUTO, factory=losses[name])
         resolve(own)
+
+
+def prepare_start_and_end() -> None:
+    """Do once what every process does when it starts, and leave out what torch tidies at its end.
+
+    Python keeps the name of the platform, for which it starts a process, and a
+    :class:`ProcessState` the classes of this package.
+    """
+    import torch
+
+    from supcr_bench.subjects.process_state import ProcessState
+
+    platform.platform()
+    ProcessState()
+    tidies = getattr(torch.library, "_del_library", None)
+    for finalizer in [*weakref.finalize._registry]:  # type: ignore[attr-defined]
+        if tidies is not None and (finalizer.peek() or ())[1:2] == (tidies,):
+            finalizer.atexit = False
 
 
 def report_ended(running: dict[int, socket.socket]) -> None:

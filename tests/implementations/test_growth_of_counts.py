@@ -11,7 +11,7 @@ from supcr_bench.values.case import Pass, Workload
 from tests.batches import clear_gradients, make_leaves
 from tests.examples import implementation
 
-SMALL = (6, 8, 12, 16, 20, 24, 28)
+SMALL = (6, 8, 10, 12, 16, 20, 24)
 SIZES = (16, 24, 32, 48, 64, 96, 128, 192)
 
 
@@ -50,7 +50,7 @@ def costs(name: str, n: int, pass_: Pass) -> tuple[int, int, int]:
 def test_counts_single_out_their_law(
     name: str, pass_: Pass, operations: str, work: str, memory: str
 ) -> None:
-    sizes = SMALL if name == "loopy" else SIZES
+    sizes = SMALL if name == "loopy" else SIZES if pass_ == "forward" else SIZES[:-1]
     counted = [costs(name, n, pass_) for n in sizes]
     laws = [
         judge_counted(tuple(Size(n, n) for n in sizes), tuple(map(float, figures))).law

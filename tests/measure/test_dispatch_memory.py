@@ -146,12 +146,12 @@ CROSS_CHECKED = [
     *(
         (name, n, dims, pass_)
         for name in ("broadcast", "rowsort")
-        for n in (32, 64)
+        for n in (32, 48)
         for dims in (1, 2)
         for pass_ in PASSES
     ),
     ("loopy", 32, 1, "forward"),
-    ("loopy", 16, 2, "training"),
+    ("loopy", 12, 2, "training"),
 ]
 BELOW = {"broadcast": 0.002, "rowsort": 0.002, "loopy": 0.018}
 """How far below the allocator's figure, as a fraction: what operations allocate within."""

@@ -37,12 +37,12 @@ def test_the_notes_implementations_launch_as_many_operations_as_they_are_known_t
 @pytest.mark.parametrize(
     ("name", "pass_", "sizes", "exponent"),
     [
-        ("loopy", "forward", (24, 48), 3),
-        ("loopy", "training", (16, 32), 4),
-        ("broadcast", "forward", (128, 256), 3),
-        ("broadcast", "training", (128, 256), 3),
-        ("rowsort", "forward", (128, 256), 2),
-        ("rowsort", "training", (96, 192), 3),
+        ("loopy", "forward", (20, 40), 3),
+        ("loopy", "training", (14, 28), 4),
+        ("broadcast", "forward", (64, 128), 3),
+        ("broadcast", "training", (64, 128), 3),
+        ("rowsort", "forward", (64, 128), 2),
+        ("rowsort", "training", (72, 144), 3),
     ],
 )
 def test_element_work_grows_as_it_is_known_to(
