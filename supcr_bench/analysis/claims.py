@@ -171,7 +171,7 @@ def _at_most(own: Growth, law: str, time: Growth | None) -> Judged:
         ends = time.verdict.exponent_low, own.verdict.exponent, time.verdict.exponent_high
         low, work, high = (x and round(x, 2) for x in ends)  # as they are shown
         if low and high and work and not low <= work <= high:
-            evidence += f", which is no law for larger N: there its work grows as N^{work:.2f}"
+            evidence += f", which does not hold for larger N: there its work grows as N^{work:.2f}"
     faster = {grows_faster(candidate, law) for candidate in own.verdict.candidates}
     if len(faster) != 1:
         return Holds.UNDECIDED, evidence

@@ -93,7 +93,7 @@ def session_bound(shifts: Sequence[float], implementations: int, processes: int 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """A log-ratio, and its variances: by processes, and in excess; each with degrees of freedom.
+    """A log-ratio and its variances, between processes and in excess, with degrees of freedom.
 
     With ``enough`` processes, most unchanged times of such runs would be called the same; ``None``
     if no number is enough.

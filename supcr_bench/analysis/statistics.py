@@ -198,8 +198,8 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
 
     One of two is faster if the interval of their ratio, over the rounds that both share, excludes 1
     and the ratio is further from 1 than the noise floor of that cell and pass. With too few rounds
-    or processes for a narrow interval, it must be ``APART`` times as fast in every round; in
-    different sessions, its median must be.
+    or processes for a narrow interval, the faster one must be ``APART`` times as fast in every
+    round; in different sessions, by its median.
     """
     cells = grouped(results, lambda r: r.case.shared)
     noise = {case: noise_floor(own) for case, own in cells.items()}

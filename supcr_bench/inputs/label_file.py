@@ -303,7 +303,8 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     columns = [column.strip() for column in columns if column.strip()]
     for column in columns:
         if column not in frame.columns:
-            hint = f"in {path}; put a name with a comma in quotes, as in FILE:'\"a, b\"'"
+            quotes = "put a name with a comma in quotes, as in FILE:'\"a, b\"'"
+            hint = f"these are the columns of {path}; {quotes}"
             raise UnknownNameError("column", column, frame.columns, hint)
     if not columns:
         _require_labels(path, frame)

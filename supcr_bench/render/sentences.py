@@ -161,13 +161,13 @@ def use(
 
 @sentence
 def unusable(*, case: Case, sizes: Sequence[int]) -> str:
-    return f"{sizes_text(sizes)} ({place(case)}): none was timed and is right."
+    return f"{sizes_text(sizes)} ({place(case)}): none is both timed and right."
 
 
 def use_cells(said: Sentence) -> tuple[str, str, str, str, str]:
     """What to use: names, times, memory, times as fast as the baseline, multiples of the floor."""
     if said.kind == "unusable":
-        return "none was timed and is right", "", "", "", ""
+        return "none is both timed and right", "", "", "", ""
     facts = said.facts
     memory, (_, ratio) = facts["peak_bytes"], facts["speedup"] or (0, None)
     return (

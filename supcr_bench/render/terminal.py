@@ -210,7 +210,7 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
             fitting = [line] if len(line) <= MOST_LETTERS else _wrapped(sentence.text)
             parts.append([*(head if index == 0 else ()), *fitting])
     if none:
-        parts.append(_wrapped(f"None was timed and is right: {'; '.join(none)}."))
+        parts.append(_wrapped(f"None is both timed and right: {'; '.join(none)}."))
     return parts
 
 

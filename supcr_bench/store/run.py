@@ -66,7 +66,7 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
         if file.suffix in (".json", ".html") and file.is_file():
             return file
     latest = f"; the latest runs in {root}/ are: {', '.join(p.name for p in runs[-5:])}"
-    raise StoreError(f"no run {name!r}{latest if runs else f', and {none}'}")
+    raise StoreError(f"no run {name!r}{latest if runs else f': {none}'}")
 
 
 def _started_at(folder: Path) -> tuple[str, str]:

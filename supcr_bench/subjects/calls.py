@@ -144,7 +144,7 @@ def loss_of(output: object) -> Tensor:
     if not isinstance(loss, Tensor):
         loss = getattr(output, "loss", None)
     if not isinstance(loss, Tensor):
-        raise NotALossError(f"returned {type(output).__name__} without a loss tensor in it")
+        raise NotALossError(f"returned a {type(output).__name__} without a loss tensor")
     if type(loss) not in (Tensor, Parameter) or any(hasattr(Tensor, n) for n in vars(loss)):
         raise NotALossError(
             f"returned a {type(loss).__name__} that may compute its value when it is read, not a "

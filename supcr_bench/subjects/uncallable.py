@@ -207,7 +207,7 @@ def not_called(
             re.sub(r"^\((features )?|, labels.*$", "", CALLS[o.definition.call]) for o in tried
         )
         reason += f" Tried: {'; '.join(others)}." if others else ""
-        advice = "Correct that, or say in this wrapper how it is called, and verify its `loss`."
+        advice = "Fix the error, or say in this wrapper how it is called, and verify its `loss`."
         if held:
             advice = f"It holds parameters of its own (`{held[0]}`): if they belong to the model, "
             advice += "verify the loss of their output, in a function or a wrapper like this one."

@@ -106,7 +106,7 @@ def preflight(
 def measure(
     labels: Labels | None, cell: Cell, subjects: Sequence[Subject], budget: Budget
 ) -> Iterator[Event | tuple[Activity, float]]:
-    """Run a cell and yield its events; an activity has its duration, because clocks differ."""
+    """Run a cell and yield its events; an activity carries its duration, because clocks differ."""
     last_sent: Activity | None = None
     last_sent_s = 0.0
     for event in kept_executor(budget.threads, labels).run(cell, subjects, budget):

@@ -78,7 +78,7 @@ def test_a_time_that_does_not_grow_as_the_work_is_said_to_be_no_law() -> None:
         for i, r in enumerate(results)
     ]
     evidence = verdicts(noisy)["loopy takes O(N^3) work: training."][1]
-    assert "no law for larger N: there its work grows as N^4.00" in evidence
+    assert "does not hold for larger N: there its work grows as N^4.00" in evidence
 
 
 def test_what_holds_in_one_series_holds_with_a_condition_if_noise_hides_another() -> None:

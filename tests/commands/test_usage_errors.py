@@ -157,7 +157,7 @@ def test_a_process_ends_with_the_status_and_one_line(cli: Cli) -> None:
             ["-i", "losses.py:OneArgument"],
             "cannot be called as (features [N,d], labels): TypeError",
         ),
-        (["-i", "losses.py:NoLoss"], "returned str without a loss tensor in it"),
+        (["-i", "losses.py:NoLoss"], "returned a str without a loss tensor"),
     ],
 )
 def test_what_needs_torch_to_be_known_is_one_line_too(

@@ -89,7 +89,7 @@ def test_what_gave_no_answer_says_how_it_ended() -> None:
     ]
     found = said(results)
     assert found["Right or not"] == ["No answer: a (1 out of memory).", "No answer: b (1 failed)."]
-    assert found["What to use"] == ["N=64 (forward, D=1 NaN 0%): none was timed and is right."]
+    assert found["What to use"] == ["N=64 (forward, D=1 NaN 0%): none is both timed and right."]
     assert found["Beware"] == [
         "2 of 2 results have no figures: 1 out of memory, 1 failed.",
         "b failed, first in forward at N=64 D=1 NaN 0%: it broke.",

@@ -189,7 +189,7 @@ def test_an_unknown_run_is_refused_with_the_latest_known(tmp_path: Path) -> None
 def test_without_any_run_the_message_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"no runs in .* yet; `supcr-bench run` makes one"):
         find_run("latest", tmp_path)
-    with pytest.raises(StoreError, match=r"no run 'x', and no runs in .* yet"):
+    with pytest.raises(StoreError, match=r"no run 'x': no runs in .* yet"):
         find_run("x", tmp_path)
 
 
