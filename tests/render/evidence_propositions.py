@@ -307,7 +307,7 @@ def rising(own: Series, field: str) -> list[tuple[Result, float]]:
 
 def growth_holds(own: Series, field: str, said: str) -> bool:
     points = rising(own, field)
-    if told := re.search(r"; its time (.*?), N=(\d+) to (\d+)(?:, which is .* N\^(\S+))?$", said):
+    if told := re.search(r"; its time (.*?), N=(\d+) to (\d+)(?:, which does .* N\^(\S+))?$", said):
         if not time_holds(own, told[1], (int(told[2]), int(told[3])), told[4], points):
             return False
         said = said[: told.start()]
@@ -608,7 +608,7 @@ class Times:
 KINDS = {
     **{pattern: pattern for pattern, _ in WHYS},
     "its time": "; its time ",
-    "no law for larger N": "no law for larger N",
+    "not for larger N": "does not hold for larger N",
     "at every N": "at every N from",
     "only at one N": r"(^|: )(of the \w+ )?at N=",
     "from N on": "from N=\\d+ on, not at",
