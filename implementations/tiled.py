@@ -50,8 +50,7 @@ class TiledSupCR(ScanSupCR):
     @staticmethod
     def evaluate(*arguments: Any, **options: Any) -> Evaluated:
         """As :func:`._scan.evaluate`, by tiles if the loop can run."""
-        found = evaluate_tiles(*arguments, **options)
-        return evaluate(*arguments, **options) if found is None else found
+        return evaluate_tiles(*arguments, **options) or evaluate(*arguments, **options)
 
     @staticmethod
     def scale(gradient: Tensor, factor: Tensor) -> Tensor:
@@ -163,7 +162,8 @@ def evaluate_tiles(
     )
     row = first.stride(0)
     by_row = len(views) == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
-    gradient = torch.empty((n, 2, d) if by_row else (len(views), n, d), dtype=dtype)
+    shape = (n, 2, d) if by_row else (len(views), n, d)
+    gradient = torch.empty(*shape, dtype=dtype)
     loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
     threads, size = 1, plan.shared + plan.sums + plan.room
     if plan.threads > 1:

@@ -165,7 +165,7 @@ class DifferentiatedTwice(Scene):
         try:
             torch.autograd.grad(once.sum(), own)
         except RuntimeError as error:
-            assert "differentiated once" in str(error), error
+            assert "differentiated only once" in str(error), error
         else:
             raise AssertionError("differentiated twice")
 

@@ -304,7 +304,7 @@ def test_a_second_derivative_is_refused(subject: Subject) -> None:
     batch = make_leaves(Case(batch_size=5))
     loss, _ = subject.factory()(batch.first, batch.second, batch.labels)
     (gradient,) = torch.autograd.grad(loss, batch.first, create_graph=True)
-    with pytest.raises(RuntimeError, match="differentiated once"):
+    with pytest.raises(RuntimeError, match="differentiated only once"):
         (loss + gradient.norm()).backward()
 
 
@@ -321,6 +321,17 @@ def test_a_retained_graph_gives_the_same_gradient_again(subject: Subject) -> Non
     batch.first.grad.zero_()
     (2 * loss).backward()
     torch.testing.assert_close(batch.first.grad, 2 * once)
+
+
+@DIRECT
+def test_a_batch_of_gradients_may_arrive(subject: Subject) -> None:
+    batch = make_leaves(Case(batch_size=5))
+    for factors in ([1.0, -2.0], [1.0]):
+        loss, _ = subject.factory()(batch.first, batch.second, batch.labels)
+        (once,) = torch.autograd.grad(loss, batch.first, retain_graph=True)
+        several = torch.tensor(factors)
+        (found,) = torch.autograd.grad(loss, batch.first, several, is_grads_batched=True)
+        torch.testing.assert_close(found, several[:, None, None] * once)
 
 
 @DIRECT
