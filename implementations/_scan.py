@@ -469,7 +469,7 @@ def evaluate(
                     grad_points.index_add_(1, rows, grad[c], alpha=scale)
         weighing = torch.tensor([factors, shares], dtype=none.dtype, device=device)
         losses = torch.stack(sums) * weighing[0]
-        loss, losses = (losses * weighing[1]).sum().to(dtype), losses.to(dtype)
+        loss, losses = losses.dot(weighing[1]).to(dtype), losses.to(dtype)
         if grad_points is None:
             return Evaluated(loss, losses, None, None)
 
@@ -500,7 +500,7 @@ def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[
         labels = labels.long()
         if sum_dtype(labels.device) == torch.float64 and bool((labels.abs() < 2**52).all()):
             labels = labels.double()  # exact below 2^52, and faster to sort
-    present = ~torch.isnan(labels)
+    present = labels.eq(labels)  # NaN differs from itself
     if choices.joint or choices.nan_labels == "drop_row":
         present = present.all(dim=1, keepdim=True).expand(
             -1, 1 if choices.joint else labels.shape[1]
@@ -697,7 +697,8 @@ class Terms(NamedTuple):
         if with_gradient:
             inverse = ending.log() - contrast if in_logarithms else ending / contrast
         logarithms = contrast if in_logarithms else contrast.log_()
-        total = ((logarithms * ending).sum(dim=(1, 2, 3)) - numerators).to(sum_dtype(logits.device))
+        total = logarithms.mul_(ending).sum(dim=(1, 2, 3)).sub_(numerators)
+        total = total.to(sum_dtype(logits.device))
         if inverse is None:
             return total, None
 
@@ -705,8 +706,9 @@ class Terms(NamedTuple):
         # A tie is counted in full at its end, so all members of the tie share one sum.
         if below is not None:
             inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
+        del contrast, logarithms
         sums = running_sum(inverse.flip(3), in_logarithms)
-        reach = contrast.scatter_(3, index, sums).unsqueeze(3)
+        reach = inverse.scatter_(3, index, sums).unsqueeze(3)
         weights = (terms + reach).exp_() if in_logarithms else terms.mul_(reach)
         weights.sub_(1)  # each partner's own term
         own_entries(weights, start).add_(1)
