@@ -696,9 +696,10 @@ class Terms(NamedTuple):
         inverse = None
         if with_gradient:
             inverse = ending.log() - contrast if in_logarithms else ending / contrast
-        logarithms = contrast if in_logarithms else contrast.log_()
-        total = logarithms.mul_(ending).sum(dim=(1, 2, 3)).sub_(numerators)
-        total = total.to(sum_dtype(logits.device))
+        if not in_logarithms:
+            contrast.log_()
+        contrast *= ending
+        total = (contrast.sum(dim=(1, 2, 3)) - numerators).to(sum_dtype(logits.device))
         if inverse is None:
             return total, None
 
@@ -706,7 +707,7 @@ class Terms(NamedTuple):
         # A tie is counted in full at its end, so all members of the tie share one sum.
         if below is not None:
             inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
-        del contrast, logarithms
+        del contrast
         sums = running_sum(inverse.flip(3), in_logarithms)
         reach = inverse.scatter_(3, index, sums).unsqueeze(3)
         weights = (terms + reach).exp_() if in_logarithms else terms.mul_(reach)
