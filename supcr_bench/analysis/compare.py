@@ -8,10 +8,11 @@ the drift of unchanged results includes the spread of samples; the rest, as a di
 variances, widens the interval on both sides. If both runs have several processes, ratio and
 interval follow from these; their spread includes that of samples.
 
-The placement of code and memory in a session also moves all cases of one implementation together.
-So an implementation is found slower only in cases that exceed the shift expected of a session, from
-the shifts of the other implementations and a prior of ``SESSION_SD``; several implementations share
-the error probability. A smaller slowdown needs `gate --against`, which times both in one session.
+The placement of code and memory in a session also shifts the times of all cases of one
+implementation together. So an implementation is found slower only in cases that exceed the shift
+expected of a session, from the shifts of the other implementations and a prior of ``SESSION_SD``;
+several implementations share the error probability. A smaller slowdown needs `gate --against`,
+which times both in one session.
 """
 
 import math

@@ -1,7 +1,7 @@
 """By how much times of the same code differ from one run to another.
 
-The placement of code and memory moves all calls of a process, so the spread between processes does
-not show within one. What follows depends on whether both runs have several.
+The placement of code and memory shifts the times of all calls of a process, so the spread between
+processes does not show within one. What follows depends on whether both runs have several.
 
 **One process.** Nothing in a run shows how the next will differ. So |log ratio| of the results of
 all *other* implementations whose counts did not change has a prediction bound, the k-th smallest
@@ -30,7 +30,7 @@ NBS 87, 1982). All cases of an implementation may have moved together, so the ex
 of freedom for each other implementation, and the sum of both variances has the degrees of freedom
 of Satterthwaite (Biometrics Bulletin 2, 1946).
 
-A session may also move all cases of one implementation together.
+A session may also shift the times of all cases of one implementation together.
 """
 
 import math

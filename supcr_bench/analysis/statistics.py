@@ -116,10 +116,10 @@ def median_interval(
 def process_interval(medians_s: Sequence[float]) -> Interval:
     """The geometric mean of the medians of several processes, with its 95 % interval.
 
-    The placement of code and memory moves all calls of a process, so more calls in one process tell
-    no more. For few processes the mean is more precise than the median, and its interval is
-    Student's t for the logarithms (Kalibera and Jones, "Rigorous benchmarking in reasonable time",
-    ISMM 2013: the mean over the highest level that is repeated).
+    The placement of code and memory shifts the times of all calls of a process, so more calls in
+    one process tell no more. For few processes the mean is more precise than the median, and its
+    interval is Student's t for the logarithms (Kalibera and Jones, "Rigorous benchmarking in
+    reasonable time", ISMM 2013: the mean over the highest level that is repeated).
     """
     from scipy.special import stdtrit  # slow to import
 

@@ -53,7 +53,7 @@ class PlainProgress:
             self._say(f"  {result_line(result)}")
 
     def checked(self, name: str, outcome: Outcome) -> None:
-        """Do nothing, as for activities."""
+        """Do nothing: a log does not show checks."""
 
     def close(self) -> None: ...
 

@@ -202,7 +202,7 @@ def _unchanged(counts: Sequence[Series]) -> list[str]:
 def _session_shifts(
     timed: Sequence[Series], unchanged: Sequence[str]
 ) -> dict[tuple[str, str], dict[int, float]]:
-    """For each kind and implementation, the log ratio of each session: the median of the others."""
+    """By kind and implementation, each session's log ratio: the median of other implementations."""
     moved: dict[tuple[str, int], dict[str, list[float]]] = {}
     names: dict[str, set[str]] = {}
     for series in timed:

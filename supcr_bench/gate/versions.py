@@ -36,10 +36,10 @@ def _placed(
 ) -> tuple[str, Subject]:
     """The folder to copy for a version, and the subject to import from the copy.
 
-    The folder, and the subject's root, which Python searches, are relative to the top folder of the
-    checkout, whose files have these ``names``. The copy of a file given by its path holds its
-    folder; that of a module, or of a file that imports from its package, the top-level package. A
-    module that was renamed is searched for in the ``root`` that it has now.
+    Both the folder and the root of the subject are relative to the top folder of the checkout;
+    ``names`` are those of its files. The copy of a file given by its path holds its folder; that of
+    a module, or of a file that imports from its package, the top-level package. A module that was
+    renamed is searched for in the ``root`` that it has now.
     """
     file = PurePosixPath(path)
 

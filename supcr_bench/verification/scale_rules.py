@@ -43,7 +43,7 @@ HALVED, DOUBLED = "a constant factor of 0.5", "a constant factor of 2"
 
 
 def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member:
-    """Find how the loss uses a given temperature; return ``member`` with the pairs it implies."""
+    """Find how the loss uses a given temperature; return ``member`` with its rule for pairs."""
     if prober.given is None:
         return member
     own, probe = abs(member.temperature), prober.plain(prober.rows, 0, WARMER)
