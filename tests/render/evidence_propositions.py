@@ -7,6 +7,7 @@ to be as the part says. Laws are fitted again, and pairs of times compared again
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -331,27 +332,37 @@ Points = Sequence[tuple[Result, float]]
 
 def terms_of(points: Points, law: str) -> np.ndarray:
     """The terms of all laws up to one, each divided by the count; [sizes, terms]."""
+    sizes = tuple((r.case.labelled_rows, r.case.batch_size) for r, _ in points)
+    found: np.ndarray = _terms(sizes, law) / np.array([count for _, count in points])[:, None]
+    return found
+
+
+@cache
+def _terms(sizes: tuple[tuple[int, int], ...], law: str) -> np.ndarray:
     names = list(LAWS)[: list(LAWS).index(law) + 1]
-    apart = any(r.case.labelled_rows != r.case.batch_size for r, _ in points)
-    rows = []
-    for r, count in points:
-        m, n, row = r.case.labelled_rows, r.case.batch_size, []
+    apart, rows = any(m != n for m, n in sizes), []
+    for m, n in sizes:
+        row = []
         for name in names:
             f = LAWS[name].of
             row += [f(m)] if name == "constant" else [f(m), f(m) * (1 - 1 / m)]
             row += [f(n)] if apart and name != "constant" else []
-        rows.append([x / count for x in row])
-    found: np.ndarray = np.array(rows)
-    return found
+        rows.append(row)
+    return np.array(rows)
 
 
-def fitted(points: Points, law: str) -> tuple[float, np.ndarray]:
-    """By how much the best sum of laws up to one misses the counts, and its parts at the last."""
-    terms = terms_of(points, law)
+def fitted(points: Points, law: str) -> float:
+    """By how much the best sum of laws up to one misses the counts."""
+    sizes = tuple((r.case.labelled_rows, r.case.batch_size) for r, _ in points)
+    return _fitted(sizes, tuple(count for _, count in points), law)
+
+
+@cache
+def _fitted(sizes: tuple[tuple[int, int], ...], counts: tuple[float, ...], law: str) -> float:
+    terms = _terms(sizes, law) / np.array(counts)[:, None]
     scale = terms.max(axis=0)
-    weights, _ = nnls(terms / scale, np.ones(len(points)), maxiter=100 * terms.shape[1])
-    parts = terms[-1] / scale * weights
-    return float(np.abs(terms / scale @ weights - 1).max()), parts
+    weights, _ = nnls(terms / scale, np.ones(len(sizes)), maxiter=100 * terms.shape[1])
+    return float(np.abs(terms / scale @ weights - 1).max())
 
 
 def spans(points: Points, fewest: int = 5) -> Iterator[Points]:
@@ -366,14 +377,20 @@ def near(shown: str, share: float) -> bool:
 
 def course_holds(points: Points, course: str) -> bool:
     """Whether the counts follow the law, or the laws in turn."""
-    told = re.fullmatch(rf"(?:(?:{LAW}|N\^[\d.]+), )?{LAW}(?: from N=(\d+) on)?", course)
+    told = re.fullmatch(
+        rf"(?:(?:{LAW}|N\^[\d.]+), )?(?:{LAW}|N\^{NUMBER}|other)(?: from N=(\d+) on)?", course
+    )
     assert told, f"no proposition for: {course}"
-    start = int(told[3] or 0)
-    law = told[2]
-    after = [p for p in points if p[0].case.batch_size >= start]
+    _, law, power, start = told.groups()
+    after = [p for p in points if p[0].case.batch_size >= int(start or 0)]
+    if law is None:
+        (a, x), (b, y) = after[0], after[-1]
+        step = math.log(b.case.labelled_rows / a.case.labelled_rows)
+        return power is None or abs(math.log(y / x) / step - float(power)) <= 0.051
     slower = list(LAWS)[max(0, list(LAWS).index(law) - 1)]
     return any(
-        fitted(own, law)[0] <= 0.0301 and (law == slower or fitted(own, slower)[0] > 2e-5)
+        (error := fitted(own, law)) <= 0.0301
+        and (law == slower or fitted(own, slower) > 5 * max(error, 2e-5))
         for own in spans(after)
     )
 
@@ -394,9 +411,9 @@ def _meets(points: Points, off: str | None, start: str | None, slower: str, by: 
     own = [p for p in points if p[0].case.batch_size >= int(start or 0)]
     assert own[0][0].case.batch_size == int(start or own[0][0].case.batch_size)
     law = list(LAWS)[list(LAWS).index(slower) + 1] if slower else "constant"
-    error = fitted(own, law)[0]
+    error = fitted(own, law)
     return (error < 2e-5 if off is None else near(off, error)) and (
-        not slower or near(by, fitted(own, slower)[0])
+        not slower or near(by, fitted(own, slower))
     )
 
 
@@ -405,7 +422,7 @@ def _rivals(points: Points, one: str, other: str, misses: str, size: str | None)
     return (
         order(other) == order(one) + 1
         and (not size or int(size) > points[-1][0].case.batch_size)
-        and any(near(misses, fitted(own, one)[0]) for own in spans(points))
+        and any(near(misses, fitted(own, one)) for own in spans(points))
     )
 
 
@@ -422,7 +439,7 @@ def _hides(
         ]
         for own in spans(points)
     ]
-    fitting = any(min(c for _, c in left) > 0 and fitted(left, one)[0] <= 0.05 for left in rest)
+    fitting = any(min(c for _, c in left) > 0 and fitted(left, one) <= 0.05 for left in rest)
     return (fitting or float(share) <= 6) and (not size or int(size) > int(last))
 
 
@@ -433,13 +450,13 @@ def _grown(points: Points, r: Result, law: str) -> float:
 def _no_law(points: Points) -> bool:
     """Whether no two laws alone meet the last counts, nor all of them together."""
     last = list(points[-5:])
-    return fitted(last, "N^4")[0] > 0.03 and _best_pair(last) > 0.03
+    return fitted(last, "N^4") > 0.03 and _best_pair(last) > 0.03
 
 
 def _unknown_sum(points: Points, count: str) -> bool:
     """Whether all laws together meet the counts, and no single one does."""
     alone = min(fitted_alone(points, [name]) for name in LAWS)
-    return int(count) == len(points) and fitted(points[-5:], "N^4")[0] <= 0.03 and alone > 1e-4
+    return int(count) == len(points) and fitted(points[-5:], "N^4") <= 0.03 and alone > 1e-4
 
 
 def _best_pair(points: Points) -> float:
@@ -508,7 +525,7 @@ WHYS: tuple[tuple[str, Callable[..., bool]], ...] = (
     ),
     (
         rf"no law leads: the nearest sum, up to {LAW}, misses by {SHARE}",
-        lambda p, law, off: any(near(off, max(fitted(own, law)[0], 2e-5)) for own in spans(p)),
+        lambda p, law, off: any(near(off, max(fitted(own, law), 2e-5)) for own in spans(p)),
     ),
     (rf"no sum of growth laws comes within 3% of the counts{_PATH}", _no_law),
     (
@@ -588,11 +605,8 @@ class Times:
                 squares += max(0.0, bound - model) ** 2
             return squares, off - off.mean()
 
-        grid = np.linspace(-25, 25, 21)
-        start = float(min(grid, key=lambda x: at(x)[0]))
-        found = minimize_scalar(
-            lambda x: at(x)[0], bounds=(start - 2.6, start + 2.6), method="bounded"
-        )
+        start = min((at(x)[0], x) for x in range(-24, 25, 3))[1]
+        found = minimize_scalar(lambda x: at(x)[0], bounds=(start - 3, start + 3), method="bounded")
         return min((at(float(found.x)), at(start)), key=lambda own: own[0])
 
     def squares(self, of: Callable[[float], float]) -> float:

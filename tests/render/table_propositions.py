@@ -4,10 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.result import Status
 from supcr_bench.values.table import Table
-from tests.render.propositions import FIGURES, Known
+from tests.render.evidence_propositions import course_holds, rising, time_holds
+from tests.render.propositions import FIGURES, Known, of
 
 
 def agreement(run: Known, table: Table) -> bool:
@@ -62,8 +64,39 @@ def memory(run: Known, table: Table) -> bool:
     return set(told[1].split("; ")) == (methods or {"nothing measured"})
 
 
+FIELDS = {"elements": "elements_processed", "ops": "dispatched_ops", "memory": "peak_bytes"}
+
+
+def growth(run: Known, table: Table) -> bool:
+    """Each law that a cell has is that of the figures of its series."""
+    axes = {axis.short: axis for axis in WORKLOAD_AXES}
+    for row in table.texts:
+        cells = dict(zip(table.headers, row, strict=True))
+        own = [
+            r
+            for r in sorted(of(run, row[0]), key=lambda r: r.case.batch_size)
+            if r.case.pass_ == row[1]
+            and cells.get("definition") in (None, short_name(r.case.definition))
+            and all(axes[h].text(axes[h].of(r.case)) == cells[h] for h in cells if h in axes)
+        ]
+        courses = [(FIELDS.get(h, h), t) for h, t in cells.items() if h in ("time", *FIELDS)]
+        for field, course in courses:
+            points = rising(own, field)
+            if course in ("?", "-"):
+                continue
+            span = points[0][0].case.batch_size, points[-1][0].case.batch_size
+            if not (
+                time_holds(own, f"grows as {course}", span, None, points)
+                if field == "time"
+                else course_holds(points, course)
+            ):
+                return False
+    return True
+
+
 KINDS: Mapping[str, Callable[[Known, Table], bool]] = {
     "agreement": agreement,
+    "growth": growth,
     "outcomes": outcomes,
     "time": time,
     "memory": memory,
