@@ -13,11 +13,11 @@ accepted, else one that misses by up to 3 %. With few sizes, a count that is not
 laws, such as N^2.1, can look like one.
 
 A peak is the largest of the sums at all points of a program, and at a larger size another point may
-be the largest. The more sizes one sum fits, the less likely is another leading point. So the
-interval of a prediction grows with the distance, and shrinks with the number of fitted sizes; how
-wide it has to be is known from random programs (``tests/analysis/simulated_programs.py``). The
-interval holds only while the program stays on its path: nothing shows beforehand that it will take
-another.
+be the largest. The more sizes one sum fits, the less likely it is that another point leads later.
+So the interval of a prediction grows with the distance, and shrinks with the number of fitted
+sizes; how wide it has to be is known from random programs
+(``tests/analysis/simulated_programs.py``). The interval holds only while the program stays on its
+path: nothing shows beforehand that it will take another.
 """
 
 import math

@@ -43,8 +43,8 @@ def rooted(file: PurePath, exists: Exists, least: int = 0) -> tuple[PurePath, st
 def membership(file: PurePath, source: bytes, exists: Exists) -> tuple[PurePath, str] | None:
     """Where a file's package is rooted, and its name as a module; ``None`` without a package.
 
-    A file is a member of its package if it imports from it. Otherwise the package's code need not
-    run, and may not be able to.
+    A file is a member of its package if it imports from it. For any other file, the package's code
+    need not run, and may not be able to.
     """
     try:
         nodes = list(ast.walk(ast.parse(source)))
