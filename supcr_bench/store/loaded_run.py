@@ -195,10 +195,9 @@ def _require_valid(result: Result) -> None:
             axis.read(value)
     for name, value in {**values.pop("case"), **values}.items():
         listed = value if isinstance(value, tuple) else (value,)
-        if name == "further_samples_s":
-            listed = tuple(chain(*(value or {}).values()))
-        elif name == "other_work_s":
-            listed = tuple((value or {}).values())
+        if name in ("further_samples_s", "other_work_s"):
+            own = (value or {}).values()
+            listed = (*own,) if name == "other_work_s" else (*chain(*own),)
         least = 0 if not name.endswith(("loss", "difference")) else -_LARGEST
         if name.endswith("samples_s"):
             least = 5e-324  # the smallest number above 0
