@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 import supcr_bench
+from supcr_bench.measure.environment import collect_environment
 from supcr_bench.store.run import load_run
 from supcr_bench.values.result import Status
 from tests.commands.conftest import Cli
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-LOSSES_SINCE = {"distributed": 4.086752414703369}
-"""Of those whose sums are taken in another order: the last digit of float32."""
-COUNTS_SINCE = {("distributed", "forward"): (157, 86777), ("distributed", "training"): (162, 87546)}
+LAST_DIGITS = 1e-6
+"""The order of a sum in float32, by the processor or the code since, moves a loss by this at most."""
+COUNTS_SINCE = {("distributed", "forward"): (155, 86764), ("distributed", "training"): (160, 86766)}
 """Operations and elements of what has become cheaper since, on two ranks."""
 
 
@@ -78,6 +79,7 @@ def test_a_stored_run_is_resumed_where_it_stopped(cli: Cli, tmp_path: Path, name
     shutil.copytree(GOLDEN / name, stopped)
     lines = (stopped / "measurements.jsonl").read_text().splitlines(keepends=True)
     (stopped / "measurements.jsonl").write_text("".join(lines[:-2]))
+    begin_on_this_processor(stopped / "run.json")
     done = cli("run", "--resume", str(stopped), "--no-verify")
     assert done.returncode in (0, 1), done.stdout + done.stderr
     before = [json.loads(line) for line in lines]
@@ -87,15 +89,20 @@ def test_a_stored_run_is_resumed_where_it_stopped(cli: Cli, tmp_path: Path, name
     for old in before:
         new = found[case_of(old)]
         again = old in before[-2:]
-        assert new["loss"] == (LOSSES_SINCE if again else {}).get(
-            old["implementation"], old["loss"]
-        )
+        assert new["loss"] == pytest.approx(old["loss"], rel=LAST_DIGITS if again else 0, abs=0)
         if old["ranks"] == 1:  # elsewhere the peak is no count
             assert new["peak_bytes"] == old["peak_bytes"]
         counts = (old["launches"], old["elements"])
         if again:
             counts = COUNTS_SINCE.get((old["implementation"], old["pass"]), counts)
         assert (new["launches"], new["elements"]) == counts
+
+
+def begin_on_this_processor(file: Path) -> None:
+    """A run is only resumed on the processor that it was begun on."""
+    then = json.loads(file.read_text())["environment"]["cpu"]
+    here = collect_environment()["cpu"]
+    file.write_text(file.read_text().replace(json.dumps(then), json.dumps(here)))
 
 
 def case_of(row: dict[str, Any]) -> tuple[Any, ...]:
