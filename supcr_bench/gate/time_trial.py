@@ -10,7 +10,7 @@ from statistics import median
 
 from supcr_bench.analysis.time_rule import CellDecision, TimeRule, next_look
 from supcr_bench.gate.versions import Versions
-from supcr_bench.measure.version_times import VersionedCell, VersionTimes
+from supcr_bench.measure.version_times import SAMPLING_S, VersionedCell, VersionTimes
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import Cell
@@ -22,9 +22,6 @@ from supcr_bench.workers.messages import Failed, Returned, TimeVersions
 from supcr_bench.workers.worker_process import WorkerProcess
 
 BEFORE, AGAIN, AFTER = "before", "again", "after"
-SAMPLING_S = 0.13
-"""Seconds of timed calls of one version, in one cell (an implementation on a case) and process.
-More seconds would not help: the remaining noise comes from differences between processes."""
 PROCESS_LIMIT_S = 120.0
 ROOM = 1.5
 """A cell is left out only if it would take this many times the budget: later processes may be
@@ -40,7 +37,7 @@ class TimingError(SupcrBenchError):
 
 
 def process_sampler(threads: int, seed: int, limit_s: float = PROCESS_LIMIT_S) -> Sampler:
-    """A sampler that starts a worker for each sample; see :data:`SAMPLING_S`.
+    """A sampler that starts a worker for each sample.
 
     A cell that would take longer than ``limit_s`` is not sampled.
     """
@@ -48,7 +45,7 @@ def process_sampler(threads: int, seed: int, limit_s: float = PROCESS_LIMIT_S) -
 
     def sample(cells: Sequence[VersionedCell], process: int) -> Sequence[VersionTimes]:
         with closing(WorkerProcess(threads)) as worker:
-            worker.send(TimeVersions(tuple(cells), SAMPLING_S, f"{seed} {process}", limit_s))
+            worker.send(TimeVersions(tuple(cells), f"{seed} {process}", limit_s))
             began = time.monotonic()
             for response in worker.responses():
                 if isinstance(response, Failed):
@@ -235,6 +232,7 @@ class TimeTrial:
         self.rule, self.budget_s = rule, budget_s
         self._sampler, self._clock = sampler, clock
         self.processes, self.spent_s, self._start_s = 0, 0.0, 0.0
+        self._sampling_s = SAMPLING_S
         self.error: str | None = None
         self.tell: Callable[[str], None] = lambda sentence: None  # noqa: ARG005
 
@@ -270,14 +268,30 @@ class TimeTrial:
             f"budget of {self.budget_s:.0f} s; {_would_do(trial.left_out_s)}."
         )
 
+    def _plan_sampling(self) -> None:
+        """Sample less, down to half, if the first look would not fit the budget otherwise.
+
+        Half the calls tell less of a process, but without the first look nothing is decided.
+        """
+        processes = self.rule.first_look - self.processes
+        costs = sum(trial.cost_s for trial in self.undecided)
+        planned_s = SAMPLING_S
+        if self.processes and processes > 0 and costs:
+            # A half more: no process is begun that may end after the budget.
+            process_s = (self.budget_s - self.spent_s) / (processes + 0.5)
+            planned_s = self._sampling_s * (process_s - self._start_s) / costs
+        self._sampling_s = min(max(planned_s, SAMPLING_S / 2), SAMPLING_S)
+
     def run(self) -> Iterator[str]:
         """Run one process after another; ``trials`` holds the decisions afterwards."""
         began = self._clock()
         look, look_at = 1, self.rule.first_look
         while left := self.undecided:
             started = self._clock()
+            self._plan_sampling()
             try:
-                samples = self._sampler([trial.cell for trial in left], self.processes)
+                cells = [replace(trial.cell, sampling_s=self._sampling_s) for trial in left]
+                samples = self._sampler(cells, self.processes)
             except TimingError as error:
                 self.error = str(error)
                 self.spent_s = self._clock() - began

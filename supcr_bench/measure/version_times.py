@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from supcr_bench.measure.device import Device, Elapsed
     from supcr_bench.measure.timed_loss import TimedLoss
 
+SAMPLING_S = 0.13
+"""Seconds of timed calls of one version, in one cell (an implementation on a case) and process.
+More seconds would not help: the remaining noise comes from differences between processes."""
 FEWEST_ROUNDS = 10
 """With fewer rounds, work that only every tenth call does would not show in a process."""
 MOST_ROUNDS = 60
@@ -42,13 +45,15 @@ SHORTEST_SAMPLE_S = 0.002
 class VersionedCell:
     """A case, and versions of one implementation: before, again (a second copy of it) and after.
 
-    ``max_slowdown`` is the share by which it may become slower, if its grid sets one.
+    ``max_slowdown`` is the share by which it may become slower, if its grid sets one. In a process
+    the calls of one version take about ``sampling_s``.
     """
 
     implementation: str
     case: Case
     versions: Mapping[str, Subject]
     max_slowdown: float | None = None
+    sampling_s: float = SAMPLING_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,11 @@ class VersionTimes:
 
 
 def time_versions(
-    cells: Sequence[VersionedCell], *, sampling_s: float, seed: str, limit_s: float = math.inf
+    cells: Sequence[VersionedCell], *, seed: str, limit_s: float = math.inf
 ) -> list[VersionTimes]:
     """Time each version of each cell.
 
-    The calls of one version of one cell take about ``sampling_s``; a cell that would take longer
-    than ``limit_s`` is not sampled. Versions are loaded, built and
+    A cell that would take longer than ``limit_s`` is not sampled. Versions are loaded, built and
     timed in a random order from ``seed``, because the order decides where in memory a version lies.
 
     Raises:
@@ -114,7 +118,11 @@ def time_versions(
                 losses[version[0]] = TimedLoss(subject, loss, cell.case.pass_, batches)
             call = partial(_call, get_device(cell.case.device), losses, cell.versions)
             times = sample_versions(
-                list(losses), call, sampling_s=sampling_s, seed=f"{seed} {index}", limit_s=limit_s
+                list(losses),
+                call,
+                sampling_s=cell.sampling_s,
+                seed=f"{seed} {index}",
+                limit_s=limit_s,
             )
             found[index] = replace(times, spent_s=perf_counter() - began)
     require_no_interference(subjects, untouched)

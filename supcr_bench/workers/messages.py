@@ -56,7 +56,6 @@ class TimeVersions:
     """
 
     cells: tuple[VersionedCell, ...]
-    sampling_s: float
     seed: str
     limit_s: float = math.inf
 

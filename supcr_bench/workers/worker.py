@@ -125,10 +125,8 @@ class Worker:
         """The result of a request, or the reason why it failed."""
         try:
             match request:
-                case messages.TimeVersions(cells, sampling_s, seed, limit_s):
-                    return Returned(
-                        time_versions(cells, sampling_s=sampling_s, seed=seed, limit_s=limit_s)
-                    )
+                case messages.TimeVersions(cells, seed, limit_s):
+                    return Returned(time_versions(cells, seed=seed, limit_s=limit_s))
                 case messages.VerifySubject():
                     return Returned(self._verify(request))
                 case messages.AskSession(method, argument):

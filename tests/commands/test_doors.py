@@ -97,8 +97,8 @@ def test_each_is_timed_as_the_gate_times_versions(
         own = replace(subject(folder, name), resolution=resolve_once(name)[1].resolution)
         workload = Workload(batch_size=10, embedding_size=8)
         case = Case.of(workload, "training", resolve_once(name)[1].resolution.definition)
-        cells.append(VersionedCell(name, case, {"before": own, "after": own}))
-    for found in time_versions(cells, sampling_s=0.001, seed="0"):
+        cells.append(VersionedCell(name, case, {"before": own, "after": own}, sampling_s=0.001))
+    for found in time_versions(cells, seed="0"):
         assert (found.raised_by, found.reason) == (None, None)
         assert all(min(found.seconds[version]) > 0 for version in ("before", "after"))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from supcr_bench.gate.time_trial import TimingError
-from supcr_bench.measure.version_times import VersionedCell, VersionTimes
+from supcr_bench.measure.version_times import SAMPLING_S, VersionedCell, VersionTimes
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import Case, Pass, Workload
 
@@ -31,6 +31,7 @@ class FakeSampler:
         raises: by implementation, the side that raises.
         spent: by implementation, what its cell takes in a process, besides.
         means: by implementation, after over before of the mean call.
+        follows: whether what cells take follows the seconds of calls that are asked for.
     """
 
     slower: Mapping[str, float] = field(default_factory=dict)
@@ -40,18 +41,23 @@ class FakeSampler:
     raises: Mapping[str, str] = field(default_factory=dict)
     spent: Mapping[str, float] = field(default_factory=dict)
     means: Mapping[str, float] = field(default_factory=dict)
+    follows: bool = False
     now: float = 0.0
     asked: list[list[str]] = field(default_factory=list)
 
     def __call__(self, cells: Sequence[VersionedCell], process: int) -> Sequence[VersionTimes]:
         """One value for each cell."""
-        self.now += self.process_s + sum(self.spent.get(c.implementation, 0) for c in cells)
+        self.now += self.process_s + sum(map(self._spent_s, cells))
         self.asked.append([cell.implementation for cell in cells])
         if process == self.fails_at:
             raise TimingError("RuntimeError: boom")
         return [
             self._times(cell, random.Random(f"{process} {cell.implementation}")) for cell in cells
         ]
+
+    def _spent_s(self, cell: VersionedCell) -> float:
+        share = cell.sampling_s / SAMPLING_S if self.follows else 1.0
+        return share * self.spent.get(cell.implementation, 0.0)
 
     def _times(self, cell: VersionedCell, rng: random.Random) -> VersionTimes:
         if cell.implementation in self.raises:
@@ -65,7 +71,7 @@ class FakeSampler:
         seconds = {"before": before, "again": side(1.0), "after": side(slower)}
         totals = {version: sum(own) for version, own in seconds.items()}
         totals["after"] *= self.means.get(cell.implementation, 1.0)
-        spent_s = self.spent.get(cell.implementation, 0.0)
+        spent_s = self._spent_s(cell)
         return VersionTimes(seconds, totals=totals, spent_s=spent_s)
 
     def clock(self) -> float:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -142,6 +143,24 @@ def test_the_budget_that_would_do_counts_what_a_busy_machine_has_spent():
     left_out = trial.changes(["gate"])[1]
     assert "left out" in str(left_out.reason)
     assert left_out.needs_s == 28.5 + 3.5 + (RULE.first_look - 2) * 3.5
+
+
+def test_where_the_first_look_does_not_fit_fewer_calls_are_timed_in_a_process():
+    sampler = FakeSampler(spent={"one": 1.5, "two": 1.5}, process_s=2.8, follows=True)
+    budget_s = 5.0 * RULE.first_look  # 5.8 s a process with all calls, 4.3 s with half of them
+    trial = TimeTrial([sided("one"), sided("two")], RULE, sampler, budget_s, sampler.clock)
+    list(trial.run())
+    assert (trial.processes, rulings(trial)) == (RULE.first_look, [GateVerdict.PASS] * 2)
+    assert trial.spent_s <= budget_s
+
+
+def test_no_fewer_than_half_of_the_calls_are_timed_in_a_process():
+    sampler = FakeSampler(spent={"one": 1.5, "two": 1.5}, process_s=2.8, follows=True)
+    budget_s = 4.2 * RULE.first_look
+    trial = TimeTrial([sided("one"), sided("two")], RULE, sampler, budget_s, sampler.clock)
+    spent_s = [trial.spent_s for _ in trial.run()]
+    assert trial.processes < RULE.first_look
+    assert [b - a for a, b in pairwise(spent_s[:5])] == pytest.approx([4.3] * 4)
 
 
 def test_an_undecided_time_says_what_would_decide_it_and_too_few_processes_have_no_ratio():

@@ -60,8 +60,8 @@ def versions(tmp_path: Path, on_import: str = "", in_init: str = "pass") -> dict
 
 def time(sides: dict[str, Subject]) -> list[Any]:
     case = Case(batch_size=8, dims=2, nan_density=0.0, pass_="training")
-    cell = VersionedCell(implementation="loss.py:Loss", case=case, versions=sides)
-    return time_versions([cell], sampling_s=0.01, seed="0")
+    cell = VersionedCell("loss.py:Loss", case, sides, sampling_s=0.01)
+    return time_versions([cell], seed="0")
 
 
 def operator(name: str) -> str:

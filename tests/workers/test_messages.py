@@ -64,7 +64,7 @@ ANSWER = Answer(torch.tensor(1.5), torch.tensor([1.0, math.nan]), (torch.ones(2,
     [
         Preflight(SUBJECT, "cpu"),
         MeasureCell(CELL, (SUBJECT,), Budget(memory_limit_bytes=10), None),
-        TimeVersions((), 0.5, "3 1"),
+        TimeVersions((), "3 1", 60.0),
         JoinRanks(1, 2, "/store", 60.0),
         VerifySubject(replace(SUBJECT, definition=RANK_N_CONTRAST), 3, ("ties",), "cpu"),
         VerifySubject(replace(SUBJECT, definition="auto"), 0, None, "cuda"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, log_ratio, process_sampler
-from supcr_bench.measure.version_times import SHORTEST_SAMPLE_S, VersionedCell
+from supcr_bench.measure.version_times import SAMPLING_S, SHORTEST_SAMPLE_S, VersionedCell
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.values.case import PASSES, Case, Workload
 from tests.studies.gate_study.slowed import write_slowed
@@ -33,7 +33,10 @@ def side(root: Path, name: str, share: float = 0.0) -> Subject:
 
 
 def make_cells(root: Path) -> list[VersionedCell]:
-    """Every cell with its sides; the slowed one has a side for each share."""
+    """Every cell with its sides; the slowed one has a side for each share.
+
+    Half of the calls are timed, the fewest that the gate times in a process.
+    """
     cells = []
     for name, workload in WORKLOADS.items():
         before = side(root / "before" / name, name)
@@ -43,7 +46,8 @@ def make_cells(root: Path) -> list[VersionedCell]:
             if (name, pass_) == SLOWED_CELL:
                 for share in SHARES:
                     sides[f"slowed {share:.0%}"] = side(root / f"{share:.0%}" / name, name, share)
-            cells.append(VersionedCell(name, Case.of(workload, pass_), sides))
+            case = Case.of(workload, pass_)
+            cells.append(VersionedCell(name, case, sides, sampling_s=SAMPLING_S / 2))
     return cells
 
 

@@ -77,8 +77,9 @@ def replayed(
     least = TimeRule(max_slowdown=MAX_SLOWDOWN, cells=len(recording[0]["cells"])).first_look
     return [
         f"`{name}`: {len(recording)} processes were recorded over {minutes:.0f} minutes, enough "
-        f"for {len(recording) // least} runs of {least} processes that share none, and the gate's "
-        "own decisions made on random stretches of them.",
+        f"for {len(recording) // least} runs of {least} processes that share none. Each timed half "
+        "of the calls, the fewest that the gate times in a process where its budget is short. The "
+        "gate's own decisions were made on random stretches of them.",
         table(REPLAY_HEADERS, [replay_row(case, found) for case, found in replays.items()]),
     ]
 
