@@ -1,16 +1,15 @@
 """Record real timings: identical code, and the same with 5, 10 and 20 % put into one cell."""
 
 import json
-import math
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, log_ratio, process_sampler
-from supcr_bench.measure.version_times import SAMPLING_S, SHORTEST_SAMPLE_S, VersionedCell
+from supcr_bench.measure.version_times import SAMPLING_S, VersionedCell, VersionTimes
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.values.case import PASSES, Case, Workload
 from tests.studies.gate_study.slowed import write_slowed
@@ -62,34 +61,28 @@ def record(minutes: float, seed: int = 0) -> Iterator[Mapping[str, Any]]:
 
 
 def record_cells(cells: Sequence[VersionedCell], minutes: float, seed: int) -> Iterator[Any]:
-    """One entry a process: what it took beside its calls, and what the gate needs of each cell."""
+    """One entry a process: what it took beside its cells, and what the gate needs of each cell."""
     sampler = process_sampler(threads=1, seed=seed)
     end, process = time.monotonic() + 60 * minutes, 0
     while time.monotonic() < end:
         began = time.monotonic()
         sampled = sampler(cells, process)
-        found = [one.seconds for one in sampled if one.raised_by is None]
         yield {
             "at": round(time.time(), 1),
-            "start_s": round(time.monotonic() - began - sum(map(called_s, found)), 3),
+            "start_s": round(time.monotonic() - began - sum(one.spent_s for one in sampled), 3),
             "cells": {
                 f"{cell.implementation} {cell.case.pass_}": entry_of(one)
-                for cell, one in zip(cells, found, strict=True)
+                for cell, one in zip(cells, sampled, strict=True)
             },
         }
         process += 1
 
 
-def called_s(times: Mapping[str, Sequence[float]], sides: Collection[str] | None = None) -> float:
-    """Seconds of timed calls of some sides, or of all."""
-    repetitions = max(math.ceil(SHORTEST_SAMPLE_S / min(times[BEFORE])), 1)
-    return repetitions * sum(sum(times[s]) for s in sides or times)
-
-
-def entry_of(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
+def entry_of(times: VersionTimes) -> dict[str, float]:
     """The log-ratio of each side, and the seconds that the three sides of a gate took."""
-    ratios = {s: round(log_ratio(times[s], times[BEFORE]), 6) for s in times if s != BEFORE}
-    return ratios | {"spent_s": round(called_s(times, (BEFORE, AGAIN, AFTER)), 4)}
+    seconds = times.seconds
+    ratios = {s: round(log_ratio(seconds[s], seconds[BEFORE]), 6) for s in seconds if s != BEFORE}
+    return ratios | {"spent_s": round(times.spent_s * 3 / len(seconds), 4)}
 
 
 def write_recording(path: Path, minutes: float) -> None:
