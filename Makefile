@@ -93,7 +93,7 @@ gate-study: setup
 gate-simulation: setup
 	$(BIN)/python -m tests.studies.gate_simulation 1000 results/gate-study/simulation.md
 
-# Pairs of runs of the same code, which `compare` must find alike; 1.5 hours (`--pairs 1`: nine minutes).
+# Pairs of runs of the same code, which `compare` must find alike; 1.8 hours (`--pairs 1`: ten minutes).
 compare-study: setup
 	$(BIN)/python -m tests.studies.compare_pairs
 
