@@ -32,8 +32,9 @@ from supcr_bench.analysis.run_noise import (
 from supcr_bench.analysis.statistics import CONFIDENCE, call_spread, interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import FEWEST_SAMPLES
+from supcr_bench.values.cell import FEWEST_SAMPLES, MOST_PROCESSES
 from supcr_bench.values.grouping import grouped
+from supcr_bench.values.machine import of_the_machine
 from supcr_bench.values.metrics import (
     COUNTS,
     DISPATCHED_OPS,
@@ -62,10 +63,6 @@ probability, which all implementations of a comparison share."""
 COSTS_MORE = "costs more "
 OTHER_MACHINE = "other machine"
 """The reason why times of different machines are undecided."""
-MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
-"""Facts of the environment; if two runs differ in one, their times are not compared."""
-SOFTWARE = ("python", "torch")
-"""Facts of the environment whose differences are reported, as they may explain a change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +270,12 @@ def _time_change(
 
 
 def _why_undecided(
-    change: Change, drift: float, noise: Noise | None, margin: float, spread: float
+    change: Change,
+    drift: float,
+    noise: Noise | None,
+    margin: float,
+    spread: float,
+    processes: int,
 ) -> str | None:
     """Why a time is undecided; ``None`` if it is decided, or if noise is not the reason."""
     least = math.expm1(drift) if noise is None else 2 * math.expm1(noise.half_width(CONFIDENCE))
@@ -286,7 +288,10 @@ def _why_undecided(
         return "one process is one sample; `--processes 20` gives more"
     if noise.enough is None or noise.excess > noise.variance:
         return "the machine changed between the runs"
-    return f"the processes of each run differ; `--processes {noise.enough}` would decide most"
+    differ = "the processes of each run differ"
+    if not processes < noise.enough <= MOST_PROCESSES:
+        return differ
+    return f"{differ}; `--processes {noise.enough}` would decide most"
 
 
 def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
@@ -294,17 +299,6 @@ def _ran_past_limit(first: Result, second: Result, drift: float | None) -> bool:
     if second.status is not Status.TIMED_OUT or limit is None or drift is None or not times:
         return False
     return limit / max(times) > math.exp(drift)
-
-
-def of_the_machine(differences: Mapping[str, tuple[Any, Any]]) -> bool:
-    return not differences.keys().isdisjoint(MACHINE)
-
-
-def environment_differences(
-    first: Mapping[str, Any], second: Mapping[str, Any]
-) -> dict[str, tuple[Any, Any]]:
-    pairs = {key: (first.get(key), second.get(key)) for key in (*MACHINE, *SOFTWARE)}
-    return {key: (one, other) for key, (one, other) in pairs.items() if one != other}
 
 
 def compare_results(
@@ -372,7 +366,9 @@ def compare_results(
         noise = noises.get(key)
         time = _time_change(one, other, bound, noise, margin, other_machine=other_machine)
         if time and time.low is not None and bound is not None:
-            time = replace(time, reason=_why_undecided(time, bound, noise, margin, spread))
+            processes = min(len(one.processes), len(other.processes))
+            why = _why_undecided(time, bound, noise, margin, spread, processes)
+            time = replace(time, reason=why)
         changes = [time]
         changes += [
             count_change(m.name, m.compared(one), m.compared(other), m.allowance)

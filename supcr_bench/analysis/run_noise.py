@@ -96,7 +96,7 @@ class Noise:
     """A log-ratio and its variances, between processes and in excess, with degrees of freedom.
 
     With ``enough`` processes, most unchanged times of such runs would be called the same; ``None``
-    if no number is enough.
+    if too much of the variance would stay.
     """
 
     variance: float

@@ -11,6 +11,7 @@ from supcr_bench.render.terminal import print_sentence, print_table
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.machine import MACHINE, environment_differences, of_the_machine
 from supcr_bench.values.metrics import COUNTS
 from supcr_bench.values.table import Table
 from supcr_bench.values.units import listed
@@ -24,10 +25,10 @@ def compare_loaded(first: Run, second: Run, margin: float = compare.MARGIN) -> c
     comparison = compare.compare_results(
         first.results,
         second.results,
-        compare.environment_differences(first.environment, second.environment),
+        environment_differences(first.environment, second.environment),
         margin,
-        lambda one, other: compare.of_the_machine(
-            compare.environment_differences(first.environment_of(one), second.environment_of(other))
+        lambda one, other: of_the_machine(
+            environment_differences(first.environment_of(one), second.environment_of(other))
         ),
     )
     if not comparison.joined:
@@ -100,7 +101,7 @@ def to_mapping(comparison: compare.Comparison, first: Run, second: Run) -> dict[
             for position, run in (("first", first), ("second", second))
         },
         "environment_differences": [
-            {"key": key, "first": one, "second": other, "of_the_machine": key in compare.MACHINE}
+            {"key": key, "first": one, "second": other, "of_the_machine": key in MACHINE}
             for key, (one, other) in comparison.differences.items()
         ],
         "margin": comparison.margin,

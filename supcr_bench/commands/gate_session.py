@@ -129,15 +129,15 @@ class GateSession:
         if cells:
             rule = TimeRule(max_slowdown=max_slowdown(), cells=len(cells))
             longest_s = ROOM * terms.time_budget_s / rule.first_look  # a longer cell is not decided
-            sampler = process_sampler(self.budget.threads, self.suite.seed, longest_s)
-            trial = TimeTrial(cells, rule, sampler, terms.time_budget_s)
-            trial.tell = lambda said: print_sentence(self.console, said, "yellow")
-            first = {result.key: result for result in before.results}
-            firsts = (first[cell.implementation, cell.case].first_call_s for cell in cells)
-            trial.expect([3 * (seconds or 0.0) for seconds in firsts])  # three versions
-            with self._stage("Time") as say:
-                for progress in trial.run():
-                    say(progress)
+            with process_sampler(self.budget.threads, self.suite.seed, longest_s) as sampler:
+                trial = TimeTrial(cells, rule, sampler, terms.time_budget_s)
+                trial.tell = lambda said: print_sentence(self.console, said, "yellow")
+                first = {result.key: result for result in before.results}
+                firsts = (first[cell.implementation, cell.case].first_call_s for cell in cells)
+                trial.expect([3 * (seconds or 0.0) for seconds in firsts])  # three versions
+                with self._stage("Time") as say:
+                    for progress in trial.run():
+                        say(progress)
             others = [*trial.changes(terms.gate_command(revision)), *others]
             study = trial.study
             if trial.error is not None:

@@ -7,7 +7,7 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from supcr_bench.analysis.compare import MACHINE, OTHER_MACHINE, Comparison, ComparisonRow
+from supcr_bench.analysis.compare import OTHER_MACHINE, Comparison, ComparisonRow
 from supcr_bench.render.cells import (
     case_table,
     implementation_of,
@@ -20,6 +20,7 @@ from supcr_bench.render.machine import environment_facts, origin_facts, value_te
 from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Pass
+from supcr_bench.values.machine import MACHINE
 from supcr_bench.values.metrics import COUNTS, MEMORY, PYTHON_INSTRUCTIONS, Direction
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
@@ -91,7 +92,7 @@ def at_one_speed(*, slower: float) -> str:
     """The median factor by which ratios of times were divided, for the speed of the machine."""
     return (
         f"Ratios are divided by x{ratio_text(slower)} (median) for the speed of the machine, which "
-        "the other implementations show: what slows all of them alike is not found."
+        "the rest of each cell shows: what slows all implementations alike is not found."
     )
 
 

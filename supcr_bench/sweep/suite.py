@@ -26,7 +26,7 @@ from pydantic import (
 
 from supcr_bench.subjects.registry import is_selection, locate, select
 from supcr_bench.values.axes import AXES, AXIS_NAMES, Axis
-from supcr_bench.values.cell import Budget
+from supcr_bench.values.cell import MOST_PROCESSES, Budget
 from supcr_bench.values.definition import AUTO, DEFINITIONS, Definition, get_definition
 from supcr_bench.values.errors import SuiteError, UnknownNameError
 from supcr_bench.values.files import read_bytes
@@ -177,7 +177,7 @@ class Budgets(_Model):
     sampling: Annotated[float, _parsed(parse_duration_s)] = DEFAULT_BUDGET.sampling_s
     precision: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_BUDGET.precision
     threads: Annotated[Integer, Field(ge=0)] = 0
-    processes: Annotated[Integer, Field(ge=1, le=100)] = DEFAULT_BUDGET.processes
+    processes: Annotated[Integer, Field(ge=1, le=MOST_PROCESSES)] = DEFAULT_BUDGET.processes
 
 
 class Suite(_Model):

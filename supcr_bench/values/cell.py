@@ -9,6 +9,7 @@ from supcr_bench.values.definition import TORCHCELL, Definition
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 
+MOST_PROCESSES = 100
 FEWEST_SAMPLES = 6
 """The fewest samples whose distribution-free interval of the median reaches 95 %."""
 FEWEST_CALLS = FEWEST_SAMPLES + 3

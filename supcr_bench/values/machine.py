@@ -17,6 +17,10 @@ from supcr_bench.values.result import Result
 
 SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")
 """Facts of an environment that affect time and memory; machines of one kind agree in all."""
+MACHINE = ("cpu", "cpus_usable", "threads", "accelerators", "os")
+"""Facts of the environment; if two runs differ in one, their times are not compared."""
+SOFTWARE = ("python", "torch")
+"""Facts of the environment whose differences are reported, as they may explain a change."""
 DIGITS = 6
 
 
@@ -52,3 +56,14 @@ def by_machine(results: Sequence[Result]) -> Sequence[Result]:
         else r
         for r in results
     ]
+
+
+def of_the_machine(differences: Mapping[str, tuple[Any, Any]]) -> bool:
+    return not differences.keys().isdisjoint(MACHINE)
+
+
+def environment_differences(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    pairs = {key: (first.get(key), second.get(key)) for key in (*MACHINE, *SOFTWARE)}
+    return {key: (one, other) for key, (one, other) in pairs.items() if one != other}

@@ -91,7 +91,8 @@ class Result:
         time_samples_s: seconds per call on the host with flushed caches, one per round. ``None``
             also if the plan did not time the cell.
         further_samples_s: the same, in each further process of a run with several, by its session;
-            empty for a process that gave none. All other fields are of the first process.
+            empty for a process that gave none. Other fields, but for ``other_work_s``, are of the
+            first process.
         other_work_s: median seconds of the harness's own work before a call of its cell
             (``supcr_bench/measure/other_work.py``), in each process by its session: the speed of
             the machine. ``None`` in older results.

@@ -108,9 +108,10 @@ class WorkerProcess:
         for ready in self.responses():
             if isinstance(ready, Returned):
                 return dict(ready.value)
-            if self.clock_s() - began > START_LIMIT_S and not finding:
+            if self.clock_s() - began > START_LIMIT_S:
                 finding = f"no answer within {START_LIMIT_S:.0f} s"
                 self.kill()
+                break
         finding = finding or self.exit_description()
         self.close()
         raise WorkerError(f"a worker did not start: {finding}")

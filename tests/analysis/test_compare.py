@@ -8,15 +8,10 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.analysis.compare import (
-    MACHINE,
-    Comparison,
-    ComparisonRow,
-    compare_results,
-    environment_differences,
-)
+from supcr_bench.analysis.compare import Comparison, ComparisonRow, compare_results
 from supcr_bench.analysis.run_noise import FEWEST_UNCHANGED, drift_bound
 from supcr_bench.values.case import PASSES
+from supcr_bench.values.machine import MACHINE, environment_differences
 from supcr_bench.values.metrics import Direction
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result

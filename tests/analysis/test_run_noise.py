@@ -16,6 +16,7 @@ from supcr_bench.analysis.statistics import faster_in, process_interval, ratio_o
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.render.comparison import remarks
 from supcr_bench.values.case import PASSES
+from supcr_bench.values.cell import MOST_PROCESSES
 from supcr_bench.values.metrics import TIME, Direction
 from supcr_bench.values.result import Key, Result
 from tests.made_results import make_result
@@ -282,6 +283,20 @@ def test_as_many_processes_as_are_said_to_be_enough_tell_most_times_the_same(noi
     enough = median(int(match[1]) for reason in few if (match := pattern.search(reason)))
     told = [c.times(Direction.SAME) / len(c.rows) for c in found(int(enough))]
     assert 0.5 < sum(told) / len(told) < 0.97
+
+
+@pytest.mark.parametrize(("processes", "noise"), [(30, 0.05), (6, 0.4)])
+def test_no_number_of_processes_is_named_that_runs_have_or_that_no_run_may_have(
+    processes: int, noise: float
+) -> None:
+    random = Random(11)
+    options: dict[str, Any] = {"noise": noise, "processes": processes}
+    made = [at_speeds(random, 0.05, **options) for _ in range(8)]
+    found = [compare_results(a, b) for a, b in zip(made[::2], made[1::2], strict=True)]
+    reasons = [str(r.time.reason) for c in found for r in c.rows if r.time and r.time.reason]
+    assert any("the processes of each run differ" in reason for reason in reasons)
+    named = [int(n) for reason in reasons for n in re.findall(r"--processes (\d+)", reason)]
+    assert all(processes < n <= MOST_PROCESSES for n in named)
 
 
 def test_what_slows_all_alike_is_left_out_and_said_unless_the_software_differs() -> None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from supcr_bench.analysis.compare import compare_results, environment_differences
+from supcr_bench.analysis.compare import compare_results
 from supcr_bench.render.comparison import figures_table, runs_table
 from supcr_bench.render.report import render_comparison
 from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.machine import environment_differences
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 from tests.made_runs import ENVIRONMENT, make_run

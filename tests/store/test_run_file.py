@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.analysis.compare import MACHINE, SOFTWARE, compare_results
+from supcr_bench.analysis.compare import compare_results
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import load_run
 from supcr_bench.store.run_file import (
@@ -19,6 +19,7 @@ from supcr_bench.store.run_file import (
     write_run_file,
 )
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.machine import MACHINE, SOFTWARE
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.verification import Verification
 from tests.made_results import make_result

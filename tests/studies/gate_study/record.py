@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, log_ratio, process_sampler
+from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, Sampler, log_ratio, process_sampler
 from supcr_bench.measure.version_times import SAMPLING_S, VersionedCell, VersionTimes
 from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.values.case import PASSES, Case, Workload
@@ -62,7 +62,11 @@ def record(minutes: float, seed: int = 0) -> Iterator[Mapping[str, Any]]:
 
 def record_cells(cells: Sequence[VersionedCell], minutes: float, seed: int) -> Iterator[Any]:
     """One entry a process: what it took beside its cells, and what the gate needs of each cell."""
-    sampler = process_sampler(threads=1, seed=seed)
+    with process_sampler(threads=1, seed=seed) as sampler:
+        yield from _entries(cells, minutes, sampler)
+
+
+def _entries(cells: Sequence[VersionedCell], minutes: float, sampler: Sampler) -> Iterator[Any]:
     end, process = time.monotonic() + 60 * minutes, 0
     while time.monotonic() < end:
         began = time.monotonic()
