@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -35,7 +35,7 @@ def simulated(seed: int) -> list[Impact]:
     random = np.random.default_rng([23, seed])
     generated, batches = bool(random.random() < 0.4), int(random.integers(1, 9))
     labels = ("continuous", "tied") if generated else ("ages.csv:age",)
-    scale = 10 ** random.uniform(-4, 2.2)
+    scale = 10 ** random.uniform(-5.5, 2.2)
     nearest = str(random.choice(list(DEFINITIONS)))
     about: dict[str, Any] = {
         "batch_size": int(random.choice([64, 256])),
@@ -116,9 +116,10 @@ def heading_holds(rows: Sequence[Impact], text: str) -> bool:
     )
 
 
-def row_holds(rows: Sequence[Impact], heads: Sequence[str], name: str, line: str) -> bool:
+def rows_of(rows: Sequence[Impact], heads: Sequence[str], name: str) -> dict[str, Impact]:
+    """The rows that a line is of, by the head of the column."""
     whole = re.fullmatch(r"all, from (\S+)", name)
-    own = {
+    return {
         head: row
         for row in rows
         for head in (row.labels, row.embeddings)
@@ -126,14 +127,17 @@ def row_holds(rows: Sequence[Impact], heads: Sequence[str], name: str, line: str
         if (row.departure is None and whole is not None and row.definition == whole[1])
         or (row.departure or "").partition(":")[0] == name
     }
+
+
+def row_holds(rows: Sequence[Impact], heads: Sequence[str], name: str, line: str) -> bool:
+    own = rows_of(rows, heads, name)
     *angles, length, pairs = (line[a:b].strip() for a, b in COLUMNS)
     last = own[heads[1]]
-    share = None if not pairs else float(pairs.rstrip("%"))
     return (
         all(interval_holds(shown, own[head]) for shown, head in zip(angles, heads, strict=True))
         and close(length, last.length)
-        and (share is None) is (last.pairs is None)
-        and (share is None or abs(share - 100 * (last.pairs or 0)) <= max(0.5, 0.05 * share))
+        and (not pairs) is (last.pairs is None)
+        and (not pairs or close(pairs.removesuffix("%"), 100 * (last.pairs or 0)))
     )
 
 
@@ -162,16 +166,13 @@ def parts_of(rows: Sequence[Impact]) -> Iterator[tuple[str, bool]]:
     yield from judged(rows, impact_lines(rows))
 
 
-def judged(rows: Sequence[Impact], lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    heads: list[str] = []
-    for index, line in enumerate(lines):
-        if line.split()[-2:] == ["length", "pairs"]:
-            heads = line.split()[:2]
-            yield "heading", heading_holds(rows, " ".join(lines[:index]))
-            rest = list(lines[index + 1 :])
-            break
-    else:
-        rest = list(lines)
+def table_in(lines: Sequence[str]) -> tuple[str, list[str], list[tuple[str, str]], str]:
+    """The heading, the heads of the columns, the name and figures of each row, and the rest."""
+    at = next((i for i, own in enumerate(lines) if own.split()[-2:] == ["length", "pairs"]), None)
+    heading = "" if at is None else " ".join(lines[:at])
+    heads = [] if at is None else lines[at].split()[:2]
+    rest = list(lines) if at is None else list(lines[at + 1 :])
+    found: list[tuple[str, str]] = []
     named = ""
     while rest and rest[0].startswith("  "):
         line = rest.pop(0)
@@ -180,9 +181,17 @@ def judged(rows: Sequence[Impact], lines: Sequence[str]) -> Iterator[tuple[str, 
             if not rest[0].startswith(" " * 28):
                 continue
             line = rest.pop(0)
-        yield "row", row_holds(rows, heads, named or line[2:28].strip(), line)
+        found.append((named or line[2:28].strip(), line))
         named = ""
-    text = " ".join(rest)
+    return heading, heads, found, " ".join(rest)
+
+
+def judged(rows: Sequence[Impact], lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    heading, heads, own, text = table_in(lines)
+    if heads:
+        yield "heading", heading_holds(rows, heading)
+    for name, line in own:
+        yield "row", row_holds(rows, heads, name, line)
     for said in re.findall(r"Note: .*?\.(?= Note: | It is | At worst| --labels|$)", text):
         yield "note", said[6:-1] in {row.note for row in rows}
         text = text.replace(said, "", 1)
@@ -211,7 +220,6 @@ def test_every_line_is_true_of_the_rows(every: list[list[Impact]]) -> None:
 
 
 def test_no_advice_is_given_beside_gradients_that_are_lost(every: list[list[Impact]]) -> None:
-    """And what is wholly lost has no figures beside it."""
     for rows in every:
         text = " ".join(impact_lines(rows))
         nearest = [r for r in rows if r.definition == rows[0].definition and r.departure is None]
@@ -219,26 +227,46 @@ def test_no_advice_is_given_beside_gradients_that_are_lost(every: list[list[Impa
             assert "train again" not in text
 
 
+def test_what_is_wholly_lost_has_no_figures_beside_it(every: list[list[Impact]]) -> None:
+    wholly = re.compile(LOST.format(r"(\d+)", r"\1"))
+    seen: Counter[str] = Counter()
+    for rows in every:
+        _, heads, lines, _ = table_in(impact_lines(rows))
+        for name, line in lines:
+            own = rows_of(rows, heads, name)
+            # The length and the share of pairs are those of the second column.
+            for head, columns in zip(heads, (COLUMNS[:1], COLUMNS[1:]), strict=True):
+                if wholly.search(own[head].note or ""):
+                    seen[head] += 1
+                    assert {line[a:b].strip() for a, b in columns} <= {"-", ""}, line
+    assert set(seen) == {"random", "ordered", "continuous", "tied"}
+
+
+FALSE_LINES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"over (\d+) batches", "over 99 batches"),
+    (r"at temperature \S+", "at temperature 7"),
+    (r"of (64|256) rows", "of 63 rows"),
+    (r"(\d)([\d.]*)%$", lambda told: f"{(int(told[1]) + 4) % 10}{told[2]}%"),
+    (r"(\d)(\.?\d*) % less than", r"9\1\2 % less than"),
+    (r"raises", "lowers"),
+    (r"but for rounding", "in half"),
+    (r"Note: it", "Note: It"),
+    (r" (\d)(\.?\d*) \(", lambda told: f" {(int(told[1]) + 4) % 10}{told[2]} ("),
+    (r" -$", " 0"),
+)
+"""Texts by which a true line becomes false; figures keep their columns."""
+
+
 def test_a_line_that_is_made_false_is_noticed(every: list[list[Impact]]) -> None:
     tried: Counter[str] = Counter()
-    for rows in every[: SETS // 4]:
+    for rows in every:
         lines = impact_lines(rows)
-        for old, new in (
-            (r"over (\d+) batches", "over 99 batches"),
-            (r"at temperature \S+", "at temperature 7"),
-            (r"of (64|256) rows", "of 63 rows"),
-            (r"\d% less", "9% less"),
-            (r"(\d)(\.?\d*) % less than", r"9\1\2 % less than"),
-            (r"raises", "lowers"),
-            (r"but for rounding", "in half"),
-            (r"Note: it", "Note: It"),
-            (r" (\d)(\.?\d*) \(", r" 9\1\2 ("),
-        ):
-            changed = [re.sub(old, new, line) for line in lines]
+        for old, new in FALSE_LINES:
+            changed = [re.sub(old, new, line) for line in lines] if tried[old] < 30 else lines
             if changed != lines:
                 tried[old] += 1
                 assert not _all_true(rows, changed), changed
-    assert len(tried) >= 6
+    assert [old for old, _ in FALSE_LINES if not tried[old]] == []
 
 
 def _all_true(rows: Sequence[Impact], lines: Sequence[str]) -> bool:
