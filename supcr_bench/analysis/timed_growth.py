@@ -47,6 +47,8 @@ NOISE_LOOKS_SYSTEMATIC = 0.01
 """Probability that the residuals of noise alone are judged to be systematic."""
 _GROWING = tuple(law for law in LAWS.values() if law is not CONSTANT)
 _POWERS = np.linspace(0.1, 6.0, 119)
+_STEPS = np.delete(np.linspace(-0.045, 0.045, 19), 9)
+"""Powers between two of the others, to fit around the best of them."""
 _PARAMETERS = 3
 _POWER_TO_TELL = 17.0
 """Noncentrality at which a wrong law is dropped in nine of ten sweeps: (2.81 + 1.28)^2."""
@@ -132,12 +134,17 @@ class PowerFit:
 
 def fit_power(series: TimedSeries) -> PowerFit:
     """The exponent and its interval; the series has at least five sizes."""
-    at_powers, _, _ = _fit_powers(series, _POWERS)
+    coarse, _, _ = _fit_powers(series, _POWERS)
+    nearest = _POWERS[coarse.argmin()] + _STEPS
+    nearest = nearest[(nearest > _POWERS[0]) & (nearest < _POWERS[-1])]
+    powers = np.concatenate([_POWERS, nearest])
+    at_powers = np.concatenate([coarse, _fit_powers(series, nearest)[0]])
+    # The smallest is one that was fitted: where the squares have a kink, a spline falls below them.
+    smallest, best = float(at_powers.min()), float(powers[at_powers.argmin()])
+    order = powers.argsort()
     fine = np.linspace(_POWERS[0], _POWERS[-1], 5901)
-    squares = np.maximum(CubicSpline(_POWERS, at_powers)(fine), 0.0)
-    smallest = float(squares.min())
+    squares = CubicSpline(powers[order], at_powers[order])(fine)
     inside = fine[squares <= smallest * _allowed(len(series.sizes), 1, 1 - CONFIDENCE) + 1e-15]
-    best = float(fine[squares.argmin()])
     mixture = float(_fit_powers(series, np.array([best]))[1][0])
     return PowerFit(best, float(inside.min()), float(inside.max()), smallest, mixture)
 

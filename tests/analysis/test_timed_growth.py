@@ -26,6 +26,19 @@ def test_the_power_is_found_under_an_overhead(power: float) -> None:
     assert found.exponent == pytest.approx(power, abs=0.01)
 
 
+def test_the_power_is_one_that_was_fitted_where_the_squares_have_a_kink() -> None:
+    """As in the stored run: a spline through the squares of few powers fell below all of them."""
+    found = fit_power(
+        TimedSeries(
+            (12.5, 16.25, 23.75, 32.5, 47.5, 63.75),
+            (0.0276919, 0.0512778, 0.1219685, 0.2568301, 0.5737711, 1.2206201),
+            tuple(n / 372496 for n in (13336, 22972, 50128, 95096, 205472, 372496)),
+        )
+    )
+    assert found.exponent == pytest.approx(2.46, abs=0.02)
+    assert found.high == pytest.approx(4.20, abs=0.02)
+
+
 @pytest.mark.parametrize("name", ["N", "N^2 log N", "N^3", "N^4"])
 def test_a_law_with_little_noise_is_named(name: str) -> None:
     law = LAWS[name]
