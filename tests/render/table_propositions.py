@@ -13,7 +13,7 @@ from tests.render.propositions import FIGURES, Known, of
 
 
 def agreement(run: Known, table: Table) -> bool:
-    """The definitions of the title, and of each row how many results agree of how many."""
+    """The definitions of the title, and of each row, told once, how many of how many agree."""
     known = [r for r in run.results if r.status in FIGURES]
     names = {r.case.definition for r in known}
     titled = re.fullmatch(r"Agreement with the definition (\S+)", table.title)
@@ -24,6 +24,8 @@ def agreement(run: Known, table: Table) -> bool:
         counts[r.implementation, r.case.label_kind] += 1
         agree[r.implementation, r.case.label_kind] += r.status is Status.MEASURED
     told = {(row[0], row[1 + several]): row[2 + several] for row in table.texts}
+    if len(told) != len(table.rows):
+        return False
     return ({titled[1]} == set(map(short_name, names)) if titled else len(names) > 1) and told == {
         key: f"{agree[key]} of {n}" for key, n in counts.items()
     }
@@ -31,14 +33,13 @@ def agreement(run: Known, table: Table) -> bool:
 
 def outcomes(run: Known, table: Table) -> bool:
     """Each result without a plain figure is told once, with its status; the reason is its own."""
-    told = Counter[tuple[str, str]]()
-    results = {
-        (
-            f"{r.implementation} {r.case.pass_}, {r.case.describe_series()}, N={r.case.batch_size}",
-            r.status.words,
-        ): r
-        for r in run.results
-    }
+    told, bad = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    results = {}
+    for r in run.results:
+        whose = f"{r.implementation} {r.case.pass_}, {r.case.describe_series()}"
+        key = f"{whose}, N={r.case.batch_size}", r.status.words
+        results[key] = r
+        bad[key] += r.status is not Status.MEASURED
     for what, outcome, why in table.texts:
         start, _, sizes = what.rpartition("N=")
         cases = [(f"{start}N={n}", outcome) for n in sizes.split(", ")]
@@ -47,8 +48,7 @@ def outcomes(run: Known, table: Table) -> bool:
         at = (f"{start}N={first[1]}", outcome) if first else cases[0]
         if at not in cases or results[at].reason != (first[2] if first else why):
             return False
-    bad = [key for key, r in results.items() if r.status is not Status.MEASURED]
-    return set(told) == set(bad)
+    return told == +bad
 
 
 def time(run: Known, table: Table) -> bool:
