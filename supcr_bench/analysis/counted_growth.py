@@ -238,12 +238,16 @@ def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedF
 def _longest_path(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | None:
     """The exact fit to the longest run of sizes that ends before the last one, at least four sizes.
 
-    The code takes another path at the size after that run.
+    The code takes another path at the size after that run, which no sum of the same laws meets too.
     """
     for count in range(len(sizes) - 1, FEWEST_SIZES - 2, -1):
         for stop in range(count, len(sizes)):
-            fit = _slowest(sizes[stop - count : stop], figures[stop - count : stop], EXACT)
-            if fit is not None:
+            first = stop - count
+            fit = _slowest(sizes[first:stop], figures[first:stop], EXACT)
+            if fit is None:
+                continue
+            longer = fit_sum(sizes[first : stop + 1], figures[first : stop + 1], len(fit.laws))
+            if longer.misfit > EXACT:
                 return fit
     return None
 

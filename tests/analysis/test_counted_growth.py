@@ -163,3 +163,13 @@ def test_a_change_of_path_with_the_size_is_said() -> None:
     found = judge_counted(plain(sizes), higher, peak=True)
     assert found.changes_at == 128
     assert "another path" not in found.evidence
+
+
+def test_sizes_that_one_sum_meets_take_no_other_path() -> None:
+    """A sum of fewer terms meets four of them by accident, and gives more at the fifth."""
+    sizes = (Size(16, 13), Size(32, 26), Size(64, 51), Size(128, 102), Size(256, 205))
+    figures = (242421.0, 907399.0, 3547583.0, 15020633.0, 65297963.0)
+    found = judge_counted(sizes, figures)
+    assert fit_sum(sizes, figures, list(LAWS).index("N^2 log N") + 1).misfit < 1e-12
+    assert (found.law, found.law_before, found.changes_at) == (None, None, None)
+    assert found.evidence.startswith("5 sizes do not tell which sum of growth laws")

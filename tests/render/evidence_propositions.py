@@ -246,7 +246,7 @@ def duel_holds(claim: str, duel: Duel, said: str) -> bool:
             first == above[0] and first not in won
         )
     if told := re.fullmatch(r"not at N=(.*)", plain):
-        return _sizes(told[1]) == [n for n, own in at.items() if "slower" in own]
+        return slowest and _sizes(told[1]) == [n for n, own in at.items() if "slower" in own]
     if told := re.fullmatch(r"noise hides it at N=(.*)", plain):
         beaten = [n for n, own in at.items() if "slower" in own] if slowest else lost
         return _sizes(told[1]) == hidden and not beaten
