@@ -580,9 +580,10 @@ def _most(
 
 
 def needs_holds(own: Points, law: str, size: str | None) -> bool:
-    """Whether counts that go on as the sum up to a law would decide at a size, and not before.
+    """Whether counts that go on as a sum up to a law would decide at about a size, and not before.
 
-    They are continued here at sizes each a root of two larger, ten doublings far.
+    They are continued here at sizes each a root of two larger, ten doublings far. Several sums may
+    meet the counts, which do not go on alike, so it may be the size before or after.
     """
     sizes, n = [], own[-1][0].case.batch_size
     for _ in range(20):
@@ -593,8 +594,8 @@ def needs_holds(own: Points, law: str, size: str | None) -> bool:
     if int(size) not in sizes:
         return False
     at = sizes.index(int(size))
-    return _decides(*plain(own), law, tuple(sizes[: at + 1]), 0.8) and not (
-        at and _decides(*plain(own), law, tuple(sizes[:at]), 1.25)
+    return _decides(*plain(own), law, tuple(sizes[: at + 2]), 0.8) and not (
+        at > 1 and _decides(*plain(own), law, tuple(sizes[: at - 1]), 1.25)
     )
 
 
