@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import median
+from typing import Any
 
 from supcr_bench.analysis.time_rule import CellDecision, TimeRule, next_look
 from supcr_bench.gate.versions import Versions
@@ -25,6 +27,7 @@ from supcr_bench.workers.worker_process import WorkerProcess
 
 BEFORE, AGAIN, AFTER = "before", "again", "after"
 PROCESS_LIMIT_S = 120.0
+LEAST_SAMPLING_S = SAMPLING_S / 2
 ROOM = 1.5
 """A cell is left out only if it would take this many times the budget: later processes may be
 faster than the first."""
@@ -42,9 +45,8 @@ class TimingError(SupcrBenchError):
 def process_sampler(threads: int, seed: int, limit_s: float = PROCESS_LIMIT_S) -> Iterator[Sampler]:
     """A sampler that takes a fresh worker for each sample.
 
-    A cell that would take longer than ``limit_s`` is not sampled. While a worker times, the next
-    one imports torch, if a core is free for that. Measured on two cores, with six small cells: a
-    process took 4.6 s in place of 6.8, and the ratios of its times spread no more than before.
+    While a worker times, the next one imports torch, if a core is free. Measured on two cores, with
+    six small cells: a process took 4.6 s in place of 6.8, and its ratios spread no more.
     """
     longest_s = max(PROCESS_LIMIT_S, 2 * limit_s)
     ahead = 0 < threads < usable_cpus()
@@ -147,9 +149,8 @@ class CellTrial:
 
     @property
     def decided(self) -> bool:
-        if self.decision is not None and self.decision.verdict is not GateVerdict.UNDECIDED:
-            return True
-        return self.raised is not None or self.left_out_s is not None
+        judged = self.decision is not None and self.decision.verdict is not GateVerdict.UNDECIDED
+        return judged or self.raised is not None or self.left_out_s is not None
 
     def log_ratios(self, version: str) -> list[float]:
         """The log-ratio of a version's median call to that of the version before, by process."""
@@ -172,54 +173,44 @@ class CellTrial:
         self.decision = self.rule.judge(after, again, look, *means)
 
     def change(self, error: str | None, command: Sequence[str], spent_s: float) -> GatedChange:
-        decision, key = self.decision, (self.cell.implementation, self.cell.case)
-        undecided = GateVerdict.UNDECIDED
+        decision, undecided = self.decision, GateVerdict.UNDECIDED
+        change = partial(GatedChange.of, "time", (self.cell.implementation, self.cell.case))
         if self.raised is not None:
             now = self.raised.raised_by == AFTER
-            verdict = GateVerdict.REGRESSION if now else undecided
             why = f"the version {'now' if now else 'before'} raised while it was timed"
-            return GatedChange.of("time", key, (verdict, f"{why}: {self.raised.reason}"))
+            verdict = GateVerdict.REGRESSION if now else undecided
+            return change((verdict, f"{why}: {self.raised.reason}"))
         if self.left_out_s is not None:
             why = f"left out, since it does not fit the time budget; {_would_do(self.left_out_s)}"
-            return GatedChange.of("time", key, (undecided, why), needs_s=self.left_out_s)
-        if decision is None or not self.samples:
-            why = f"not timed: {error or 'no process ended in time'}"
-            return GatedChange.of("time", key, (undecided, why))
-        processes, reason, needs_s = len(self.samples), decision.reason, None
-        if decision.verdict is undecided and error is None:
-            more = self.rule.more_processes(decision, processes)
-            needs_s = None if more is None else spent_s / processes * more
-            enough = _would_do(needs_s) if needs_s else "longer timing would not decide it here"
-            reason = f"{reason}; {enough}"
+            return change((undecided, why), needs_s=self.left_out_s)
+        if decision is None:
+            return change((undecided, f"not timed: {error or 'no process ended in time'}"))
+        processes, reason, rule = len(self.samples), decision.reason, self.rule
         low, high = decision.after.low, decision.after.high
-        if decision.verdict is GateVerdict.REGRESSION and low is not None:
-            share = format_share(math.expm1(low), marks=[self.rule.max_slowdown])
-            slower = f"slower by at least {share}"
-            of_median = low > math.log1p(self.rule.max_slowdown)
-            reason = "; ".join(filter(None, (slower if of_median else None, reason)))
-        before_s, after_s = (
-            median(median(s.seconds[version]) for s in self.samples) for version in (BEFORE, AFTER)
-        )
-        found = GatedChange.of(
-            "time",
-            key,
-            (decision.verdict, reason),
-            shlex.join([*command, "-i", key[0]]),
-            before=before_s,
-            after=after_s,
-            needs_s=needs_s,
-        )
-        if low is None or high is None or processes < self.rule.first_look:
-            return found
-        differs = Direction.SLOWER if low > 0 else Direction.FASTER
-        return replace(
-            found,
-            ratio=math.exp(decision.after.estimate),
-            low=math.exp(low),
-            high=math.exp(high),
-            direction=differs if low > 0 or high < 0 else Direction.UNDECIDED,
-            mean_ratio=math.exp(decision.mean.estimate) if decision.mean else None,
-        )
+        figures: dict[str, Any] = {
+            name: median(median(s.seconds[name]) for s in self.samples) for name in (BEFORE, AFTER)
+        }
+        if decision.verdict is undecided and error is None:
+            more = rule.more_processes(decision, processes)
+            enough = "longer timing would not decide it here"
+            if more is not None:
+                figures["needs_s"] = needs_s = spent_s / processes * more
+                enough = _would_do(needs_s)
+            reason = f"{reason}; {enough}"
+        if low is not None and high is not None and processes >= rule.first_look:
+            if decision.verdict is GateVerdict.REGRESSION and low > math.log1p(rule.max_slowdown):
+                share = format_share(math.expm1(low), marks=[rule.max_slowdown])
+                reason = "; ".join(filter(None, (f"slower by at least {share}", reason)))
+            differs = Direction.SLOWER if low > 0 else Direction.FASTER
+            figures |= {
+                "ratio": math.exp(decision.after.estimate),
+                "low": math.exp(low),
+                "high": math.exp(high),
+                "direction": differs if low > 0 or high < 0 else Direction.UNDECIDED,
+                "mean_ratio": math.exp(decision.mean.estimate) if decision.mean else None,
+            }
+        again = shlex.join([*command, "-i", self.cell.implementation])
+        return change((decision.verdict, reason), again, **figures)
 
 
 def _would_do(seconds: float) -> str:
@@ -260,17 +251,19 @@ class TimeTrial:
         """Leave out cells that do not fit, by the least seconds that each takes in a process."""
         for trial, seconds in zip(self.trials, least_s, strict=True):
             trial.cost_s = seconds
-        self._leave_out(self.rule.first_look)
+        self._leave_out()
 
-    def _leave_out(self, processes: int) -> None:
-        """Leave out the dearest cells until so many more processes fit the rest of the budget.
+    def _leave_out(self) -> None:
+        """Leave out the dearest cells until the first look fits, with the fewest calls.
 
-        If starting them takes longer than the rest of the budget, no cell is left out.
+        If starting its processes takes longer than the rest of the budget, no cell is left out.
         """
+        processes = self.rule.first_look - self.processes
         rest_s = ROOM * (self.budget_s - self.spent_s)
+        fewest = LEAST_SAMPLING_S / self._sampling_s if self.processes else 1.0
         for trial in sorted(self.undecided, key=lambda t: -t.cost_s):
             costs = sum(t.cost_s for t in self.undecided)
-            fits = processes * (self._start_s + costs) <= rest_s
+            fits = processes * (self._start_s + fewest * costs) <= rest_s
             if fits or trial.cost_s == 0 or processes * self._start_s > rest_s:
                 return
             self._set_aside(trial, self._start_s + costs)
@@ -296,7 +289,7 @@ class TimeTrial:
             # A half more: no process is begun that may end after the budget.
             process_s = (self.budget_s - self.spent_s) / (processes + 0.5)
             planned_s = self._sampling_s * (process_s - self._start_s) / costs
-        self._sampling_s = min(max(planned_s, SAMPLING_S / 2), SAMPLING_S)
+        self._sampling_s = min(max(planned_s, LEAST_SAMPLING_S), SAMPLING_S)
 
     def run(self) -> Iterator[str]:
         """Run one process after another; ``trials`` holds the decisions afterwards."""
@@ -305,27 +298,25 @@ class TimeTrial:
         while left := self.undecided:
             started = self._clock()
             self._plan_sampling()
+            cells = [replace(trial.cell, sampling_s=self._sampling_s) for trial in left]
             try:
-                cells = [replace(trial.cell, sampling_s=self._sampling_s) for trial in left]
                 samples = self._sampler(cells, self.processes)
             except TimingError as error:
                 self.error = str(error)
                 self.spent_s = self._clock() - began
-                if self.processes:
-                    self._look(look)
+                self._look(look)
                 break
-            for trial, sample in zip(left, samples, strict=True):
-                trial.add(sample)
             self.processes += 1
             now = self._clock()
             self.spent_s = now - began
             self._start_s = max(now - started - sum(sample.spent_s for sample in samples), 0.0)
             for trial, sample in zip(left, samples, strict=True):
+                trial.add(sample)
                 if sample.needed_s is not None:
                     self._set_aside(trial, self._start_s + sample.needed_s)
-            if self.processes < self.rule.first_look:
-                self._leave_out(self.rule.first_look - self.processes)
             out_of_time = self.spent_s + (now - started) > self.budget_s
+            if self.processes < self.rule.first_look and not out_of_time:
+                self._leave_out()
             if self.processes >= look_at or out_of_time:
                 self._look(look)
                 look, look_at = look + 1, next_look(self.processes)

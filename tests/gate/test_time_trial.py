@@ -163,6 +163,25 @@ def test_no_fewer_than_half_of_the_calls_are_timed_in_a_process():
     assert [b - a for a, b in pairwise(spent_s[:5])] == pytest.approx([4.3] * 4)
 
 
+def test_a_case_that_fits_with_half_of_the_calls_is_not_left_out():
+    sampler = FakeSampler(spent={"one": 3.0, "two": 3.0}, process_s=1.0, follows=True)
+    budget_s = 7.0 + 4.2 * (RULE.first_look - 1)  # 7 s a process with all calls, 4 s with half
+    trial = TimeTrial([sided("one"), sided("two")], RULE, sampler, budget_s, sampler.clock)
+    list(trial.run())
+    assert (trial.processes, rulings(trial)) == (RULE.first_look, [GateVerdict.PASS] * 2)
+
+
+def test_no_case_is_left_out_after_the_last_process():
+    sampler = FakeSampler(spent={"one": 0.0, "two": 0.0})
+    budget_s = RULE.first_look + 15.0
+    trial = TimeTrial([sided("one"), sided("two")], RULE, sampler, budget_s, sampler.clock)
+    for _ in trial.run():
+        if trial.processes == RULE.first_look - 2:
+            sampler.spent = {"one": 6.0, "two": 8.0}  # the machine has become busy
+    assert trial.processes == RULE.first_look - 1
+    assert all("are too few to decide" in str(c.reason) for c in trial.changes(["gate"]))
+
+
 def test_an_undecided_time_says_what_would_decide_it_and_too_few_processes_have_no_ratio():
     trial = trial_of(FakeSampler(slower={"two": 1.02}, noise=0.06, process_s=4.0), budget_s=70)
     changes = trial.changes(["gate"])
