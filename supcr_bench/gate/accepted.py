@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import read_bytes
-from supcr_bench.values.gate import EVIDENCE, Evidence, GatedChange, GateVerdict
+from supcr_bench.values.gate import DEFAULT_CALL, EVIDENCE, Evidence, GatedChange, GateVerdict
 from supcr_bench.values.metrics import METRICS
 
 USUAL_FILE = Path("supcr-accepted.toml")
@@ -121,15 +121,14 @@ def apply_accepted(
 def write_accepted(path: Path, changes: Iterable[GatedChange], reason: str, today: date) -> int:
     """Append an entry for each regression in cost, time or the default call; return how many."""
     kept = path.read_text("utf-8") if path.exists() else ""
-    entries = [_entry_text(change, reason, today + VALID) for change in changes if _may(change)]
+    entries = [
+        _entry_text(change, reason, today + VALID)
+        for change in changes
+        if change.verdict is GateVerdict.REGRESSION
+        and (change.evidence is not Evidence.AGREEMENT or change.metric == DEFAULT_CALL)
+    ]
     path.write_text("\n".join(filter(None, (kept, *entries))), "utf-8")
     return len(entries)
-
-
-def _may(change: GatedChange) -> bool:
-    is_cost = EVIDENCE[change.metric] is not Evidence.AGREEMENT
-    judged = is_cost or change.metric == "default call"
-    return judged and change.verdict is GateVerdict.REGRESSION
 
 
 def _entry_text(change: GatedChange, reason: str, expires: date) -> str:

@@ -259,19 +259,15 @@ def find_accelerator() -> torch.device | None:
 
 
 def available_devices() -> tuple[str, ...]:
-    names = ["cpu"]
     accelerator = find_accelerator()
-    if accelerator is not None:
-        count = torch.accelerator.device_count()
-        names.append(accelerator.type)
-        names.extend(f"{accelerator.type}:{i}" for i in range(count))
-    return tuple(names)
+    if accelerator is None:
+        return ("cpu",)
+    numbered = (f"{accelerator.type}:{i}" for i in range(torch.accelerator.device_count()))
+    return ("cpu", accelerator.type, *numbered)
 
 
 def get_device(name: str) -> Device:
     """The device of a name such as ``cpu`` or ``cuda``; a UsageError if it is not here."""
-    if name not in available_devices():
-        raise UsageError(
-            f"no device {name!r} on this machine; available: {', '.join(available_devices())}"
-        )
+    if name not in (known := available_devices()):
+        raise UsageError(f"no device {name!r} on this machine; available: {', '.join(known)}")
     return Cpu() if name == "cpu" else Accelerator(name)

@@ -47,6 +47,5 @@ class OtherWork:
 
 def _spread(rows: int, columns: int) -> Tensor:
     """Fixed numbers from -1 to 1 without a pattern; torch's random state does not change."""
-    return (
-        torch.arange(rows * columns, dtype=torch.float32).mul_(12.9898).sin_().view(rows, columns)
-    )
+    numbers = torch.arange(rows * columns, dtype=torch.float32).mul_(12.9898).sin_()
+    return numbers.view(rows, columns)

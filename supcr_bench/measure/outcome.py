@@ -5,7 +5,7 @@ import re
 import torch
 
 from supcr_bench.values.result import Status
-from supcr_bench.values.units import format_bytes
+from supcr_bench.values.units import format_bytes, parse_bytes
 
 _OUT_OF_MEMORY_TEXTS = (
     "can't allocate memory",  # DefaultCPUAllocator on Linux and macOS
@@ -15,8 +15,6 @@ _OUT_OF_MEMORY_TEXTS = (
     "resource temporarily unavailable",  # no memory for a thread's stack
     "cannot allocate memory",
 )
-
-BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -39,9 +37,9 @@ def describe_error(error: BaseException) -> str:
 
 def outcome_of(error: BaseException) -> tuple[Status, str]:
     if is_out_of_memory(error):
-        asked = re.search(r"[Tt]ried to allocate ([\d.]+) (bytes|[KMG]iB)", str(error))
-        if asked:
-            size = round(float(asked[1]) * BYTES[asked[2]])
-            return Status.OUT_OF_MEMORY, f"an allocation of {format_bytes(size)} failed"
-        return Status.OUT_OF_MEMORY, describe_error(error)
+        asked = re.search(r"[Tt]ried to allocate ([1-9][\d.]*) (?:bytes|([KMG]iB))", str(error))
+        if not asked:
+            return Status.OUT_OF_MEMORY, describe_error(error)
+        size = format_bytes(parse_bytes(asked[1] + (asked[2] or "")))
+        return Status.OUT_OF_MEMORY, f"an allocation of {size} failed"
     return Status.FAILED, describe_error(error)

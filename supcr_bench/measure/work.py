@@ -23,7 +23,6 @@ this yet. A CUDA kernel, such as a sort, may also need a workspace that the CPU'
 block above 1 MiB may be up to 1 MiB larger than requested.
 """
 
-import itertools
 import math
 import weakref
 from collections.abc import Callable, Iterator
@@ -80,11 +79,7 @@ def in_blocks(size_bytes: int) -> int:
 
 
 class StorageTracker:
-    """Counts the live bytes of storages that operations create, on the host or the accelerator.
-
-    ``peak_block_bytes`` is ``peak_bytes`` with sizes rounded up to multiples of
-    ``CUDA_BLOCK_BYTES``.
-    """
+    """Counts the bytes of live new storages, on the host or the accelerator, also in blocks."""
 
     def __init__(self, host: bool = True) -> None:
         self._host = host
@@ -136,15 +131,6 @@ _DISTANCES = {"aten::_cdist_forward": 0, "aten::_cdist_backward": 1}
 _SPECIAL = {*_PRODUCTS, *_SORTS, *_DISTANCES, "aten::searchsorted", "aten::bucketize"}
 
 
-def _argument(schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], name: str) -> Any:
-    if name in named:
-        return named[name]
-    for given, declared in itertools.zip_longest(arguments, schema.arguments):
-        if declared is not None and declared.name == name:
-            return declared.default_value if given is None else given
-    return None
-
-
 def _length(tensor: Tensor, dim: int = -1) -> int:
     """The length of one dimension, at least 2, so that its logarithm is at least 1."""
     return max(tensor.shape[dim], 2) if tensor.dim() else 2
@@ -153,6 +139,7 @@ def _length(tensor: Tensor, dim: int = -1) -> int:
 def _special_elements(
     name: str, schema: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Any
 ) -> int:
+    taken = {d.name: own for d, own in zip(schema.arguments, arguments, strict=False)} | named
     given = list(tensors_in(arguments))
     written = sum(t.numel() for t in tensors_in(output))
     if name in _PRODUCTS:
@@ -160,14 +147,12 @@ def _special_elements(
         inner = matrices[-1].shape[-2] if matrices[-1].dim() > 1 else matrices[-1].shape[-1]
         return written * inner
     if name in _SORTS:
-        dim = _argument(schema, arguments, named, "dim")
-        dim = 0 if name == "aten::msort" else -1 if dim is None else dim
+        dim = 0 if name == "aten::msort" else taken.get("dim", -1)
         return math.ceil(given[0].numel() * math.log2(_length(given[0], dim)))
     if name == "aten::searchsorted":
         return math.ceil(written * math.log2(_length(given[0])))
     if name == "aten::bucketize":
-        boundaries = _argument(schema, arguments, named, "boundaries")
-        return math.ceil(written * math.log2(_length(boundaries)))
+        return math.ceil(written * math.log2(_length(taken["boundaries"])))
     one, other = given[_DISTANCES[name] : _DISTANCES[name] + 2]
     return one.numel() * other.shape[-2]
 

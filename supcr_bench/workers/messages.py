@@ -18,7 +18,7 @@ from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.default_call import DefaultCall
-from supcr_bench.values.errors import UncallableError
+from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 
@@ -50,10 +50,7 @@ class MeasureCell:
 
 @dataclass(frozen=True, slots=True)
 class TimeVersions:
-    """Time every version of each cell; response: Failed, or Returned with VersionTimes by cell.
-
-    A cell that would take longer than ``limit_s`` is not sampled.
-    """
+    """Time every version of each cell; response: Failed, or Returned with VersionTimes by cell."""
 
     cells: tuple[VersionedCell, ...]
     seed: str
@@ -61,7 +58,7 @@ class TimeVersions:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifySubject:
+class Verify:
     """Load a subject and open its session; response: Returned or Failed.
 
     Returned holds the checks to make, the definition's name, and what was recognised. ``only``
@@ -115,16 +112,7 @@ class Alone:
     begins: bool
 
 
-Request = (
-    Preflight
-    | MeasureCell
-    | TimeVersions
-    | VerifySubject
-    | AskSession
-    | JoinRanks
-    | AskRank
-    | Alone
-)
+Request = Preflight | MeasureCell | TimeVersions | Verify | AskSession | JoinRanks | AskRank | Alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +124,10 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request failed: its subject could not be loaded, or raised when it was called."""
+    """A request failed: its subject raised, or cannot be loaded (then ``error`` says why)."""
 
     reason: str
-    stage: Literal["load", "call"] = "call"
-    uncallable: UncallableError | None = None
+    error: SubjectError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Any
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
-from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
@@ -104,8 +103,8 @@ class RankVerification(Session):
             said: list[Any] = self._group.ask(AskRank(self._subject, question), limit_s)
             for rank, response in enumerate(said):
                 if isinstance(response, Failed):
-                    if response.stage == "load" and question is None:
-                        raise response.uncallable or SubjectError(response.reason)
+                    if response.error and question is None:
+                        raise response.error
                     # The ranks may have stopped at different messages, so they form a new group.
                     self._group.join()
                     everyone = all(isinstance(r, Failed) for r in said)

@@ -19,8 +19,6 @@ PROGRESS_S = 0.02
 gets."""
 LAUNCHING_FACTOR = 4.0
 """The factor by which a limit grows for a Python loop that launches a kernel for each operation."""
-
-
 CALLED = {"make": "the check", "diagnose": "the diagnosis", "measure_impact": "the study"}
 """The words that a finding uses for a method of the session."""
 
@@ -63,7 +61,7 @@ class WorkerVerification(session.Session):
     ) -> None:
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
         names = tuple(sorted(only)) if only is not None else None
-        self._request = messages.VerifySubject(subject, seed, names, device)
+        self._request = messages.Verify(subject, seed, names, device)
         self._limit_factor = 1.0 if device == "cpu" else LAUNCHING_FACTOR
         self.total_limit_s *= self._limit_factor
         self._worker: WorkerProcess | None = None
@@ -76,8 +74,8 @@ class WorkerVerification(session.Session):
         self._worker = self._idle.take()
         started = self._ask(self._request, "loading and recognition", session.OPEN_LIMIT_S)
         if isinstance(started, messages.Failed):
-            if started.stage == "load":
-                raise started.uncallable or SubjectError(started.reason)
+            if started.error:
+                raise started.error
             self.close()
             raise CheckEndedError(started.reason)
         checks, self.definition, self.recognised = started.value
@@ -89,10 +87,7 @@ class WorkerVerification(session.Session):
 
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
         """Diagnose in the worker; the failing inputs are lost if it was replaced meanwhile."""
-        found: Diagnosis | None = None
-        if self.only is None:
-            found = self._call("diagnose", outcomes)
-        return found
+        return self._call("diagnose", outcomes) if self.only is None else None
 
     def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
         rows: tuple[Impact, ...] = self._call("measure_impact", question)

@@ -40,7 +40,7 @@ from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import AUTO, Definition, get_definition
-from supcr_bench.values.errors import InputError, SubjectError, UnavailableError, UncallableError
+from supcr_bench.values.errors import InputError, SubjectError, UnavailableError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
@@ -48,15 +48,6 @@ from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.verification.ranks import answer_on_rank
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
-from supcr_bench.workers.messages import (
-    RECOGNITION,
-    ActivityPage,
-    Failed,
-    PreflightResult,
-    Request,
-    Response,
-    Returned,
-)
 
 GRACE_S = 1.0
 """Seconds for an idle worker to end by itself once its parent has closed the pipe."""
@@ -70,7 +61,7 @@ def _take_standard_output() -> IO[bytes]:
     return pipe
 
 
-def _listen(inbox: "SimpleQueue[Request | None]") -> None:
+def _listen(inbox: "SimpleQueue[messages.Request | None]") -> None:
     """Put requests into the inbox; once the parent has ended, end this process, even in a call."""
     while (request := messages.read_message(sys.stdin.buffer)) is not None:
         inbox.put(request)
@@ -93,9 +84,9 @@ class Worker:
 
     def __init__(
         self,
-        respond: Callable[[Response], None],
-        page: ActivityPage,
-        receive: Callable[[], Request | None],
+        respond: Callable[[messages.Response], None],
+        page: messages.ActivityPage,
+        receive: Callable[[], messages.Request | None],
     ) -> None:
         self._respond, self._receive = respond, receive
         self._page = page
@@ -104,7 +95,7 @@ class Worker:
         self._session: LocalSession | None = None
         self._unchanged: set[str] = set()
 
-    def answer(self, request: Request) -> None:
+    def answer(self, request: messages.Request) -> None:
         match request:
             case messages.Preflight():
                 self._respond(self._preflight(request.subject, request.device))
@@ -114,60 +105,58 @@ class Worker:
                 except Exception as error:
                     if self._rank == 0:
                         raise
-                    self._respond(Failed(describe_error(error)))
+                    self._respond(messages.Failed(describe_error(error)))
             case messages.JoinRanks():
                 self._join(request)
-                self._respond(Returned())
+                self._respond(messages.Returned())
             case _:
                 self._respond(self._returned(request))
 
-    def _returned(self, request: Request) -> Returned | Failed:
+    def _returned(self, request: messages.Request) -> messages.Returned | messages.Failed:
         """The result of a request, or the reason why it failed."""
         try:
             match request:
                 case messages.TimeVersions(cells, seed, limit_s):
-                    return Returned(time_versions(cells, seed=seed, limit_s=limit_s))
-                case messages.VerifySubject():
-                    return Returned(self._verify(request))
+                    return messages.Returned(time_versions(cells, seed=seed, limit_s=limit_s))
+                case messages.Verify():
+                    return messages.Returned(self._verify(request))
                 case messages.AskSession(method, argument):
                     with self._compilation_told():
-                        return Returned(getattr(self._session, method)(argument))
+                        return messages.Returned(getattr(self._session, method)(argument))
                 case messages.AskRank():
-                    return Returned(self._answer_on_rank(request))
+                    return messages.Returned(self._answer_on_rank(request))
         except CheckEndedError as end:
-            return Failed(end.finding)
+            return messages.Failed(end.finding)
         except SubjectError as error:
-            return Failed(str(error), "load", error if isinstance(error, UncallableError) else None)
+            return messages.Failed(str(error), error)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            return Failed(describe_error(error))
+            return messages.Failed(describe_error(error))
         raise TypeError(f"a worker does not take {request!r}")
 
-    def _preflight(self, subject: Subject, device: str) -> PreflightResult:
+    def _preflight(self, subject: Subject, device: str) -> messages.PreflightResult:
         arm = Arm(subject.name, "forward")
         self._page.write("preflight", arm)
         try:
             declared = load(subject).definition
-            stage = RECOGNITION if (subject.definition or declared) == AUTO else "preflight"
+            recognised = (subject.definition or declared) == AUTO
+            stage = messages.RECOGNITION if recognised else "preflight"
             self._page.write(stage, arm)
             with self._compilation_told(stage, arm):
                 found, adapter = resolved(subject, device)
             require_own_imports([subject])
         except SubjectError as error:
             unavailable = isinstance(error, UnavailableError)
-            return PreflightResult(subject.name, str(error), unavailable=unavailable)
-        description = replace(found.description, definition=adapter.resolution.definition.name)
-        files = source_files(subject)
-        default = call_by_default(adapter) if subject.root is not None else None
-        return PreflightResult(
+            return messages.PreflightResult(subject.name, str(error), unavailable=unavailable)
+        return messages.PreflightResult(
             subject.name,
             None,
-            description,
+            replace(found.description, definition=adapter.resolution.definition.name),
             adapter.resolution,
-            files=files,
-            default_call=default,
+            files=source_files(subject),
+            default_call=call_by_default(adapter) if subject.root is not None else None,
         )
 
-    def _verify(self, request: messages.VerifySubject) -> tuple[Any, ...]:
+    def _verify(self, request: messages.Verify) -> tuple[Any, ...]:
         self._session = LocalSession(
             load(request.subject),
             request.subject.definition,
@@ -212,7 +201,7 @@ class Worker:
 
     def _resolved_on_rank(self, subject: Subject, found: Implementation) -> Resolution | None:
         if subject.resolution is not None:
-            self._page.write(RECOGNITION, None)
+            self._page.write(messages.RECOGNITION, None)
             return find_call(found, subject.resolution.definition)
         definition = subject.definition or found.definition
         if definition == AUTO:
@@ -261,14 +250,14 @@ class Worker:
             for result in run.results():
                 self._respond(result)
                 if result.status is Status.FAILED and (lost := device.error()):
-                    self._respond(Failed(lost))
+                    self._respond(messages.Failed(lost))
                     break
             if coordinator:
                 coordinator.release()
         except GroupBrokenError as error:
             for result in run.end_with(error.arm, error.reason):
                 self._respond(result)
-            self._respond(Failed(str(error)))
+            self._respond(messages.Failed(str(error)))
         self._respond(run.account)
 
     @contextmanager
@@ -306,7 +295,7 @@ def _loopback() -> str:
 def main() -> None:
     """Run until the parent closes the pipe."""
     pipe = _take_standard_output()
-    inbox: SimpleQueue[Request | None] = SimpleQueue()
+    inbox: SimpleQueue[messages.Request | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
 
     if hasattr(os, "setpgid"):
@@ -314,8 +303,8 @@ def main() -> None:
     page_path, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
     respond = partial(messages.write_message, pipe=pipe)
-    respond(Returned(collect_environment()))
-    worker = Worker(respond, ActivityPage(Path(page_path)), inbox.get)
+    respond(messages.Returned(collect_environment()))
+    worker = Worker(respond, messages.ActivityPage(Path(page_path)), inbox.get)
     with suppress(BrokenPipeError):  # the parent was killed
         while (request := inbox.get()) is not None:
             worker.answer(request)

@@ -13,7 +13,7 @@ from supcr_bench.subjects.registry import locate
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
-from supcr_bench.values.errors import UnavailableError
+from supcr_bench.values.errors import SubjectError, UnavailableError
 from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.impact import ImpactQuestion
@@ -30,7 +30,7 @@ from supcr_bench.workers.messages import (
     Response,
     Returned,
     TimeVersions,
-    VerifySubject,
+    Verify,
     read_message,
     write_message,
 )
@@ -66,15 +66,15 @@ ANSWER = Answer(torch.tensor(1.5), torch.tensor([1.0, math.nan]), (torch.ones(2,
         MeasureCell(CELL, (SUBJECT,), Budget(memory_limit_bytes=10), None),
         TimeVersions((), "3 1", 60.0),
         JoinRanks(1, 2, "/store", 60.0),
-        VerifySubject(replace(SUBJECT, definition=RANK_N_CONTRAST), 3, ("ties",), "cpu"),
-        VerifySubject(replace(SUBJECT, definition="auto"), 0, None, "cuda"),
+        Verify(replace(SUBJECT, definition=RANK_N_CONTRAST), 3, ("ties",), "cpu"),
+        Verify(replace(SUBJECT, definition="auto"), 0, None, "cuda"),
         AskSession("make", "ties"),
         AskSession("diagnose", (OUTCOME,)),
         AskSession("measure_impact", ImpactQuestion("ages.csv:age", 256, 0.5)),
         AskRank(SUBJECT, question_of(NO_SELF, (3, 2))),
         AskRank(SUBJECT, None),
         Returned({"cpu": "x", "threads": 1, "devices": ["cpu"], "driver": None}),
-        Failed("it raised", "load"),
+        Failed("it cannot be timed", SubjectError("it cannot be timed")),
         PreflightResult("a", None, Description(title="A", source="b", tags=("note",))),
         PreflightResult("a", "is not there", unavailable=True),
         RESULT,
@@ -88,7 +88,7 @@ ANSWER = Answer(torch.tensor(1.5), torch.tensor([1.0, math.nan]), (torch.ones(2,
         PreflightResult("a", None, resolution=Resolution(temperature="tau", eps=False)),
         Returned(ANSWER),
         Returned((make_impact(None), make_impact("strict", angle=None))),
-        Failed("no such", "load", UnavailableError("package", "no such", "install it", "code")),
+        Failed("no such", UnavailableError("package", "no such", "install it", "code")),
     ],
     ids=lambda message: type(message).__name__,
 )
