@@ -3,7 +3,7 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,15 +69,20 @@ class ReplaySampler:
         found: list[VersionTimes] = []
         for cell in cells:
             own = entry["cells"][f"{cell.implementation} {cell.case.pass_}"]
-            ratios = {AGAIN: own[AGAIN], AFTER: own.get(self.side, own[AFTER])}
-            seconds = {BEFORE: (1.0,), **{s: (math.exp(r),) for s, r in ratios.items()}}
-            found.append(VersionTimes(seconds))
+            side = self.side if self.side in own else AFTER
+            seconds = {version: (call,) for version, call in calls(own, side).items()}
+            found.append(VersionTimes(seconds, totals=calls(own["mean"], side)))
             self.now += own["spent_s"]
         return found
 
     def clock(self) -> float:
         """Seconds."""
         return self.now
+
+
+def calls(log_ratios: Mapping[str, float], side: str) -> dict[str, float]:
+    """What a call of each version took, in calls of the version before; ``side`` is after."""
+    return {BEFORE: 1.0, AGAIN: math.exp(log_ratios[AGAIN]), AFTER: math.exp(log_ratios[side])}
 
 
 @dataclass(frozen=True)
