@@ -76,21 +76,6 @@ def common(
         print(START)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "list": list_subjects,
-    "run": run,
-    "verify": verify,
-    "report": report,
-    "recommend": recommend,
-    "compare": compare,
-    "gate": gate,
-    "history": history,
-    "export": export,
-    "demo": demo,
-    "doctor": doctor,
-}
-
-
 def _end(number: int, _: object) -> NoReturn:
     raise KeyboardInterrupt(number)
 
@@ -123,11 +108,12 @@ def _ending(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_ending(_command))
+app.command("list")(_ending(list_subjects))
+for _command in (run, verify, report, recommend, compare, gate, history, export, demo, doctor):
+    app.command()(_ending(_command))
 
 
-def _fail(error: Exception, status: int, *, debug: bool = False) -> NoReturn:
+def _fail(error: Exception, status: int, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
     text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))

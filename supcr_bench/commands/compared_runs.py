@@ -16,9 +16,6 @@ from supcr_bench.values.metrics import COUNTS
 from supcr_bench.values.table import Table
 from supcr_bench.values.units import listed
 
-DIMENSIONS = ("implementation", *(axis.field for axis in AXES), "seed", "definition")
-"""Two results belong to the same case if they agree in all of these."""
-
 
 def compare_loaded(first: Run, second: Run, margin: float = compare.MARGIN) -> compare.Comparison:
     """Compare two loaded runs; a UsageError says how they differ if they share no case."""
@@ -59,15 +56,13 @@ def _run_line(run: Run) -> str:
     code = f"revision {str(revision)[:12]}" if revision else "no revision known"
     if str(revision).endswith("+dirty"):
         code += " with changes"
-    sources = dict.fromkeys(code_words(own) for own in (run.info.get("code") or {}).values())
+    sources = dict.fromkeys(
+        f"{own['repository']} at {str(own['revision'])[:12]}"
+        f"{' with changes' if own.get('dirty') else ''}"
+        for own in (run.info.get("code") or {}).values()
+    )
     measured = f"{listed(list(sources))}, by supcr-bench " if sources else ""
     return f"{run.id}, suite {run.info['suite']['name']}, {measured}{code}"
-
-
-def code_words(code: Mapping[str, Any]) -> str:
-    """The repository of an implementation, and its revision."""
-    changed = " with changes" if code.get("dirty") else ""
-    return f"{code['repository']} at {str(code['revision'])[:12]}{changed}"
 
 
 def _apart(comparison: compare.Comparison) -> str:
@@ -82,7 +77,7 @@ def _apart(comparison: compare.Comparison) -> str:
 
     apart = [
         f"{name} {', '.join(sorted(one))} and {', '.join(sorted(other))}"
-        for name in DIMENSIONS
+        for name in ("implementation", *(axis.field for axis in AXES), "seed", "definition")
         if (one := values(first, name)).isdisjoint(other := values(second, name))
     ]
     return "; ".join(apart) or "no single axis differs in all cases"
@@ -117,8 +112,7 @@ def to_mapping(comparison: compare.Comparison, first: Run, second: Run) -> dict[
 
 
 def _row_mapping(row: compare.ComparisonRow) -> Mapping[str, Any]:
-    values: dict[str, Any] = {"implementation": row.implementation}
-    values |= row.case.to_mapping()
+    values: dict[str, Any] = {"implementation": row.implementation, **row.case.to_mapping()}
     values |= {"first": row.first, "second": row.second, "work": row.work}
     time = row.time
     values["time"] = time and {

@@ -3,15 +3,11 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from supcr_bench.commands.options import RUN, choice, output_file, read_run
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
 from supcr_bench.values.units import plural
-
-if TYPE_CHECKING:
-    from supcr_bench.store.loaded_run import Run
 
 BENCHMARK, CSV, PARQUET = "pytest-benchmark", "csv", "parquet"
 ACTION, BENCHER = "github-action-benchmark", "bencher"
@@ -32,39 +28,35 @@ def export(
     """
     if format_ == PARQUET and out is None:
         raise UsageError("Parquet is binary: give --out FILE")
-    content, note = _exported(read_run(run), format_)
-    if out is None:
-        sys.stdout.write(content.decode())
-        print(note, file=sys.stderr)  # standard output contains only the exported file
-    else:
-        write_file(out, content)
-        print(f"{out}: {note}")
-
-
-def _exported(run: "Run", form: str) -> tuple[bytes, str]:
-    if form == BENCHMARK:
+    stored = read_run(run)
+    content: str | bytes
+    if format_ == BENCHMARK:
         from supcr_bench.render.benchmark_json import benchmark_file
 
-        made, left_out = benchmark_file(run)
-        note = f"{plural(len(made['benchmarks']), 'benchmark')} of run {run.id}"
+        made, left_out = benchmark_file(stored)
+        content = json.dumps(made, indent=4, allow_nan=False) + "\n"
+        note = f"{plural(len(made['benchmarks']), 'benchmark')} of run {stored.id}"
         if left_out:
             listed = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in left_out.items())
             without = plural(sum(left_out.values()), "result")
             note += f"; {without} without times left out: {listed}"
-        text = json.dumps(made, indent=4, allow_nan=False) + "\n"
-        return text.encode(), note
-    if form in (ACTION, BENCHER):
+    elif format_ in (ACTION, BENCHER):
         from supcr_bench.render.tracker_json import action_benchmark, bencher_metrics
 
-        values = (action_benchmark if form == ACTION else bencher_metrics)(run.results)
-        text = json.dumps(values, indent=2, allow_nan=False) + "\n"
-        return text.encode(), f"{len(values)} entries of run {run.id}"
-    from supcr_bench.render.csv_tables import results_csv, results_parquet
+        values = (action_benchmark if format_ == ACTION else bencher_metrics)(stored.results)
+        content = json.dumps(values, indent=2, allow_nan=False) + "\n"
+        note = f"{len(values)} entries of run {stored.id}"
+    else:
+        from supcr_bench.render.csv_tables import results_csv, results_parquet
 
-    note = f"{plural(len(run.results), 'result')} of run {run.id}"
-    if form == CSV:
-        return results_csv(run).encode(), note
-    try:
-        return results_parquet(run), note
-    except ImportError:
-        raise UsageError("writing Parquet needs pyarrow; pip install pyarrow") from None
+        try:
+            content = results_csv(stored) if format_ == CSV else results_parquet(stored)
+        except ImportError:
+            raise UsageError("writing Parquet needs pyarrow; pip install pyarrow") from None
+        note = f"{plural(len(stored.results), 'result')} of run {stored.id}"
+    if out is None:
+        print(content, end="")
+        print(note, file=sys.stderr)  # standard output contains only the exported file
+    else:
+        write_file(out, content)
+        print(f"{out}: {note}")

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -17,11 +17,6 @@ from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
 from supcr_bench.values.gate import MAX_MEMORY_GROWTH, MAX_SLOWDOWN, TIME_BUDGET_S
 from supcr_bench.values.units import parse_duration_s, plural
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from supcr_bench.store.loaded_run import Run
 
 DEFAULT_SUITE = "ci"
 OR_OF_GRID = ", or what the suite's grid allows"
@@ -173,7 +168,7 @@ def gate(
             outcome = session.against_baseline(recorded, name)
         else:
             assert record is not None
-            _write_baseline(session.measured()[0], record, console)
+            session.record(record)
             return
     today = datetime.now(UTC).date()
     if accept is not None:
@@ -208,17 +203,3 @@ def gate(
     tell_pull_request(outcome, comment, work.subjects, console, environment)
     status = outcome.exit_status(undecided)
     raise typer.Exit(0 if informational and status in (1, 3) else status)
-
-
-def _write_baseline(run: "Run", path: Path, console: "Console") -> None:
-    from supcr_bench.render.terminal import print_sentence
-    from supcr_bench.store.run_file import write_run_file
-
-    write_run_file(run, path)
-    text = f"Recorded {len(run.results)} results of suite {run.info['suite']['name']} in {path}."
-    print_sentence(console, text)
-    wrong = [result.implementation for result in run.results if result.status.is_broken]
-    if wrong:
-        names = ", ".join(dict.fromkeys(wrong))
-        text = f"{len(wrong)} of them are wrong or failed, and were recorded too: {names}."
-        print_sentence(console, text, "yellow")

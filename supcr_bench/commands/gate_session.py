@@ -26,7 +26,7 @@ from supcr_bench.gate.time_trial import ROOM, TimeTrial, cells_to_time, process_
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.store.run_file import without_noise
+from supcr_bench.store.run_file import without_noise, write_run_file
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
@@ -63,23 +63,33 @@ class GateSession:
 
     def measured(self, baseline: Run | None = None, name: str = "") -> tuple[Run, list[str]]:
         """Measure the implementations now, without times; note how a baseline differs."""
-        suite, subjects = self.suite, self.work.subjects
-        for finding in self._findings(subjects).values():
+        for finding in self._findings(self.work.subjects).values():
             raise SubjectError(finding)
         notes = list[str]()
         if baseline is not None:
             keys = {(a.implementation, cell.case(a)) for cell in self._cells() for a in cell.arms}
-            notes = comparability_notes(baseline, name, suite.name, suite.seed, keys)
+            notes = comparability_notes(baseline, name, self.suite.name, self.suite.seed, keys)
         known = {n: found.description for n, found in self.checked.items() if found.description}
-        resolved = [self._resolved(subject) for subject in subjects]
+        resolved = [self._resolved(subject) for subject in self.work.subjects]
         run = self._deterministic("Agreement and cost", resolved, dict.fromkeys(known))
         info = {
-            "id": suite.name,
+            "id": self.suite.name,
             "started_at": datetime.now(UTC).date().isoformat(),
-            **self.work.to_mapping(),
-            **provenance(suite, known, subjects),
+            **provenance(self.work, known),
         }
         return replace(run, info={**info, **run.info}), notes
+
+    def record(self, path: Path) -> None:
+        """Measure the implementations now, and write the run as a baseline."""
+        run, _ = self.measured()
+        write_run_file(run, path)
+        count = f"{len(run.results)} results of suite {self.suite.name}"
+        print_sentence(self.console, f"Recorded {count} in {path}.")
+        wrong = [result.implementation for result in run.results if result.status.is_broken]
+        if wrong:
+            names = ", ".join(dict.fromkeys(wrong))
+            said = f"{len(wrong)} of them are wrong or failed, and were recorded too: {names}."
+            print_sentence(self.console, said, "yellow")
 
     def against_baseline(self, baseline: Run, name: str) -> GateOutcome:
         after, notes = self.measured(baseline, name)
@@ -184,7 +194,7 @@ class GateSession:
             notes=tuple(dict.fromkeys(notes)),
             time=time,
             environment=dict(self.executor.environment),
-            code=provenance(self.suite, {}, self.work.subjects)["code"],
+            code=provenance(self.work, {})["code"],
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
@@ -198,26 +208,23 @@ class GateSession:
         plan = under(self.work.plan, {n: own.definition for n, own in resolutions.items()})
         if any(option.startswith("ranks=") for option in self.terms.options):
             return plan
-        described = {n: c.description for n, c in self.checked.items() if c.description}
-        known = {n for n, own in described.items() if RANKS in own.tags}
-        known |= {*self.suite.implementations}
+        described = ((n, c.description) for n, c in self.checked.items() if c.description)
+        known = {n for n, own in described if RANKS in own.tags} | {*self.suite.implementations}
         kept = (only([cell], known) if cell.workload.ranks > 1 else [cell] for cell in plan)
         return [cell for own in kept for cell in own]
 
     def _applicable(self, before: Run, after: Run) -> tuple[Run, Run, list[str]]:
         """Both runs without the cases that an implementation rejects; and notes on these."""
-        reasons = {}
-        for cell in self._cells():
-            for arm in cell.arms:
-                own = self.checked.get(arm.implementation)
-                call = own and own.resolution
-                why = call and call.why_not(cell.definition(arm), cell.workload)
-                if why:
-                    reasons[arm.implementation, cell.case(arm)] = why
         ran = {
             r.key for run in (before, after) for r in run.results if r.status is not Status.SKIPPED
         }
-        unfit = {key: why for key, why in reasons.items() if key not in ran}
+        unfit = {}
+        for cell in self._cells():
+            for arm in cell.arms:
+                key = arm.implementation, cell.case(arm)
+                call = self.checked[arm.implementation].resolution if key not in ran else None
+                if call and (why := call.why_not(cell.definition(arm), cell.workload)):
+                    unfit[key] = why
         notes = [
             f"{name} is not judged in {plural(len(own), 'case')} of the suite: {why}."
             for (name, why), own in grouped(unfit, lambda key: (key[0], unfit[key])).items()

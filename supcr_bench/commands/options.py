@@ -19,29 +19,17 @@ if TYPE_CHECKING:
     from supcr_bench.store.loaded_run import Run
 
 
-def option(
-    metavar: str,
-    help: str,  # noqa: A002
-    *names: str,
-    default: Any = None,
-    **more: Any,
-) -> Any:
+def option(metavar: str, text: str, *names: str, default: Any = None, **more: Any) -> Any:
     """A command-line option; without names, it is named after the parameter."""
-    return typer.Option(default, *names, metavar=metavar, help=help, **more)
+    return typer.Option(default, *names, metavar=metavar, help=text, **more)
 
 
-def flag(name: str, help: str) -> Any:  # noqa: A002
+def flag(name: str, text: str) -> Any:
     """An option without a value, off by default."""
-    return typer.Option(False, name, help=help)
+    return typer.Option(False, name, help=text)
 
 
-def quantity(
-    name: str,
-    parse: Callable[[str], Any],
-    metavar: str,
-    help: str,  # noqa: A002
-    **more: Any,
-) -> Any:
+def quantity(name: str, parse: Callable[[str], Any], metavar: str, text: str, **more: Any) -> Any:
     """An option whose text ``parse`` converts; errors name the option."""
 
     def convert(value: Any) -> Any:
@@ -52,17 +40,17 @@ def quantity(
         except ValueError as error:
             raise UsageError(f"{name}: {error}") from None
 
-    return option(metavar, help, name, parser=convert, **more)
+    return option(metavar, text, name, parser=convert, **more)
 
 
-def share(name: str, help: str, default: float, instead: str = "") -> Any:  # noqa: A002
+def share(name: str, text: str, default: float, instead: str = "") -> Any:
     """An option that takes a share, such as ``5%``; if ``instead`` is set, ``None`` by default."""
     shown = f"{100 * default:g}%{instead}"
     default_value = None if instead else default
-    return quantity(name, parse_fraction, "SHARE", help, default=default_value, show_default=shown)
+    return quantity(name, parse_fraction, "SHARE", text, default=default_value, show_default=shown)
 
 
-def choice(name: str, known: Collection[str], help: str, **more: Any) -> Any:  # noqa: A002
+def choice(name: str, known: Collection[str], text: str, **more: Any) -> Any:
     """An option that takes one of a few words."""
 
     def check(word: str) -> str:
@@ -70,22 +58,23 @@ def choice(name: str, known: Collection[str], help: str, **more: Any) -> Any:  #
             raise UnknownNameError(name.removeprefix("--"), word, known)
         return word
 
-    return quantity(name, check, "|".join(known), help, **more)
+    return quantity(name, check, "|".join(known), text, **more)
 
 
-def output_file(name: str, help: str) -> Any:  # noqa: A002
+def output_file(name: str, text: str) -> Any:
     """An option that names a file to write; its folder must exist."""
 
     def check(file: Path | None) -> Path | None:
-        if file is not None and not file.absolute().parent.exists():
+        if file is None:
+            return None
+        if not file.absolute().parent.exists():
             raise UsageError(
                 f"{name} {file}: there is no folder {str(file.parent)!r}; create it first"
             )
-        if file is not None:
-            require_writable(file, name)
+        require_writable(file, name)
         return file
 
-    return option("FILE", help, name, callback=check)
+    return option("FILE", text, name, callback=check)
 
 
 RUN = typer.Argument(

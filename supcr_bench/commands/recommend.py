@@ -5,10 +5,8 @@ from typing import Any
 import typer
 
 from supcr_bench.commands.options import choice, option, quantity, read_run
+from supcr_bench.values.axes import PASSES
 from supcr_bench.values.units import parse_bytes
-
-UNDECIDED = 3
-PASSES = ("forward", "training")
 
 
 def recommend(
@@ -74,6 +72,5 @@ def recommend(
     answer = recommend_from(stored.results, question, refuted(stored.verification))
     console = make_console()
     print_sentence(console, explanation(answer))
-    line = environments_line(stored.measured_on)
-    print_sentence(console, f"From run {stored.id}: {line}")
-    raise typer.Exit(0 if answer.implementation else UNDECIDED)
+    print_sentence(console, f"From run {stored.id}: {environments_line(stored.measured_on)}")
+    raise typer.Exit(0 if answer.implementation else 3)

@@ -29,10 +29,9 @@ from supcr_bench.values.files import require_writable
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import SAME_MACHINE, machine_of, usable_cpus
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result
 from supcr_bench.values.units import format_clock
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.messages import Activity
 
 
 def carry_out(
@@ -78,15 +77,14 @@ def carry_out(
             forecast = Forecast(budget, claims)
             account, spent = sweep(work, executor, forecast, writer, console, began)
         from supcr_bench.commands.report_page import show_and_write  # slow to import
+        from supcr_bench.render.answer import refuted
 
         run = load_run(writer.path)
         spent = f"Took    {spent}" if account.total_s else "Nothing was left to measure."
         if account.total_s and any(r.time_samples_s for r in run.results):
             spent += f"; caches {run.info.get('caches', 'not recorded')}"
         show_and_write(run, console, verbose=verbose, spent=spent)
-    if any(r.status in (Status.WRONG, Status.FAILED) for r in run.results) or any(
-        found.verdict == "not right" for found in (run.verification or {}).values()
-    ):
+    if refuted(run.verification) or any(r.status.is_broken for r in run.results):
         return 1
     if not any(r.status.has_figures for r in run.results):
         text = "Nothing was measured within the limits; raise --memory-limit or --time-limit."
@@ -132,8 +130,7 @@ def _run_info(
     work: Work, budget: Budget, executor: Executor, descriptions: Mapping[str, Description]
 ) -> dict[str, Any]:
     return {
-        **work.to_mapping(),
-        **provenance(work.suite, descriptions, work.subjects),
+        **provenance(work, descriptions),
         "files": {subject.name: dict(subject.files) for subject in work.subjects},
         "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
         "budget": asdict(budget),
@@ -181,29 +178,20 @@ def sweep(
         together=together,
     )
     progress = make_progress(console, len(plan))
-    try:
-        with closing(events):  # on Ctrl-C or an error, end the sweep first
-            for event in events:
-                match event:
-                    case Result():
-                        writer.append(event)
-                        progress.found(event)
-                    case SweepProgress():
-                        progress.moved(event)
-                        if event.ended == len(plan) and not wall_s:
-                            executor.close()
-                            wall_s = time.monotonic() - began
-                            writer.finish({"wall_s": wall_s, **asdict(account)})
-                    case Activity():
-                        progress.busy(event)
-                    case Account():
-                        account += event
-                    case Verification():
-                        writer.store_verification(event)
-                    case (name, outcome):
-                        progress.checked(name, outcome)
-    finally:
-        progress.close()
+    with closing(progress), closing(events):  # on Ctrl-C or an error, end the sweep first
+        for event in events:
+            match event:
+                case Result():
+                    writer.append(event)
+                case SweepProgress() if event.ended == len(plan) and not wall_s:
+                    executor.close()
+                    wall_s = time.monotonic() - began
+                    writer.finish({"wall_s": wall_s, **asdict(account)})
+                case Account():
+                    account += event
+                case Verification():
+                    writer.store_verification(event)
+            progress.show(event)
     spent = account.describe(wall_s, executor.max_parallel_cells)
     if verify:
         verification_s = time.monotonic() - began - wall_s

@@ -68,19 +68,19 @@ _NOT_MEASURED = ("suite", "suite_file", "unavailable", "purpose")
 _WORDS = {"name": "suite", "subjects": "implementations", "grid": "axes"}
 
 
-def provenance(
-    suite: Suite, descriptions: Mapping[str, Description], subjects: Sequence[Subject]
-) -> dict[str, Any]:
-    """What a run or a baseline stores about the measured code and about supcr-bench."""
+def provenance(work: Work, descriptions: Mapping[str, Description]) -> dict[str, Any]:
+    """What a run or a baseline stores about its work, the measured code and supcr-bench."""
     code = {}
-    for subject in (s for s in subjects if s.kind != "folder"):
+    for subject in work.subjects:
         with suppress(SubjectError):
-            code[subject.name] = code_of(file_of(subject).resolve())
+            if subject.kind != "folder" and (found := code_of(file_of(subject).resolve())):
+                code[subject.name] = found
     return {
-        "code": {name: found for name, found in code.items() if found},
+        **work.to_mapping(),
+        "code": code,
         "implementations": {name: asdict(d) for name, d in descriptions.items()},
         "version": supcr_bench.__version__,
-        "seed": suite.seed,
+        "seed": work.suite.seed,
         "revision": git_revision(Path(supcr_bench.__file__).parent),
     }
 

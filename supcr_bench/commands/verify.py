@@ -1,6 +1,7 @@
 """``supcr-bench verify`` and ``demo``: prove a loss right, or say what is wrong with it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,8 +153,6 @@ def verify_each(
     Implementations that are not registered get a worker of their own. With ``ranks``, each runs in
     that many workers, which share a batch.
     """
-    from contextlib import closing
-
     from rich.text import Text
 
     from supcr_bench.verification.session import Session

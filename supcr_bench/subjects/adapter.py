@@ -25,14 +25,7 @@ from supcr_bench.values.implementation import Implementation, Resolution
 
 @dataclass(slots=True, eq=False)
 class BoundLoss:
-    """A loss with the tensors for its calls.
-
-    Attributes:
-        module: the callable.
-        arguments: its tensors, by their roles; all but the labels require grad.
-        dims: label dimensions.
-        resolution: how it is called.
-    """
+    """A loss with the tensors for its calls, by their roles; all but the labels require grad."""
 
     module: Callable[..., object]
     arguments: dict[str, Tensor]
@@ -42,16 +35,14 @@ class BoundLoss:
     def forward(self) -> object:
         return invoke(self.resolution, self.module, self.arguments)
 
-    def training(self) -> object:
-        output = self.forward()
-        self.backward(output)
-        return output
-
     def backward(self, output: object) -> None:
         loss_of(output).backward()  # type: ignore[no-untyped-call]
 
     def call(self, pass_: Pass) -> object:
-        return self.forward() if pass_ == "forward" else self.training()
+        output = self.forward()
+        if pass_ == "training":
+            self.backward(output)
+        return output
 
     def clear_gradients(self) -> None:
         for tensor in self.arguments.values():

@@ -52,9 +52,9 @@ class SeveralLossesError(NotALossError):
 
 def call_words(own: Resolution) -> str:
     """How a subject is called, in words."""
-    shape = "[N]" if own.flat_labels else "[N,1]" if own.one_dimension else ""
-    labels = f"{'integer ' if own.integer_labels else ''}labels{' ' if shape else ''}{shape}"
-    if own.label_distances:
+    shape = " [N]" if own.labels == "flat" else " [N,1]" if own.one_dimension else ""
+    labels = f"{'integer ' if own.integer_labels else ''}labels{shape}"
+    if own.labels == "distances":
         labels = "label distances [N,N]"
     return CALLS[own.definition.call].replace("labels", labels)
 
@@ -73,9 +73,9 @@ def lay_out(own: Resolution, first: Tensor, second: Tensor, labels: Tensor) -> d
             raise ValueError("an integer label cannot be missing")
         exact = [k for k in (1.0, 64.0) if bool((labels.double() * k % 1 == 0).all())]
         labels = (labels.double() * (exact or [2.0**40])[0]).round().long()  # keeps order and ties
-    if own.label_distances:
+    if own.labels == "distances":
         labels = (labels[:, None] - labels[None]).abs().sum(dim=2)
-    elif own.flat_labels and labels.shape[1] == 1:
+    elif own.labels == "flat" and labels.shape[1] == 1:
         labels = labels[:, 0]
     if call == "features_single_view":
         return {"features": first, "labels": labels}
@@ -102,9 +102,9 @@ def invoke(own: Resolution, module: Any, laid_out: Mapping[str, Tensor]) -> Any:
 def call_text(own: Resolution, first: str = "first", second: str = "second") -> str:
     """The arguments of a call as Python code, for views and ``labels`` of these names."""
     labels = "(64 * labels).round().long()" if own.integer_labels else "labels"
-    if own.label_distances:
+    if own.labels == "distances":
         labels = f"({labels}[:, None] - {labels}[None]).abs().sum(dim=2)"
-    elif own.flat_labels:
+    elif own.labels == "flat":
         labels += "[:, 0]"
     codes = _CODE.get(own.definition.call, ("{0}", "{1}", "{2}"))
     given = [code.format(first, second, labels, *own.keys) for code in codes]

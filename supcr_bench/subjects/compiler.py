@@ -43,22 +43,20 @@ def numba_watched(start: Callable[[], None], end: Callable[[], None]) -> Iterato
         return
     from numba.core.event import Listener, install_listener
 
-    within: list[object] = []
+    class Watch(Listener):  # type: ignore[misc, unused-ignore]  # without numba
+        depth = 0
 
-    def on_start(listener: object, event: object) -> None:
-        del listener
-        if not within:
-            start()
-        within.append(event)
+        def on_start(self, _event: object) -> None:
+            self.depth += 1
+            if self.depth == 1:
+                start()
 
-    def on_end(listener: object, event: object) -> None:
-        del listener, event
-        within.pop()
-        if not within:
-            end()
+        def on_end(self, _event: object) -> None:
+            self.depth -= 1
+            if self.depth == 0:
+                end()
 
-    listener = type("Listener", (Listener,), {"on_start": on_start, "on_end": on_end})
-    with install_listener("numba:compile", listener()):
+    with install_listener("numba:compile", Watch()):
         yield
 
 

@@ -7,7 +7,8 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from traceback import walk_tb
 from typing import Any
 
 import torch
@@ -23,12 +24,12 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.default_call import ROWS, SAME, DefaultCall
 from supcr_bench.values.definition import AUTO, NO_SELF, Call, Definition, Views
 from supcr_bench.values.errors import UncallableError
-from supcr_bench.values.implementation import Implementation, Resolution
+from supcr_bench.values.implementation import Implementation, LabelLayout, Resolution
 
 TRIED: tuple[Call, ...] = tuple(CALLS)[:3]
 """The calls that are tried where the parameters suggest none. ``two_views`` takes the tensors of
 the first call, but joins the views in another way."""
-LAYOUTS: tuple[signature.LabelLayout, ...] = ("columns", "column", "flat")
+LAYOUTS: tuple[LabelLayout, ...] = ("columns", "column", "flat")
 SMALL = Workload(batch_size=3, embedding_size=7, dims=4)
 """The workload of trial calls; its sizes differ, so that a wrong layout raises."""
 RIGHT = 1e-3
@@ -37,26 +38,21 @@ Answers = list[tuple[Resolution, float]]
 Failures = list[tuple[Resolution, Exception]]
 
 
+@dataclass(eq=False)
 class RaisingCallError(UncallableError):
-    """The intended call raises; a sweep still measures it, and reports the error.
+    """The intended call, ``resolution``, raises; a sweep measures it, and reports the error."""
 
-    Attributes:
-        resolution: that call.
-    """
-
-    resolution: Resolution
+    resolution: Resolution = field(default_factory=Resolution)
 
 
-def find_calls(
-    implementation: Implementation, definition: Definition | None = None, device: str = "cpu"
-) -> list[Resolution]:
+def find_calls(implementation: Implementation, device: str = "cpu") -> list[Resolution]:
     """Find every call that gives a loss: the documented ones, or else all, the likeliest first.
 
     Raises:
         UncallableError: the subject cannot be constructed, no call gives a loss, or a documented
             call gives none.
     """
-    return [own for own, _ in _answers(implementation, definition or NO_SELF, device)]
+    return [own for own, _ in _answers(implementation, NO_SELF, device)]
 
 
 def find_call(
@@ -111,9 +107,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         )
         if isinstance(worst[1], ImportError | TypeError | NotALossError):
             raise error
-        raising = RaisingCallError(*error.args)
-        raising.resolution = worst[0]
-        raise raising
+        raise RaisingCallError(error.kind, error.reason, error.advice, error.wrapper, worst[0])
     documented = [a for a in answering if a[0].definition.call in told.documented]
     return documented or answering
 
@@ -180,12 +174,17 @@ def _try_calls(
     for own in _tried(subject.resolution, told, declared=declared):
         call, done = own.definition.call, [o for o, _ in answering]
         same = [o for o in done if o.definition.call == call]
-        if same and not (own.flat_labels and own == replace(same[-1], flat_labels=True)):
+        if same and own != replace(same[-1], labels="flat"):
             continue  # where [N, 1] works, [N] may be what is meant
         if done and call not in (*told.documented, *TRIED):
             continue  # a likelier call works, so the others need no trial
+        dims = 1 if declared or own.one_dimension else SMALL.dims
+        batch = make_batch(replace(SMALL, dims=dims, device=device))
         try:
-            loss = _small_loss(replace(subject, resolution=own), device, declared=declared)
+            # Warnings of mere trials help nobody, and a subject may leave gradients off.
+            with warnings.catch_warnings(action="ignore"), torch.enable_grad():
+                bound = replace(subject, resolution=own).bind(own.definition, batch)
+                loss = float(loss_of(bound.forward()).detach())
         except Exception as error:  # noqa: BLE001 - the subject does not take this call
             failed.append((own, error))
         else:
@@ -219,46 +218,27 @@ def _tried(
         )
         for integers in (False,) if declared else (False, True):
             for layout in dict.fromkeys(layouts):
-                laid_out = replace(
-                    own,
-                    flat_labels=layout == "flat",
-                    one_dimension=layout != "columns",
-                    label_distances=layout == "distances",
-                    integer_labels=integers,
-                )
+                one = layout != "columns"
+                laid_out = replace(own, labels=layout, one_dimension=one, integer_labels=integers)
                 if own.weights and (declared or layout == "columns"):
                     yield laid_out
                 if not (own.weights and declared):  # its weights may be those of the rows
                     yield replace(laid_out, weights=False)
 
 
-def _small_loss(adapter: Adapter, device: str, *, declared: bool) -> float:
-    own = adapter.resolution
-    dims = 1 if declared or own.one_dimension else SMALL.dims
-    batch = make_batch(replace(SMALL, dims=dims, device=device))
-    with warnings.catch_warnings(), torch.enable_grad():  # whatever mode the subject leaves
-        warnings.simplefilter("ignore")  # warnings of mere trials help nobody
-        return float(loss_of(adapter.bind(own.definition, batch).forward()).detach())
-
-
 def _is_right(own: Resolution, loss: float) -> bool:
-    for dims in (SMALL.dims, 1):
-        batch = make_batch(replace(SMALL, dims=dims))
-        right = float(compute_reference(own.definition, batch).loss)
-        if abs(loss - right) <= RIGHT * abs(right):
-            return True
-    return False
+    batches = (make_batch(replace(SMALL, dims=dims)) for dims in (SMALL.dims, 1))
+    rights = (float(compute_reference(own.definition, batch).loss) for batch in batches)
+    return any(abs(loss - right) <= RIGHT * abs(right) for right in rights)
 
 
 def _farthest_line(error: Exception, function: Any) -> float:
-    """The last line of a function that ran before an error; 0 if it was not entered."""
-    code, trace = getattr(function, "__code__", None), error.__traceback__
-    line = math.inf if isinstance(error, NotALossError) else 0.0
-    while trace is not None:
-        if trace.tb_frame.f_code is code:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+    """The last line of a function before an error; 0 if not entered, inf if it returned no loss."""
+    if isinstance(error, NotALossError):
+        return math.inf
+    code = getattr(function, "__code__", None)
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code is code]
+    return lines[-1] if lines else 0.0
 
 
 def call_by_default(subject: Adapter) -> DefaultCall:

@@ -104,9 +104,7 @@ def script(file: Path) -> Iterator[ModuleType]:
 @contextmanager
 def module(name: str, root: Path) -> Iterator[ModuleType]:
     """Import a module of a package in ``root``, even if its name is already imported."""
-    known = {n: m for n, m in sys.modules.items() if _top(n) == _top(name)}
-    for other in known:
-        del sys.modules[other]
+    known = {n: sys.modules.pop(n) for n in list(sys.modules) if _top(n) == _top(name)}
     try:
         with _found_first(root):
             yield importlib.import_module(name)

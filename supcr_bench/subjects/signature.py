@@ -8,16 +8,14 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
 from supcr_bench.subjects.calls import ONE_ARGUMENT
 from supcr_bench.values.definition import Call
-from supcr_bench.values.implementation import Resolution
+from supcr_bench.values.implementation import LabelLayout, Resolution
 
-LabelLayout = Literal["columns", "column", "flat", "distances"]
-"""Labels [N, D], [N, 1] or [N], or the matrix [N, N] of their distances."""
 VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 TEMPERATURE_NAMES = ("temperature", "tau", "t", "temp")
 _HINTS: dict[Call, str] = {

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, ClassVar
 
 import pytest
@@ -164,9 +163,7 @@ class SupcrBenchmark:
         later = set(call.changes) - set(result.process_changes or ())
         warn_of_changes(result.implementation, sorted(later))
         taken = self.benchmark.stats
-        if taken is None:
-            return result
-        return replace(result, time_samples_s=tuple(taken.stats.data))
+        return replace(result, time_samples_s=tuple(taken.stats.data)) if taken else result
 
     def use_up(self) -> None:
         """Keep pytest-benchmark from warning that a test that failed first took no times."""
@@ -227,17 +224,13 @@ def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass
 
 def read_limits(peak_bytes: object, launches: object, elements: object) -> dict[str, int]:
     """The limits that a test sets, by name; bytes are a number or a text like ``"4MiB"``."""
+    if peak_bytes is not None and not isinstance(peak_bytes, int):
+        try:
+            peak_bytes = parse_bytes(str(peak_bytes))
+        except ValueError as error:
+            raise UsageError(f"max_peak_bytes: {error}") from None
     given = {"peak_bytes": peak_bytes, "launches": launches, "elements": elements}
-    limits = {}
-    for name, value in given.items():
-        if value is not None and (isinstance(value, int) or name != "peak_bytes"):
-            limits[name] = _count(f"max_{name}", value)
-        elif value is not None:
-            try:
-                limits[name] = parse_bytes(str(value))
-            except ValueError as error:
-                raise UsageError(f"max_{name}: {error}") from None
-    return limits
+    return {n: _count(f"max_{n}", most) for n, most in given.items() if most is not None}
 
 
 def _count(name: str, given: object) -> int:
@@ -282,11 +275,7 @@ def failure(result: Result, next_step: str) -> str | None:
 def excess(result: Result, limits: Mapping[str, int]) -> str | None:
     """Say which limits a result exceeds; ``None`` if it exceeds none."""
     found = []
-    costs = {
-        "peak_bytes": result.peak_bytes,
-        "launches": result.dispatched_ops,
-        "elements": result.elements_processed,
-    }
+    costs = result.to_mapping()
     for name, most in limits.items():
         cost = costs[name]
         if cost is None and name == "peak_bytes":
@@ -324,16 +313,8 @@ def _cause(result: Result, subject: Adapter) -> Exception | None:
     try:
         StopwatchCall(subject, result.case)()
     except Exception as error:  # noqa: BLE001 - implementations may raise anything
-        own = _own_lines(error.__traceback__)
+        own = error.__traceback__  # from the first line outside of this package and torch, if any
+        while own and any(Path(own.tb_frame.f_code.co_filename).is_relative_to(f) for f in _INSIDE):
+            own = own.tb_next
         return error.with_traceback(own) if own else None
     return None
-
-
-def _own_lines(traceback: TracebackType | None) -> TracebackType | None:
-    """Cut a traceback to start at the first line outside of this package and torch, if any."""
-    while traceback is not None:
-        file = Path(traceback.tb_frame.f_code.co_filename)
-        if not any(file.is_relative_to(folder) for folder in _INSIDE):
-            break
-        traceback = traceback.tb_next
-    return traceback

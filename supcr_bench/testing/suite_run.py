@@ -75,26 +75,26 @@ class SuiteRun:
         limit_bytes = self.budget.memory_limit_bytes
         result = benchmark.check(name, subject, case, limit_bytes)
         if result.status is Status.OUT_OF_MEMORY:
-            self._skip_out_of_memory(result)
+            self._observe(result)
         require_right(result, subject, by_name=True)
         fixture = benchmark.benchmark
         fixture.group = fixture.param = case.id
         fixture.params = case.to_mapping()
         benchmark.max_time_s = min(self.budget.sampling_s, benchmark.max_time_s)
         try:
-            timed = benchmark.take_times(result, subject, limit_bytes)
+            result = benchmark.take_times(result, subject, limit_bytes)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             status, reason = outcome_of(error)
-            self._skip_out_of_memory(replace(result, status=status, reason=reason))
-        else:
-            self._forecast.observe(timed)
+            result = replace(result, status=status, reason=reason)
+        self._observe(result)
 
-    def _skip_out_of_memory(self, result: Result) -> None:
-        """Record that a case ran out of memory, so that larger sizes are skipped."""
+    def _observe(self, result: Result) -> None:
+        """Let the forecast learn from a result; if memory ran out, skip its case."""
         self._forecast.observe(result)
-        _skip(result.implementation, result.case, f"out of memory: {result.reason}")
+        if result.status is Status.OUT_OF_MEMORY:
+            _skip(result.implementation, result.case, f"out of memory: {result.reason}")
 
     def _skip_what_takes_too_long(self, name: str, subject: Adapter, case: Case) -> None:
         while True:

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition
 
 ANY = "any"
 """Among the definitions of an implementation: a Definition that is not shipped."""
+LabelLayout = Literal["columns", "column", "flat", "distances"]
+"""Labels [N, D], [N, 1] or [N], or the matrix [N, N] of their distances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +105,9 @@ class Resolution:
         temperature: the name of its temperature argument; ``None`` if it has no such argument.
         weights: whether it accepts weights.
         eps: whether it accepts eps.
-        flat_labels: whether its labels have the shape [N], without a dimension D.
+        labels: the layout of the labels that it takes.
         one_dimension: whether it takes one label dimension only: it says so, or raises on more.
         integer_labels: whether it refuses labels that are not integers.
-        label_distances: whether it takes the matrix [N, N] of label distances in place of labels.
         keywords: the names of its tensor arguments in the order of the call, if it takes them by
             name; empty if it takes them by position.
         keys: the names of the two views, if it takes a mapping of views.
@@ -122,10 +123,9 @@ class Resolution:
     temperature: str | None = "temperature"
     weights: bool = True
     eps: bool = True
-    flat_labels: bool = False
+    labels: LabelLayout = "columns"
     one_dimension: bool = False
     integer_labels: bool = False
-    label_distances: bool = False
     keywords: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     at_call: tuple[str, ...] = ()

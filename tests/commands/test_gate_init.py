@@ -75,17 +75,13 @@ def test_the_baseline_of_that_suite_is_recorded_then(repository, monkeypatch):
         def __init__(self, console, work, terms):
             recorded.append((terms.suite, terms.implementations))
 
-        def measured(self):
-            return None, []
+        def record(self, path):
+            recorded.append(path)
 
         def close(self): ...
 
     monkeypatch.setattr(gate_init, "find_losses", lambda names: ({name: "no-self"}, {}))
     monkeypatch.setattr(gate_session, "GateSession", Session)
-    monkeypatch.setattr(
-        "supcr_bench.commands.gate._write_baseline",
-        lambda run, path, console: recorded.append(path),
-    )
     app(["gate", "--init"], standalone_mode=False)
     assert recorded == [
         ("supcr-gate.toml", (name,)),

@@ -32,12 +32,12 @@ def test_without_a_terminal_there_is_a_line_for_each_cell_and_result() -> None:
     out = console(terminal=False)
     progress = make_progress(out, cells=9)
     assert isinstance(progress, PlainProgress)
-    progress.moved(CELL)
-    progress.busy(Activity("time", Arm("loopy", "forward"), time.monotonic()))
-    progress.found(make_result(times=[0.5] * 7, peak_bytes=2_000_000))
+    progress.show(CELL)
+    progress.show(Activity("time", Arm("loopy", "forward"), time.monotonic()))
+    progress.show(make_result(times=[0.5] * 7, peak_bytes=2_000_000))
     other = make_result(peak_bytes=2_000_000)
-    progress.found(replace(other, case=replace(other.case, definition="no-self")))
-    progress.found(make_result(status=Status.FAILED, reason="[red]no[/red]"))
+    progress.show(replace(other, case=replace(other.case, definition="no-self")))
+    progress.show(make_result(status=Status.FAILED, reason="[red]no[/red]"))
     progress.close()
     assert text_of(out).splitlines() == [
         "[3/9] N=64 D=1 NaN 0% (about 1:15 left)",
@@ -51,10 +51,10 @@ def test_on_a_terminal_it_shows_what_runs_and_prints_only_what_is_unusual() -> N
     out = console(terminal=True)
     progress = make_progress(out, cells=9)
     assert isinstance(progress, LiveProgress)
-    progress.moved(CELL)
-    progress.busy(Activity("memory", Arm("loopy", "training"), time.monotonic() - 5))
-    progress.found(make_result(times=[0.5] * 7))
-    progress.found(make_result(status=Status.OUT_OF_MEMORY, reason="an allocation failed"))
+    progress.show(CELL)
+    progress.show(Activity("memory", Arm("loopy", "training"), time.monotonic() - 5))
+    progress.show(make_result(times=[0.5] * 7))
+    progress.show(make_result(status=Status.OUT_OF_MEMORY, reason="an allocation failed"))
     progress.close()
     text = text_of(out)
     assert "loopy training, memory for 5 s" in text
@@ -68,8 +68,8 @@ def test_several_cells_at_once_are_one_line_that_names_the_first() -> None:
     out = console(terminal=True)
     progress = make_progress(out, cells=9)
     two = (PLANNED, PLANNED)
-    progress.moved(SweepProgress(index=4, started=PLANNED, ended=2, open=(*two, PLANNED), left_s=9))
-    progress.moved(SweepProgress(ended=3, open=two, left_s=9))
+    progress.show(SweepProgress(index=4, started=PLANNED, ended=2, open=(*two, PLANNED), left_s=9))
+    progress.show(SweepProgress(ended=3, open=two, left_s=9))
     progress.close()
     shown = text_of(out)
     assert f"{PLANNED.workload.describe()} and 1 more" in shown
@@ -78,7 +78,7 @@ def test_several_cells_at_once_are_one_line_that_names_the_first() -> None:
 
 def test_without_a_terminal_a_cell_that_ended_says_no_more_than_its_results() -> None:
     out = console(terminal=False)
-    make_progress(out, cells=9).moved(SweepProgress(ended=3, open=(), left_s=9))
+    make_progress(out, cells=9).show(SweepProgress(ended=3, open=(), left_s=9))
     assert text_of(out) == ""
 
 

@@ -32,7 +32,7 @@ def multiples(name: str, workload: Case) -> tuple[float, float]:
     batch = make_batch(workload)
     adapter = Adapter.usual(implementation(name).factory)
     loss = adapter.bind(TORCHCELL.at(workload.temperature), batch)
-    answer = loss.answer(loss.training(), gradients=True)
+    answer = loss.answer(loss.call("training"), gradients=True)
     errors, _ = errors_of(answer, reference_of(workload))
     value, gradient = errors["value_tolerances"], errors["gradient_tolerances"]
     assert value is not None

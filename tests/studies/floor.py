@@ -83,7 +83,7 @@ def training_call(name: str, size: Size, batch: Batch) -> Callable[[], object]:
 
     def call() -> object:
         bound.clear_gradients()
-        return bound.training()
+        return bound.call("training")
 
     return call
 

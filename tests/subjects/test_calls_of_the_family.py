@@ -13,7 +13,7 @@ from supcr_bench.subjects.find_call import find_call
 from supcr_bench.subjects.signature import find_parameters
 from supcr_bench.values.definition import NO_SELF, Call
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.values.implementation import Implementation, Resolution
+from supcr_bench.values.implementation import Implementation, LabelLayout, Resolution
 from tests.batches import problem
 
 PROBLEM = problem(n=5, d=3, dims=1)
@@ -58,16 +58,16 @@ def test_what_is_no_loss_is_refused(output: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "flat", "shapes"),
+    ("call", "labels", "shapes"),
     [
-        ("perturbed_intact_labels", False, [(5, 3), (5, 3), (5, 1)]),
-        ("two_views", False, [(5, 3), (5, 3), (5, 1)]),
-        ("features_two_views", False, [(5, 2, 3), (5, 1)]),
-        ("features_single_view", True, [(5, 3), (5,)]),
+        ("perturbed_intact_labels", "columns", [(5, 3), (5, 3), (5, 1)]),
+        ("two_views", "columns", [(5, 3), (5, 3), (5, 1)]),
+        ("features_two_views", "columns", [(5, 2, 3), (5, 1)]),
+        ("features_single_view", "flat", [(5, 3), (5,)]),
     ],
 )
 def test_each_call_of_the_family_is_made(
-    call: Call, flat: bool, shapes: list[tuple[int, ...]]
+    call: Call, labels: LabelLayout, shapes: list[tuple[int, ...]]
 ) -> None:
     seen: list[tuple[int, ...]] = []
 
@@ -76,7 +76,7 @@ def test_each_call_of_the_family_is_made(
         return tensors[0].sum()
 
     usual = Adapter.usual(lambda: loss, replace(NO_SELF, call=call))
-    subject = replace(usual, resolution=replace(usual.resolution, flat_labels=flat))
+    subject = replace(usual, resolution=replace(usual.resolution, labels=labels))
     answer = subject.answer(PROBLEM)
     assert seen == shapes
     assert torch.equal(answer.gradients[0], torch.ones(5, 3, dtype=torch.float64))

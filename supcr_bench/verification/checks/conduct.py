@@ -105,7 +105,7 @@ def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
     """The call changes no input: labels filled in place are wrong for the next reader."""
     problem = context.problem(n=9, dims=2, nan_density=0.2, weights="unnormalised")
     loss, pristine = context.bind(problem), context.bind(problem).arguments
-    loss.training()
+    loss.call("training")
     changed = loss.changed_from(pristine)
     for name in pristine:
         role = {"perturbed": "first view", "intact": "second view"}.get(name, name)

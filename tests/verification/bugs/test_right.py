@@ -296,7 +296,7 @@ def test_labels_of_one_dimension_come_in_two_shapes(
 ) -> None:
     problem = made(n=6, temperature=definition.temperature)
     asked = candidate(definition, factory)
-    own = replace(asked.resolution, flat_labels=shape == "[N]")
+    own = replace(asked.resolution, labels="flat" if shape == "[N]" else "column")
     asked = replace(asked, resolution=own)
     torch.testing.assert_close(
         asked.answer(problem).loss, candidate(definition, factory).answer(problem).loss
