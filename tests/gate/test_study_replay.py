@@ -2,6 +2,7 @@
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.studies.gate_study.replay import replay
 SIDES = (AGAIN, AFTER, "slowed 20%")
 
 
-def recorded(rng: Random, median: float = 0.0, mean: float = 0.0) -> dict:
+def recorded(rng: Random, median: float = 0.0, mean: float = 0.0) -> dict[str, Any]:
     """A process with one cell: log-ratios of the slowed side beside noise of 1 %."""
     noise = {side: rng.gauss(0.0, 0.01) for side in SIDES}
     means = {side: rng.gauss(0.0, 0.01) for side in SIDES}
