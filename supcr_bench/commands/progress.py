@@ -21,7 +21,7 @@ def result_line(result: Result) -> str:
     what = f"{result.implementation}{whose} {case.pass_} at {case.describe()}"
     if result.status is Status.MEASURED:
         figures = [time_text(result)] if result.time_samples_s else []
-        return f"{what}: {', '.join([*figures, memory_text(result, result.peak_bytes)])}"
+        return f"{what}: {', '.join([*figures, memory_text(result)])}"
     reason = str(result.reason).replace(case.definition, short_name(case.definition))
     return f"{what}: {result.status.words}: {reason}"
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.render.gate_comment import annotations, gate_comment, has_news, marker
+from supcr_bench.render.gate_tables import annotations, gate_comment, has_news, marker
 from supcr_bench.subjects.registry import Subject, line_of
 from supcr_bench.values.errors import SubjectError, UsageError
 from supcr_bench.values.files import write_file

@@ -56,25 +56,24 @@ def _ended(results: Sequence[Result]) -> tuple[tuple[str, int], ...]:
 
 def verdicts(results: Sequence[Result], checked: Mapping[str, Verification]) -> list[Sentence]:
     """Sentences on wrong, refuted and unanswering implementations, and then on the right ones."""
-    bad, good, agreeing = list[Sentence](), dict[str, dict[str, int]](), Counter[str]()
-    faulty = refuted(checked)
+    bad, good = list[Sentence](), dict[str, dict[str, int]]()
+    faulty = dict.fromkeys(refuted(checked), 0)
     arms = grouped(results, lambda r: (r.implementation, r.case.definition))
     for (name, definition), own in arms.items():
-        answers = [r for r in own if r.status.has_figures]
-        wrong = [r for r in answers if r.status is Status.WRONG]
+        answers = sum(r.status.has_figures for r in own)
+        wrong = [r.case for r in own if r.status is Status.WRONG]
         arm: dict[str, Any] = {"name": name, "definition": definition}
         if wrong:
-            counts: dict[str, Any] = {"wrong": len(wrong), "answers": len(answers)}
-            bad.append(say.wrong(**arm, **counts, first=wrong[0].case))
+            bad.append(say.wrong(**arm, wrong=len(wrong), answers=answers, first=wrong[0]))
         elif not answers:
             bad.append(say.silent(**arm, ended=_ended(own)))
         elif name in faulty:
-            agreeing[name] += len(answers)
+            faulty[name] += answers
         else:
-            good.setdefault(definition, {})[name] = len(answers)
+            good.setdefault(definition, {})[name] = answers
     told = {s.facts["name"] for s in bad if s.kind == "wrong"}
-    for name in faulty:
-        agree = 0 if name in told else agreeing[name]
+    for name, answers in faulty.items():
+        agree = 0 if name in told else answers
         bad.append(say.refuted(name=name, headline=checked[name].headline, answers=agree))
     passed = grouped(
         (found for found in checked.values() if found.passed),
@@ -219,25 +218,23 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
     No sentence recommends an implementation that is wrong.
     """
     wrong = {name for name, *_ in findings.wrong}
-    found: dict[str, list[Sentence]] = {"time": [], "memory": [], "growth": []}
-    for row in sorted(findings.crossovers, key=_training_first):
-        if not (row.size and row.low and row.high and row.large and row.small):
-            continue
-        if wrong.isdisjoint((row.large, row.small)):
-            bounds = {"size": row.size, "low": row.low, "high": row.high}
-            said = say.overtakes(name=row.large, other=row.small, case=row.case, **bounds)
-            found["time"].append(said)
-    found["memory"] = [
-        say.fits(
-            name=row.implementation,
-            case=row.case,
-            capacity_bytes=row.capacity_bytes,
-            batch_size=row.batch_size,
-        )
-        for row in sorted(findings.frontier, key=_training_first)
-        if row.capacity_bytes == FRONTIER_BYTES and row.implementation not in wrong
+    overtaken = [
+        say.overtakes(name=r.large, other=r.small, case=r.case, size=r.size, low=r.low, high=r.high)
+        for r in sorted(findings.crossovers, key=_training_first)
+        if r.large and r.small and wrong.isdisjoint((r.large, r.small))
+        if r.size and r.low and r.high
     ]
-    found = {section: own[:MOST_FINDINGS] for section, own in found.items()}
+    fitting = [
+        say.fits(
+            name=r.implementation,
+            case=r.case,
+            capacity_bytes=r.capacity_bytes,
+            batch_size=r.batch_size,
+        )
+        for r in sorted(findings.frontier, key=_training_first)
+        if r.capacity_bytes == FRONTIER_BYTES and r.implementation not in wrong
+    ]
+    found = {"time": overtaken[:MOST_FINDINGS], "memory": fitting[:MOST_FINDINGS], "growth": []}
     if findings.predictions:
         worst = max(findings.predictions, key=lambda r: abs(prediction_error(r)))
         share = abs(prediction_error(worst))
@@ -251,22 +248,22 @@ def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
             found["growth"].append(say.grows(**arm, law=law, sizes=g.sizes))
     for axis in summary.COMPARED:
         groups = summary.axis_effects(findings.results, axis)
-        ends = [[e for e in members if e.ratio(TIME) is not None] for members in groups]
+        timed = [[e for e in members if e.ratio(TIME)] for members in groups]
+        # The longest series of each implementation and pass: the last of those by rising length.
         longest = {
-            (rows[0].result.implementation, rows[0].result.case.pass_): rows
-            for rows in sorted(ends, key=len)
-            if len(rows) > 1
+            (own[0].result.implementation, own[0].result.case.pass_): own[-1]
+            for own in sorted(timed, key=len)
+            if len(own) > 1
         }
         found[axis.id] = [
             say.along(
                 name=name,
                 axis=axis,
-                first=rows[0].base.case,
-                last=rows[-1].result.case,
-                time_ratio=ratio,
+                first=last.base.case,
+                last=last.result.case,
+                time_ratio=last.ratio(TIME) or 0.0,
             )
-            for (name, _), rows in longest.items()
-            if (ratio := rows[-1].ratio(TIME))
+            for (name, _), last in longest.items()
         ][:MOST_FINDINGS]
     return found
 

@@ -10,7 +10,7 @@ from supcr_bench.values.case import Case
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.table import Cell, Column, Facets, Row, Table, numbers, prose, row, words
+from supcr_bench.values.table import Cell, Column, Facets, Row, Table, numbers, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s, telling
 
 
@@ -36,13 +36,14 @@ def time_text(result: Result) -> str:
     return _marked(f"{format_duration_s(time.estimate)} {interval_text(time)}{imprecise}", result)
 
 
+def memory_text(result: Result) -> str:
+    """The peak as ``137 MB``, marked if the result is wrong; without a figure, the status."""
+    size = result.peak_bytes
+    return ended_text(result.status) if size is None else _marked(format_bytes(size), result)
+
+
 def _marked(text: str, result: Result) -> str:
     return f"{text} wrong" if result.status is Status.WRONG else text
-
-
-def memory_text(result: Result, size: int | None) -> str:
-    """A size as ``137 MB`` with a mark if the result is wrong; without a figure, the status."""
-    return ended_text(result.status) if size is None else _marked(format_bytes(size), result)
 
 
 def ratio_text(ratio: float | None, marks: Sequence[float] = ()) -> str:
@@ -72,7 +73,7 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
 
 
 def case_columns(
-    cases: Sequence[Case], always: Sequence[str] = USUAL, without: str = ""
+    cases: Sequence[Case], always: Sequence[str] = USUAL, without: Axis | None = None
 ) -> tuple[tuple[str, ...], Callable[[Case], tuple[str, ...]]]:
     """Headers of the columns that describe a case, and a function that gives a case's texts.
 
@@ -82,7 +83,7 @@ def case_columns(
     texts: dict[str, Callable[[Case], str]] = {
         axis.short: lambda case, axis=axis: axis.text(axis.of(case))  # type: ignore[misc]
         for axis in SHOWN
-        if axis.name != without
+        if axis is not without
     }
     texts["definition"] = lambda case: short_name(case.definition)
     shown = {head for head, text in texts.items() if len({text(case) for case in cases}) > 1}
@@ -156,7 +157,6 @@ def case_table(
     rows: Sequence[T],
     lead: Columns[T],
     figures: Columns[T],
-    last: Columns[T] | None = None,
     *,
     always: Sequence[str] = USUAL,
     without: Axis | None = None,
@@ -164,26 +164,25 @@ def case_table(
 ) -> Table:
     """Build a table with columns for the axes in which its cases differ.
 
-    The order of columns is ``lead`` (words), the axes, ``figures``, ``last`` (long text). The axes
-    in ``always`` are always shown, ``without`` never. A line separates rows of different ``group``,
-    if any group has several.
+    The order of columns is ``lead`` (words), the axes, ``figures``. The axes in ``always`` are
+    always shown, ``without`` never. A line separates rows of different ``group``, if any group has
+    several.
     """
-    name_left_out, id_left_out = (without.name, without.id) if without else ("", "")
-    headers, texts = case_columns([found.case for found in rows], always, name_left_out)
-    ends = {**figures, **(last or {})}
+    headers, texts = case_columns([found.case for found in rows], always, without)
     groups = [group(found) for found in rows]
     ruled = len(set(groups)) < len(groups)
+    hidden = [without.id] if without else []
     return Table(
         name=name,
         title=title,
         note=noted(note, rows) if "definition" in headers else note,
-        columns=(*words(*lead), *numbers(*headers, *figures), *prose(*(last or {}))),
+        columns=(*words(*lead), *numbers(*headers, *figures)),
         rows=tuple(
             row(
                 *(write(found) for write in lead.values()),
                 *texts(found.case),
-                *(write(found) for write in ends.values()),
-                facets=facets_of(found.case, implementation_of(found), (id_left_out,)),
+                *(write(found) for write in figures.values()),
+                facets=facets_of(found.case, implementation_of(found), hidden),
                 group=own if ruled else None,
             )
             for found, own in zip(rows, groups, strict=True)

@@ -8,21 +8,15 @@ from statistics import median
 from typing import Any
 
 from supcr_bench.analysis.compare import OTHER_MACHINE, Comparison, ComparisonRow
-from supcr_bench.render.cells import (
-    case_table,
-    implementation_of,
-    memory_text,
-    ratio_text,
-    series_rows,
-    time_text,
-)
+from supcr_bench.render import cells
+from supcr_bench.render.cells import case_table, implementation_of, ratio_text
 from supcr_bench.render.machine import environment_facts, origin_facts, value_text
 from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.machine import MACHINE
 from supcr_bench.values.metrics import COUNTS, MEMORY, PYTHON_INSTRUCTIONS, Direction
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Key, Result
 from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
 from supcr_bench.values.units import MISSING, listed, plural
 
@@ -154,28 +148,25 @@ def environment_sentences(comparison: Comparison) -> list[Sentence]:
     return found
 
 
-def _of_sessions(comparison: Comparison) -> list[Sentence]:
-    """Whether each implementation with slower cases is slower, or a session may be the reason."""
-    found = []
-    for name, (slower, beyond, cases) in comparison.slower_cases.items():
-        write = became_slower if name in comparison.slower() else may_be_session
-        session = math.exp(comparison.session[name])
-        if slower:
-            found.append(
-                write(name=name, slower=slower, beyond=beyond, cases=cases, session=session)
-            )
-    return found
+def _slower(comparison: Comparison, *, certain: bool) -> list[Sentence]:
+    """The implementations that are slower, or those in which a session may be the reason."""
+    write, sure = became_slower if certain else may_be_session, comparison.slower()
+    return [
+        write(name=name, slower=slower, beyond=beyond, cases=cases, session=math.exp(session))
+        for name, (slower, beyond, cases) in comparison.slower_cases.items()
+        for session in [comparison.session[name]]
+        if slower and (name in sure) is certain
+    ]
 
 
 def verdicts(comparison: Comparison) -> list[Sentence]:
     """What got worse; or that nothing got worse, or that nothing could be compared."""
     if comparison.nothing_compared:
         return [nothing_shared()]
-    found = [s for s in _of_sessions(comparison) if s.kind == became_slower.__name__]
-    worse = [row for row in comparison.rows if row.finding]
-    kinds = [kind for row in worse for kind in row.got_worse_in]
-    if worse:
-        found.append(got_worse(results=len(worse), kinds=tuple(dict.fromkeys(kinds))))
+    found = _slower(comparison, certain=True)
+    if worse := [row for row in comparison.rows if row.finding]:
+        kinds = dict.fromkeys(kind for row in worse for kind in row.got_worse_in)
+        found.append(got_worse(results=len(worse), kinds=tuple(kinds)))
     return found or [nothing_worse()]
 
 
@@ -184,27 +175,26 @@ def remarks(comparison: Comparison) -> list[Sentence]:
     joined = comparison.joined
     first, second = (sum(not getattr(r, s) for r in comparison.rows) for s in ("second", "first"))
     found = [in_both(both=len(joined), first=first, second=second)]
-    changes: dict[str, list[Direction | None]] = {"Work": [r.work for r in joined]}
+    told = {"Work": Counter(str(r.work) for r in joined if r.work)}
     for metric in (MEMORY, PYTHON_INSTRUCTIONS):
-        own = [r.changes.get(metric.name) for r in joined]
-        changes[metric.title.capitalize()] = [change.direction for change in own if change]
-    told = {what: Counter(str(way) for way in own if way) for what, own in changes.items()}
+        own = (r.changes.get(metric.name) for r in joined)
+        told[metric.title.capitalize()] = Counter(str(c.direction) for c in own if c)
     times = [r.time for r in joined if r.time]
     told["Time"] = Counter(f"{t.direction}{f' ({t.reason})' if t.reason else ''}" for t in times)
     found += [directions(what=what, counts=counts) for what, counts in told.items() if counts]
-    bounds = {
-        name: math.exp(bound)
-        for name, (bound, _) in comparison.drift.items()
-        if bound is not None and comparison.slower_cases.get(name)
-    }
     left_out = [t.after / t.before / t.ratio for t in times if t.before and t.after and t.ratio]
     if left_out := [share for share in left_out if abs(share - 1) > ROUNDING]:
         found.append(at_one_speed(slower=median(left_out)))
+    bounds = {
+        name: math.exp(bound)
+        for name, (bound, _) in comparison.drift.items()
+        if bound is not None and name in comparison.slower_cases
+    }
     if comparison.processes > 1:
         found.append(processes_spread(processes=comparison.processes))
     elif bounds:
         found.append(drift(bounds=bounds))
-    found += [s for s in _of_sessions(comparison) if s.kind == may_be_session.__name__]
+    found += _slower(comparison, certain=False)
     ended = Counter(
         r.second.words
         for r in joined
@@ -240,16 +230,9 @@ def _in_order(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
     marks = (1 - comparison.margin, 1, 1 + comparison.margin)
 
-    def ratio(r: ComparisonRow) -> str:
-        return ratio_text(r.time.ratio if r.time else None)
-
     def interval(r: ComparisonRow) -> str:
-        known = r.time and r.time.low is not None and r.time.high is not None
-        return (
-            f"{ratio_text(r.time.low, marks)}-{ratio_text(r.time.high, marks)}"
-            if r.time and known
-            else MISSING
-        )
+        ends = (r.time.low, r.time.high) if r.time else (None, None)
+        return MISSING if None in ends else "-".join(ratio_text(end, marks) for end in ends)
 
     def memory(r: ComparisonRow) -> Cell:
         if r.memory is None:
@@ -270,7 +253,7 @@ def ratio_table(comparison: Comparison, pass_: Pass) -> Table:
         {"name": lambda r: r.implementation},
         {
             "N": lambda r: str(r.case.batch_size),
-            "ratio": ratio,
+            "ratio": lambda r: ratio_text(r.time.ratio if r.time else None),
             "interval": interval,
             "time": _time_cell,
             "work": lambda r: Cell(r.work or MISSING, "bad" if r.work is Direction.MORE else ""),
@@ -307,7 +290,7 @@ def changes_table(comparison: Comparison) -> Table:
         title="What changed apart from time",
         note="from the first run to the second",
         columns=prose("what", "change", "how"),
-        rows=series_rows(
+        rows=cells.series_rows(
             (found.implementation, found.case, Cell(what, "bad" if worse else ""), how)
             for found in comparison.rows
             for what, how, worse in _changes(found)
@@ -346,14 +329,11 @@ def _facts(run: Run) -> dict[str, str]:
 
 
 def figures_table(first: Run, second: Run, comparison: Comparison, pass_: Pass) -> Table:
-    costs = [{r.key: r for r in run.results} for run in (first, second)]
+    one, other = ({r.key: r for r in run.results} for run in (first, second))
 
-    def shown(run: int, write: Callable[[Result], str], r: ComparisonRow) -> str:
-        cost = costs[run].get((r.implementation, r.case))
+    def shown(own: Mapping[Key, Result], write: Callable[[Result], str], r: ComparisonRow) -> str:
+        cost = own.get((r.implementation, r.case))
         return write(cost) if cost else _ABSENT
-
-    def peak_text(cost: Result) -> str:
-        return memory_text(cost, cost.peak_bytes)
 
     return case_table(
         f"figures-{pass_}",
@@ -363,11 +343,11 @@ def figures_table(first: Run, second: Run, comparison: Comparison, pass_: Pass) 
         {"implementation": lambda r: r.implementation},
         {
             "N": lambda r: str(r.case.batch_size),
-            "time,\nfirst": partial(shown, 0, time_text),
-            "time,\nsecond": partial(shown, 1, time_text),
+            "time,\nfirst": partial(shown, one, cells.time_text),
+            "time,\nsecond": partial(shown, other, cells.time_text),
             "it is": _time_cell,
-            "peak,\nfirst": partial(shown, 0, peak_text),
-            "peak,\nsecond": partial(shown, 1, peak_text),
+            "peak,\nfirst": partial(shown, one, cells.memory_text),
+            "peak,\nsecond": partial(shown, other, cells.memory_text),
         },
         group=implementation_of,
     )

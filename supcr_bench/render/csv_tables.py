@@ -13,20 +13,11 @@ from typing import Any
 
 import pandas as pd
 
+from supcr_bench.analysis import summary
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frame import results_frame
 from supcr_bench.analysis.frontier import prediction_error
-from supcr_bench.analysis.summary import (
-    COMPARED,
-    Effect,
-    agreement_rows,
-    axis_effects,
-    by_series,
-    pair_rows,
-    time_interval,
-)
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import MEMORY, TIME, Metric
@@ -35,10 +26,10 @@ from supcr_bench.values.result import Result, stored_name
 _BYTES = ("peak_bytes", "dispatch_peak_bytes", "predicted_cuda_peak_bytes")
 
 
-def _flat(row: Any) -> dict[str, Any]:
+def _flat(row: Any) -> Mapping[str, Any]:
     """The columns of a row; each field of its case and of its verdict is a column."""
     if isinstance(row, Mapping):
-        return dict(row)
+        return row
     flat: dict[str, Any] = {}
     for f in fields(row):
         value = getattr(row, f.name)
@@ -59,62 +50,64 @@ def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 
 
-def _cost(result: Result) -> Mapping[str, Any]:
-    values, time = result.to_mapping(), time_interval(result)
-    return {
-        "implementation": result.implementation,
-        **result.case.to_mapping(),
-        "status": result.status,
-        "time_s": time and time.estimate,
-        "time_low_s": time and time.low,
-        "time_high_s": time and time.high,
-        "samples": len(result.samples_s),
+def _row(result: Result, **figures: Any) -> dict[str, Any]:
+    return {"implementation": result.implementation, **result.case.to_mapping(), **figures}
+
+
+def _cost(result: Result) -> dict[str, Any]:
+    values, time = result.to_mapping(), summary.time_interval(result)
+    return _row(
+        result,
+        status=result.status,
+        time_s=time and time.estimate,
+        time_low_s=time and time.low,
+        time_high_s=time and time.high,
+        samples=len(result.samples_s),
         **{key: values[key] for key in (*_BYTES, "launches", "elements")},
-    }
+    )
 
 
-def _prediction(result: Result) -> Mapping[str, Any]:
-    return {
-        "implementation": result.implementation,
-        **result.case.to_mapping(),
-        "fitted_up_to": result.predicted_peak_from or 0,
-        "predicted_bytes": result.predicted_peak_bytes,
-        "low_bytes": result.predicted_peak_low_bytes or 0.0,
-        "high_bytes": result.predicted_peak_high_bytes or 0.0,
-        "peak_bytes": result.peak_bytes,
-        "error": prediction_error(result),
-    }
+def _prediction(result: Result) -> dict[str, Any]:
+    return _row(
+        result,
+        fitted_up_to=result.predicted_peak_from or 0,
+        predicted_bytes=result.predicted_peak_bytes,
+        low_bytes=result.predicted_peak_low_bytes or 0.0,
+        high_bytes=result.predicted_peak_high_bytes or 0.0,
+        peak_bytes=result.peak_bytes,
+        error=prediction_error(result),
+    )
 
 
-def _effect(axis: Axis, effect: Effect) -> Mapping[str, Any]:
+def _effect(axis: str, effect: summary.Effect) -> dict[str, Any]:
     result = effect.result
-    return {
-        "axis": axis.name,
-        "implementation": result.implementation,
-        **result.case.to_mapping(),
-        "status": result.status,
-        "base": result is effect.base,
-        "tolerances": result.tolerances,
-        "time_s": TIME.get(result),
-        "time_ratio": effect.ratio(TIME),
-        "peak_bytes": result.peak_bytes,
-        "memory_ratio": effect.ratio(MEMORY),
-    }
+    figures = _row(
+        result,
+        status=result.status,
+        base=result is effect.base,
+        tolerances=result.tolerances,
+        time_s=TIME.get(result),
+        time_ratio=effect.ratio(TIME),
+        peak_bytes=result.peak_bytes,
+        memory_ratio=effect.ratio(MEMORY),
+    )
+    return {"axis": axis, **figures}
 
 
 def csv_tables(findings: Findings) -> Mapping[str, str]:
+    results = findings.results
     tables: dict[str, Sequence[Any]] = {
-        "agreement.csv": agreement_rows(findings.results),
-        "pairs.csv": pair_rows(findings.results),
-        "cost.csv": [_cost(r) for p in PASSES for r in by_series(findings.results, p)],
+        "agreement.csv": summary.agreement_rows(results),
+        "pairs.csv": summary.pair_rows(results),
+        "cost.csv": [_cost(r) for p in PASSES for r in summary.by_series(results, p)],
         "growth.csv": findings.growth,
         "crossovers.csv": findings.crossovers,
         "frontier.csv": findings.frontier,
         "predictions.csv": [_prediction(r) for r in findings.predictions],
         "axes.csv": [
-            _effect(axis, effect)
-            for axis in COMPARED
-            for members in axis_effects(findings.results, axis)
+            _effect(axis.name, effect)
+            for axis in summary.COMPARED
+            for members in summary.axis_effects(results, axis)
             for effect in members
         ],
         "claims.csv": findings.claims,

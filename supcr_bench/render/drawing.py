@@ -5,10 +5,8 @@ Marks that would cover each other at the same x are drawn side by side. Lengths 
 
 import io
 import re
-import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -20,8 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from supcr_bench.render.gate_words import plain
 from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker
-from supcr_bench.values.case import Pass
+from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
@@ -35,15 +34,10 @@ _MARKS = 3.0, 5.0
 """Width of a mark: the least, for crowded panels, and the usual one."""
 _NAME_LETTERS = 20
 _SUPERSCRIPT = str.maketrans("234", "\u00b2\u00b3\u2074", "^")
-
-
+Place = tuple[float, float]
+"""Where a mark stands on the figure, from the lower left."""
 BOUNDS = {Status.OUT_OF_MEMORY: "X", Status.TIMED_OUT: "^", Status.SKIPPED: "2"}
 """The marks of results that have only a lower bound."""
-
-
-def plain(text: str) -> str:
-    """The text with a replacement for each character that XML does not allow."""
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
 
 
 def short_name(name: str) -> str:
@@ -52,56 +46,9 @@ def short_name(name: str) -> str:
     return name if len(name) <= _NAME_LETTERS else "\u2026" + name[1 - _NAME_LETTERS :]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A finished chart.
-
-    Attributes:
-        name: the name of its files and its anchor on a page, and the beginning of ids in its SVG.
-            Elements of implementation number ``i`` have an id that begins ``NAME.i.``.
-        section: of the page; ``view`` is empty for the first of several drawings of one subject.
-        filters: the values by which a page filters the chart.
-        cases: results in the order of the marks, by the id of their group.
-    """
-
-    name: str
-    title: str
-    section: str
-    view: str = ""
-    filters: Mapping[str, str]
-    figure: Figure = field(repr=False, compare=False)
-    cases: Mapping[str, Sequence[Result]] = field(repr=False)
-
-    @cached_property
-    def svg(self) -> str:
-        """The drawing for a file: dark on white."""
-        text = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        with mpl.rc_context({"svg.hashsalt": self.name, "svg.fonttype": "none"}), _quiet():
-            self.figure.savefig(text, format="svg", metadata=nothing)
-        return text.getvalue()
-
-    def inline_svg(self) -> str:
-        """The drawing for a page, where ids are unique and colours follow the page's theme."""
-        text = self.svg
-        text = text[text.index("<svg") :].replace("<svg ", '<svg aria-hidden="true" ', 1)
-        text = re.sub(rf'<g id="(?!{re.escape(self.name)}\.)[^"]*">', "<g>", text)
-        # Less than a tenth of a point cannot be seen; the texts between tags keep their numbers.
-        return re.sub("<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), text)
-
-    def png(self) -> bytes:
-        data = io.BytesIO()
-        with _quiet():
-            self.figure.savefig(data, format="png", dpi=150)
-        return data.getvalue()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence warnings on characters that matplotlib's font lacks but a page's font has."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
+def law_text(law: str) -> str:
+    """A law as a legend writes it: ``N² log N``."""
+    return law.translate(_SUPERSCRIPT)
 
 
 class Mark(NamedTuple):
@@ -113,7 +60,7 @@ class Mark(NamedTuple):
     result: Result
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One implementation in one panel, by rising x.
 
@@ -121,224 +68,239 @@ class Line:
         bounds: results that have only a lower bound.
         note: what the legend adds to the name.
         curve: its growth law, if that is decided.
+        steps: the x of dotted vertical lines, where its level changes.
     """
 
-    name: str
     points: Sequence[Mark]
     bounds: Sequence[Mark] = ()
     note: str = ""
     curve: Callable[[float], float] | None = None
+    steps: Sequence[float] = ()
 
     @property
     def marks(self) -> list[Mark]:
         return [*self.points, *self.bounds]
 
     @property
-    def end(self) -> float:
-        """The y of the last mark, by which the legend is ordered."""
-        return max((mark.x, mark.y) for mark in self.marks)[1]
+    def name(self) -> str:
+        return self.marks[0].result.implementation
+
+    @property
+    def case(self) -> Case:
+        """The case of the first mark, which shares its pass and its series with the others."""
+        return self.marks[0].result.case
+
+    @property
+    def groups(self) -> dict[Status, list[Mark]]:
+        """The marks that look the same."""
+        return grouped(self.marks, lambda mark: mark.result.status)
 
 
-def law_text(law: str) -> str:
-    """A law as a legend writes it: ``N² log N``."""
-    return law.translate(_SUPERSCRIPT)
+class Scale(NamedTuple):
+    """The title of an axis, and a function that writes a tick."""
+
+    title: str
+    text: Callable[[float], str]
+    log: bool = True
 
 
-class Drawing:
-    """A chart in the making.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Chart:
+    """A chart, which is drawn when its figure is first asked for.
 
-    Args:
-        name: begins every id.
-        panels: the lines of each pass.
-        names: all implementations of the run, which decide the colours.
-        labels: what the legend calls them.
+    Attributes:
+        name: the name of its files and its anchor on a page, and the beginning of ids in its SVG.
+            Elements of implementation number ``i`` have an id that begins ``NAME.i.``.
+        labels: all implementations of the run, which decide the colours, each with its label.
+        guides: laws to draw through the middle of every panel, each divided by ``over``.
+        levels: horizontal lines: the y of each, and its label.
+        section: of the page; ``view`` is empty for the first of several charts of one subject.
+        filters: the values by which a page filters the chart.
     """
 
-    def __init__(
-        self,
-        name: str,
-        panels: Mapping[Pass, Sequence[Line]],
-        names: Sequence[str],
-        labels: Mapping[str, str],
-    ) -> None:
-        self.name, self.panels, self.names, self.labels = name, panels, names, labels
-        self.cases: dict[str, Sequence[Result]] = {}
-        width = _LEFT + len(panels) * (_PANEL + _LEGEND)
-        self.figure = Figure(figsize=(width / 72, HEIGHT / 72), dpi=72, facecolor=PAPER)
-        self.figure.patch.set_gid(f"{name}.paper")
-        height = (HEIGHT - _ABOVE - _BELOW) / HEIGHT
-        self.axes: list[Axes] = [
-            self.figure.add_axes(
-                (
-                    (_LEFT + i * (_PANEL + _LEGEND)) / width,
-                    _BELOW / HEIGHT,
-                    _PANEL / width,
-                    height,
-                )
-            )
-            for i in range(len(panels))
-        ]
-        self._extras: list[list[Line2D]] = [[] for _ in panels]
-        most = max(sum(len(line.marks) for line in own) for own in panels.values())
-        self.mark = max(_MARKS[0], min(_MARKS[1], 0.9 * _PANEL / most))
+    name: str
+    title: str
+    lines: Sequence[Line]
+    labels: Mapping[str, str]
+    x: Scale
+    y: Scale
+    guides: Sequence[str] = ()
+    over: Callable[[float], float] = lambda _: 1.0
+    levels: Mapping[float, str] = field(default_factory=dict)
+    section: str
+    view: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def panels(self) -> dict[Pass, list[Line]]:
+        """The lines of each pass that has any."""
+        found = grouped(self.lines, lambda line: line.case.pass_)
+        return {pass_: found[pass_] for pass_ in PASSES if pass_ in found}
 
     @property
     def marks(self) -> list[Mark]:
-        return [mark for own in self.panels.values() for line in own for mark in line.marks]
+        return [mark for line in self.lines for mark in line.marks]
 
-    def scales(
-        self,
-        x: tuple[str, Callable[[float], str]],
-        y: tuple[str, Callable[[float], str]],
-        *,
-        log_x: bool = True,
-        log_y: bool = True,
-        also: Sequence[float] = (),
-    ) -> None:
-        """Set the scales; ``x`` and ``y`` hold an axis's title and a function that writes a tick.
+    @property
+    def cases(self) -> dict[str, list[Result]]:
+        """Results in the order of the marks, by the id of their group."""
+        return {
+            self._gid(line, f"m{number}{part}"): [mark.result for mark in own]
+            for number, lines in enumerate(self.panels.values())
+            for line in lines
+            for part, own in enumerate(line.groups.values())
+        }
 
-        The y axis reaches the values in ``also`` too.
-        """
+    @cached_property
+    def figure(self) -> Figure:
+        panels = self.panels
+        width = _LEFT + len(panels) * (_PANEL + _LEGEND)
+        figure = Figure(figsize=(width / 72, HEIGHT / 72), dpi=72, facecolor=PAPER)
+        figure.patch.set_gid(f"{self.name}.paper")
+        most = max(sum(len(line.marks) for line in lines) for lines in panels.values())
+        size = max(_MARKS[0], min(_MARKS[1], 0.9 * _PANEL / most))
+        for number, (pass_, lines) in enumerate(panels.items()):
+            left, height = _LEFT + number * (_PANEL + _LEGEND), HEIGHT - _ABOVE - _BELOW
+            place = (left / width, _BELOW / HEIGHT, _PANEL / width, height / HEIGHT)
+            axes = figure.add_axes(place)
+            axes.set_title(pass_, loc="left", fontsize=11, color=INK, pad=6)
+            self._scale(axes)
+            if number:
+                axes.tick_params(labelleft=False)
+            else:
+                axes.set_ylabel(self.y.title, fontsize=10.5, color=INK)
+            self._guide(axes)
+            taken: list[Place] = []
+            for line in lines:
+                self._draw(axes, line, number, size, taken)
+            self._legend(axes, lines, number)
+        self._key(figure, _LEFT / width)
+        at = 8 / width, 1 - 8 / HEIGHT
+        title = figure.text(*at, plain(self.title), color=INK, va="top", parse_math=False)
+        title.set(fontsize=12, fontweight="bold", gid=f"{self.name}.title")
+        return figure
+
+    @cached_property
+    def svg(self) -> str:
+        """The drawing for a file: dark on white."""
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        return self._saved("svg", metadata=nothing).decode()
+
+    def inline_svg(self) -> str:
+        """The drawing for a page, where ids are unique and colours follow the page's theme."""
+        text = self.svg
+        text = text[text.index("<svg") :].replace("<svg ", '<svg aria-hidden="true" ', 1)
+        text = re.sub(rf'<g id="(?!{re.escape(self.name)}\.)[^"]*">', "<g>", text)
+        # Less than a tenth of a point cannot be seen; the texts between tags keep their numbers.
+        return re.sub("<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), text)
+
+    def png(self) -> bytes:
+        return self._saved("png", dpi=150)
+
+    def _saved(self, form: str, **options: Any) -> bytes:
+        data = io.BytesIO()
+        with (
+            mpl.rc_context({"svg.hashsalt": self.name, "svg.fonttype": "none"}),
+            warnings.catch_warnings(),
+        ):
+            # A page's font has characters that matplotlib's lacks.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            self.figure.savefig(data, format=form, **options)
+        return data.getvalue()
+
+    def _scale(self, axes: Axes) -> None:
         xs = sorted({mark.x for mark in self.marks})
-        ys = sorted({*(mark.y for mark in self.marks), *also})
+        ys = sorted({*(mark.y for mark in self.marks), *self.levels})
         aside = 0.08 * (ys[-1] - ys[0]) or 1.0
-        y_ends = (ys[0] / 1.8, ys[-1] * 1.8) if log_y else (ys[0] - aside, ys[-1] + aside)
+        y_ends = (ys[0] / 1.8, ys[-1] * 1.8) if self.y.log else (ys[0] - aside, ys[-1] + aside)
         aside = 0.08 * (xs[-1] - xs[0])
-        x_ends = (xs[0] / 1.8, xs[-1] * 1.5) if log_x else (xs[0] - aside, xs[-1] + aside)
-        for pass_, axes in zip(self.panels, self.axes, strict=True):
-            axes.set_xscale("log" if log_x else "linear")
-            axes.set_yscale("log" if log_y else "linear")
-            axes.set(xlim=x_ends, ylim=y_ends)
-            axes.set_title(f"{pass_}", loc="left", fontsize=11, color=INK, pad=6)
-            axes.set_xlabel(x[0], fontsize=10.5, color=INK)
-            axes.patch.set_visible(False)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.spines[:].set_color(QUIET)
-            axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=10, length=3)
-            axes.grid(visible=True, which="major", color=LINE, lw=0.6)
-            axes.set_axisbelow(True)
-            span = y_ends[1] / y_ends[0] if log_y else 0.0
-            along = LogLocator(subs=(1,) if span > 100 else (1, 2, 5)) if log_y else MaxNLocator(6)
-            axes.yaxis.set_major_locator(along)
-            axes.xaxis.set_major_locator(FixedLocator(self._ticks(xs, x[1])))
-            for axis, text in ((axes.xaxis, x[1]), (axes.yaxis, y[1])):
-                axis.set_major_formatter(FuncFormatter(lambda value, _, text=text: text(value)))
-                axis.set_minor_locator(NullLocator())
-        self.axes[0].set_ylabel(y[0], fontsize=10.5, color=INK)
-        for axes in self.axes[1:]:
-            axes.tick_params(labelleft=False)
+        x_ends = (xs[0] / 1.8, xs[-1] * 1.5) if self.x.log else (xs[0] - aside, xs[-1] + aside)
+        axes.set_xscale("log" if self.x.log else "linear")
+        axes.set_yscale("log" if self.y.log else "linear")
+        axes.set(xlim=x_ends, ylim=y_ends)
+        axes.set_xlabel(self.x.title, fontsize=10.5, color=INK)
+        axes.patch.set_visible(False)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[:].set_color(QUIET)
+        axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=10, length=3)
+        axes.grid(visible=True, which="major", color=LINE, lw=0.6)
+        axes.set_axisbelow(True)
+        steps = (1,) if y_ends[1] > 100 * y_ends[0] else (1, 2, 5)
+        axes.yaxis.set_major_locator(LogLocator(subs=steps) if self.y.log else MaxNLocator(6))
+        axes.xaxis.set_major_locator(FixedLocator(self._ticks(axes, xs)))
+        for axis, scale in ((axes.xaxis, self.x), (axes.yaxis, self.y)):
+            axis.set_major_formatter(FuncFormatter(lambda value, _, text=scale.text: text(value)))
+            axis.set_minor_locator(NullLocator())
 
-    def _ticks(self, xs: Sequence[float], text: Callable[[float], str]) -> list[float]:
+    def _ticks(self, axes: Axes, xs: Sequence[float]) -> list[float]:
         """The values to write along x: from the largest down, those whose texts do not overlap."""
-        at = {x: float(self.axes[0].transData.transform((x, 1))[0]) for x in xs}
+        at = {x: float(axes.transData.transform((x, 1))[0]) for x in xs}
+        letters = {x: len(self.x.text(x)) for x in xs}
         kept: list[float] = []
         for x in reversed(xs):
-            room = [(len(text(x)) + len(text(other))) * 3.2 + 6 for other in kept]
-            if all(abs(at[x] - at[o]) >= r for o, r in zip(kept, room, strict=True)):
+            if all(abs(at[x] - at[o]) >= (letters[x] + letters[o]) * 3.2 + 6 for o in kept):
                 kept.append(x)
         return kept[::-1]
 
-    def guides(self, laws: Sequence[str], over: Callable[[float], float]) -> None:
-        """Draw each law, divided by ``over``, through the middle of every panel."""
-        (x0, x1), (y0, y1) = self.axes[0].get_xlim(), self.axes[0].get_ylim()
-        middle, level = float(np.sqrt(x0 * x1)), float(np.sqrt(y0 * y1))
-        xs = np.geomspace(max(x0, 2.0), x1, 60).tolist()
-        for law in laws:
-            of = LAWS[law].of
-            by = level * over(middle) / of(middle)
-            look: dict[str, Any] = {
-                "color": QUIET,
-                "alpha": 0.45,
-                "lw": 2.4,
-                "ls": (0, GUIDES[law]),
-            }
-            for axes, extras in zip(self.axes, self._extras, strict=True):
-                (drawn,) = axes.plot(xs, [by * of(x) / over(x) for x in xs], **look, zorder=1.5)
-                drawn.set_label(f"guide: {law_text(law)}")
-                extras.append(drawn)
+    def _guide(self, axes: Axes) -> None:
+        (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+        for law in self.guides:
+            of, over, middle = LAWS[law].of, self.over, float(np.sqrt(x0 * x1))
+            by = float(np.sqrt(y0 * y1)) * over(middle) / of(middle)
+            xs = np.geomspace(max(x0, 2.0), x1, 60).tolist()
+            (curve,) = axes.plot(xs, [by * of(x) / over(x) for x in xs], color=QUIET, zorder=1.5)
+            curve.set(alpha=0.45, lw=2.4, ls=(0, GUIDES[law]), label=f"guide: {law_text(law)}")
+        for level, text in self.levels.items():
+            axes.axhline(level, color=QUIET, lw=0.9, label=text, zorder=1.4)
 
-    def levels(self, levels: Mapping[float, str]) -> None:
-        """Draw the levels that are in view as horizontal lines, which the legend names."""
-        low, high = self.axes[0].get_ylim()
-        for level, text in levels.items():
-            if low < level < high:
-                for axes, extras in zip(self.axes, self._extras, strict=True):
-                    line = axes.axhline(level, color=QUIET, lw=0.9, label=text, zorder=1.4)
-                    extras.append(line)
+    def _gid(self, line: Line, part: str) -> str:
+        return f"{self.name}.{list(self.labels).index(line.name)}.{part}"
 
-    def chart(self, **values: Any) -> Chart:
-        """Draw the lines and the legends; ``values`` are those of :class:`Chart`."""
-        for number, (own, axes) in enumerate(zip(self.panels.values(), self.axes, strict=True)):
-            taken: list[tuple[float, float]] = []
-            for line in own:
-                self._curve(axes, line, number)
-            for line in own:
-                self._draw(axes, line, number, taken)
-            self._legend(axes, own, number)
-        self._key()
-        at = 8 / (72 * self.figure.get_figwidth()), 1 - 8 / HEIGHT
-        title = self.figure.text(*at, plain(values["title"]), color=INK, va="top", parse_math=False)
-        title.set(fontsize=12, fontweight="bold", gid=f"{self.name}.title")
-        return Chart(name=self.name, figure=self.figure, cases=self.cases, **values)
+    def _look(self, line: Line) -> dict[str, Any]:
+        pattern = dashes(line.name, self.labels)
+        return {
+            "color": colour(line.name, self.labels),
+            "ls": (0, pattern) if pattern else "-",
+            "lw": 1.8 if line.curve else 0.8,
+        }
 
-    def _gid(self, name: str, part: str) -> str:
-        return f"{self.name}.{self.names.index(name)}.{part}"
-
-    def _look(self, name: str) -> dict[str, Any]:
-        pattern = dashes(name, self.names)
-        return {"color": colour(name, self.names), "ls": (0, pattern) if pattern else "-"}
-
-    def _curve(self, axes: Axes, line: Line, number: int) -> None:
-        """The curve of the law where it is decided, else a thin line from mark to mark."""
+    def _draw(self, axes: Axes, line: Line, number: int, size: float, taken: list[Place]) -> None:
+        """Draw the marks, and the law where it is decided, else a thin line from mark to mark."""
         xs, ys = [mark.x for mark in line.points], [mark.y for mark in line.points]
-        look: dict[str, Any] = {"lw": 0.8, "alpha": 0.7}
         if line.curve:
             xs = np.geomspace(xs[0], xs[-1], 30).tolist()
-            ys, look = [line.curve(x) for x in xs], {"lw": 1.8}
-        axes.plot(xs, ys, **self._look(line.name), **look, gid=self._gid(line.name, f"c{number}"))
-
-    def _draw(self, axes: Axes, line: Line, number: int, taken: list[tuple[float, float]]) -> None:
-        shade, shape = colour(line.name, self.names), marker(line.name, self.names)
-        at = [(self._beside(axes, mark, taken), mark) for mark in line.marks]
+            ys = [line.curve(x) for x in xs]
+        (curve,) = axes.plot(xs, ys, **self._look(line), gid=self._gid(line, f"c{number}"))
+        curve.set_alpha(None if line.curve else 0.7)
+        shade, shape = colour(line.name, self.labels), marker(line.name, self.labels)
+        for x in line.steps:
+            axes.axvline(x, color=shade, ls=":", lw=1.2, zorder=1.9)
+        at = [(_beside(axes, mark, size, taken), mark) for mark in line.marks]
         bars = [(x, *mark.ends) for x, mark in at if mark.ends]
         if bars:
             xs, low, high = (list(values) for values in zip(*bars, strict=True))
             area = axes.vlines(xs, low, high, colors=shade, lw=1.1, zorder=2.5)
-            area.set_gid(self._gid(line.name, f"i{number}"))
+            area.set_gid(self._gid(line, f"i{number}"))
         forms = grouped(at, lambda placed: placed[1].result.status)
         for part, (status, own) in enumerate(forms.items()):
             form = BOUNDS.get(status, shape) if own[0][1] in line.bounds else shape
-            gid = self._gid(line.name, f"m{number}{part}")
             xs, ys = [x for x, _ in own], [mark.y for _, mark in own]
-            (drawn,) = axes.plot(xs, ys, ls="", marker=form, gid=gid, zorder=3, clip_on=False)
+            (drawn,) = axes.plot(xs, ys, ls="", marker=form, zorder=3, clip_on=False)
+            fill = PAPER if status is Status.WRONG else shade
             drawn.set(
-                ms=self.mark, mew=0.6, mec=shade, mfc=PAPER if status is Status.WRONG else shade
+                ms=size, mew=0.6, mec=shade, mfc=fill, gid=self._gid(line, f"m{number}{part}")
             )
-            self.cases[gid] = [mark.result for _, mark in own]
-
-    def _beside(self, axes: Axes, mark: Mark, taken: list[tuple[float, float]]) -> float:
-        """The x of a mark: its own, or the nearest one at which it covers no other mark."""
-        at, height = axes.transData.transform((mark.x, mark.y))
-        left, right = axes.bbox.x0 + self.mark / 2, axes.bbox.x1
-        width = 1.2 * self.mark
-        near = [(a, b) for a, b in taken if abs(height - b) < width]
-        for step in range(400):
-            here = at + width / 4 * ((step + 1) // 2) * (1 if step % 2 else -1)
-            if left <= here <= right and all(abs(here - a) >= width for a, _ in near):
-                taken.append((here, height))
-                return float(axes.transData.inverted().transform((here, height))[0])
-        return mark.x
 
     def _legend(self, axes: Axes, own: Sequence[Line], number: int) -> None:
-        ordered = sorted(own, key=lambda line: -line.end)
+        """Name the lines from the one that ends highest down, then guides and levels."""
+        ordered = sorted(own, key=lambda line: -max((m.x, m.y) for m in line.marks)[1])
         handles = []
         for line in ordered:
-            look = self._look(line.name) | {"lw": 1.8 if line.curve else 0.8}
             label = "\n".join(map(short_name, self.labels[line.name].split("\n"))) + line.note
-            form = marker(line.name, self.names)
-            handles.append(Line2D([], [], marker=form, ms=_MARKS[1], label=label, **look))
+            look = self._look(line) | {"marker": marker(line.name, self.labels), "ms": _MARKS[1]}
+            handles.append(Line2D([], [], label=label, **look))
         legend = axes.legend(
-            handles=[*handles, *self._extras[number]],
+            handles=[*handles, *axes.get_legend_handles_labels()[0]],
             loc="upper left",
             bbox_to_anchor=(1.02, 1.02),
             frameon=False,
@@ -354,31 +316,27 @@ class Drawing:
         for i, line in enumerate(ordered):
             for part, artist in (("t", legend.get_texts()[i]), ("h", legend.legend_handles[i])):
                 if artist is not None:
-                    artist.set_gid(self._gid(line.name, f"{part}{number}"))
+                    artist.set_gid(self._gid(line, f"{part}{number}"))
 
-    def _key(self) -> None:
+    def _key(self, figure: Figure, left: float) -> None:
         """Draw, below the panels, the legend of the marks other than measured values."""
-        lines = [line for own in self.panels.values() for line in own]
         statuses = {mark.result.status for mark in self.marks}
+        marks = [(Status.WRONG, "o", "none", "wrong result")]
+        marks += [(s, form, QUIET, f"{s.words}: above this") for s, form in BOUNDS.items()]
         look: dict[str, Any] = {"ls": "", "mec": QUIET, "ms": _MARKS[1] + 1}
         handles = [
-            Line2D([], [], marker="o", mfc="none", label="wrong result", **look)
-            for _ in range(Status.WRONG in statuses)
-        ]
-        handles += [
-            Line2D([], [], marker=form, mfc=QUIET, label=f"{status.words}: above this", **look)
-            for status, form in BOUNDS.items()
+            Line2D([], [], marker=form, mfc=fill, label=label, **look)
+            for status, form, fill, label in marks
             if status in statuses
         ]
-        handles += [
-            Line2D([], [], color=QUIET, lw=1.8, label="bold: the law, where it is decided")
-            for _ in range(any(line.curve for line in lines))
-        ]
+        if any(line.curve for line in self.lines):
+            label = "bold: the law, where it is decided"
+            handles.append(Line2D([], [], color=QUIET, lw=1.8, label=label))
         if handles:
-            self.figure.legend(
+            figure.legend(
                 handles=handles,
                 loc="lower left",
-                bbox_to_anchor=(_LEFT / (72 * self.figure.get_figwidth()), 0.0),
+                bbox_to_anchor=(left, 0.0),
                 ncols=len(handles),
                 frameon=False,
                 fontsize=9.5,
@@ -386,3 +344,17 @@ class Drawing:
                 handletextpad=0.4,
                 columnspacing=1.4,
             )
+
+
+def _beside(axes: Axes, mark: Mark, size: float, taken: list[Place]) -> float:
+    """The x of a mark: its own, or the nearest one at which it covers no other mark."""
+    at, height = axes.transData.transform((mark.x, mark.y))
+    left, right = axes.bbox.x0 + size / 2, axes.bbox.x1
+    width = 1.2 * size
+    near = [(a, b) for a, b in taken if abs(height - b) < width]
+    for step in range(400):
+        here = at + width / 4 * ((step + 1) // 2) * (1 if step % 2 else -1)
+        if left <= here <= right and all(abs(here - a) >= width for a, _ in near):
+            taken.append((here, height))
+            return float(axes.transData.inverted().transform((here, height))[0])
+    return mark.x

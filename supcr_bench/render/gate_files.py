@@ -15,11 +15,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from math import isfinite
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from supcr_bench.render import gate_words
+from supcr_bench.render.gate_words import plain
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import CountsAs, GatedChange, GateOutcome, GateVerdict
 
@@ -59,7 +59,9 @@ def to_mapping(outcome: GateOutcome, undecided: CountsAs = None) -> dict[str, An
         "time": asdict(outcome.time) if outcome.time else None,
         "judgements": [_change(change) for change in outcome.changes],
     }
-    finite: dict[str, Any] = _finite(values)
+    # What is not finite becomes null.
+    text = json.dumps(values, default=dict)
+    finite: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
     return finite
 
 
@@ -72,14 +74,6 @@ def _change(change: GatedChange) -> dict[str, Any]:
     return {**own, **case}
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(own) for key, own in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(own) for own in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
-
-
 def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
     """The outcome as JUnit XML; ``undecided`` says whether an undecided gate passes or fails."""
     cases = [_case(change, undecided) for change in outcome.changes]
@@ -90,7 +84,7 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
         cases.append(nothing)
     children = Counter(child.tag for case in cases for child in case)
     head = {
-        "name": gate_words.plain(f"supcr-bench gate {outcome.suite}"),
+        "name": plain(f"supcr-bench gate {outcome.suite}"),
         "tests": str(len(cases)),
         "failures": str(children["failure"]),
         "errors": str(children["error"]),
@@ -103,9 +97,7 @@ def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
     for key, value in (properties | dict(outcome.environment)).items():
         if value is not None:
             words = value if isinstance(value, str) else json.dumps(value)
-            ET.SubElement(
-                found, "property", {"name": gate_words.plain(key), "value": gate_words.plain(words)}
-            )
+            ET.SubElement(found, "property", {"name": plain(key), "value": plain(words)})
     suite.extend(cases)
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -116,7 +108,7 @@ def _case(change: GatedChange, undecided: CountsAs) -> ET.Element:
     where = f", {gate_words.case_text(change.case)}" if change.case else ""
     metric = FIGURES.get(change.metric, change.metric)
     names = {"classname": f"{change.evidence}.{change.implementation}", "name": f"{metric}{where}"}
-    case = ET.Element("testcase", {key: gate_words.plain(name) for key, name in names.items()})
+    case = ET.Element("testcase", {key: plain(name) for key, name in names.items()})
     verdict, reason = change.verdict, gate_words.reason_text(change)
     skipped = {
         GateVerdict.UNDECIDED: f"undecided: {reason}",

@@ -1,9 +1,13 @@
-"""Shows a gate's outcome on a terminal, and as Markdown for the summary of a CI job."""
+"""Shows a gate's outcome on a terminal, as Markdown for a CI job, and on a pull request.
+
+On a pull request it is a comment, and annotations at the line of the loss.
+"""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rich.text import Text
 
@@ -30,6 +34,11 @@ TITLES = {
 
 MOST_PASSED = 500
 """Most rows of passed changes: GitHub limits a job summary to 1 MiB; the JSON file holds all."""
+LONGEST = 60_000
+"""GitHub refuses comments of more than 65,536 characters."""
+MOST_TOLD = 5
+"""The most reasons that an annotation gives."""
+CUT = "\n\n(cut here: the job's summary has all)\n"
 
 
 def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
@@ -47,32 +56,31 @@ def changes_table(
     verdict = changes[0].verdict
     worse = verdict is GateVerdict.REGRESSION
     several = len({c.case for c in changes}) < len(changes)
+    wanted = {"name": names, "sure": worse or names, "reason": reasons}
+    columns = (*words("name"), *prose("case", "figure"))
+    columns += (*numbers("before", "after", "by", "sure"), *prose("reason"))
+    columns = tuple(column for column in columns if wanted.get(column.header, True))
     rows, shown = [], set[Case | None]()
     for c in changes:
-        case = "" if not names and c.case in shown else gate_words.case_text(c.case)
+        cells: dict[str, Cell | str] = {
+            "name": gate_words.plain(c.implementation),
+            "case": "" if not names and c.case in shown else gate_words.case_text(c.case),
+            "figure": c.title,
+            "before": gate_words.value_text(c, c.before),
+            "after": gate_words.value_text(c, c.after),
+            "by": Cell(gate_words.ratio_change_text(c, study), "bad" if worse else ""),
+            "sure": gate_words.sureness_text(c, study),
+            "reason": gate_words.reason_text(c),
+        }
+        group = c.case if several and not names else None
+        rows.append(row(*(cells[column.header] for column in columns), group=group))
         shown.add(c.case)
-        cells: list[Cell | str] = [gate_words.plain(c.implementation)] if names else []
-        cells += [
-            case,
-            c.title,
-            gate_words.value_text(c, c.before),
-            gate_words.value_text(c, c.after),
-        ]
-        cells += [Cell(gate_words.ratio_change_text(c, study), "bad" if worse else "")]
-        cells += [gate_words.sureness_text(c, study)] if worse or names else []
-        cells += [gate_words.reason_text(c)] if reasons else []
-        rows.append(row(*cells, group=c.case if several and not names else None))
     title = TITLES.get(verdict, "Passed")
     return Table(
         name=f"gate-{verdict}",
         title=title if names else f"{title}: {gate_words.plain(changes[0].implementation)}",
         note="by: after divided by before; sure: confidence that no time verdict is wrong" * worse,
-        columns=(
-            *(words("name") if names else ()),
-            *prose("case", "figure"),
-            *numbers("before", "after", "by", *(["sure"] if worse or names else [])),
-            *(prose("reason") if reasons else ()),
-        ),
+        columns=columns,
         rows=tuple(rows),
     )
 
@@ -205,3 +213,49 @@ def fenced(text: str) -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}sh\n{text}\n{fence}"
+
+
+# --- On a pull request ---
+
+
+def marker(outcome: GateOutcome) -> str:
+    """The first line of the comment, which identifies it in later jobs."""
+    return f"<!-- supcr-bench gate: {gate_words.plain(outcome.suite)} -->"
+
+
+def gate_comment(outcome: GateOutcome) -> str:
+    text = f"{marker(outcome)}\n{gate_markdown(outcome)}"
+    return text if len(text) <= LONGEST else text[:LONGEST] + CUT
+
+
+def has_news(outcome: GateOutcome) -> bool:
+    """Whether something changed: worse, better, new, accepted, or undecided."""
+    verdicts = {change.verdict for change in outcome.changes}
+    told = verdicts - {GateVerdict.PASS, GateVerdict.UNCHANGED}
+    void = any(note.startswith(("Accepted", "Void")) for note in outcome.notes)
+    return bool(told or void or gate_words.better_sentences(outcome))
+
+
+def annotations(outcome: GateOutcome, places: Mapping[str, tuple[Path, int]]) -> list[str]:
+    """Workflow commands of GitHub: an error for each implementation that got worse, at its line.
+
+    What is undecided is a warning. ``places`` has the file and line of each implementation.
+    """
+    found = []
+    kinds = {"error": outcome.leading, "warning": outcome.with_verdict(GateVerdict.UNDECIDED)}
+    for command, changes in kinds.items():
+        for name, own in grouped(changes, lambda change: change.implementation).items():
+            where = ""
+            if name in places:
+                file, line = places[name]
+                path = _escaped(file.as_posix(), "%\r\n:,")
+                where = f"file={path},line={line},"
+            texts = [str(s) for c in own for s in gate_words.reason_sentences([c])]
+            more = [f"and {len(texts) - MOST_TOLD:,} more"] if len(texts) > MOST_TOLD else []
+            message = _escaped("\n".join([*texts[:MOST_TOLD], *more]))
+            found.append(f"::{command} {where}title=supcr-bench gate::{message}")
+    return found
+
+
+def _escaped(text: str, characters: str = "%\r\n") -> str:
+    return text.translate({ord(c): f"%{ord(c):02X}" for c in characters})

@@ -12,12 +12,10 @@ from supcr_bench.analysis.change_points import fewest_sessions
 from supcr_bench.gate.history import ERROR, Series, Snapshot, Trend
 from supcr_bench.render.cells import ratio_text
 from supcr_bench.render.charts import tick
-from supcr_bench.render.drawing import Chart, Drawing, Line, Mark
+from supcr_bench.render.drawing import Chart, Line, Mark, Scale
 from supcr_bench.render.gate_files import FIGURES, UNITS
 from supcr_bench.render.gate_words import plain
-from supcr_bench.render.palette import colour
 from supcr_bench.render.sentences import Sentence, sentence
-from supcr_bench.values.axes import PASSES
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
 from supcr_bench.values.grouping import grouped
@@ -111,47 +109,33 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
 
     Counts that never changed get no chart.
     """
-    names = list(dict.fromkeys(trend.series.implementation for trend in trends))
+    names = dict.fromkeys(trend.series.implementation for trend in trends)
     places = grouped(trends, lambda t: (t.series.metric, t.series.kind, _workload(t.series)))
     for (metric, kind, case), own in places.items():
         if metric.exact and all(len({p.value for p in t.series.points}) == 1 for t in own):
             continue
-        passes = {
-            pass_: members
-            for pass_ in PASSES
-            if (members := [t for t in own if t.series.case.pass_ == pass_])
-        }
-        panels = {
-            pass_: [
-                Line(
-                    t.series.implementation,
-                    [Mark(p.at, p.value, None, p.result) for p in t.series.points],
-                )
-                for t in members
-            ]
-            for pass_, members in passes.items()
-        }
-        parts = (
-            metric.name,
-            case.id.removeprefix("forward-"),
-            re.sub(r"\W+", "-", kind),
-        )
-        drawing = Drawing("-".join(filter(None, parts)), panels, names, {n: n for n in names})
-        values = [mark.y for mark in drawing.marks]
-        drawing.scales(
-            ("revision", lambda x: snapshots[round(x)].label[:7]),
-            (metric.title.capitalize(), partial(lambda own, y: tick(own.format(y)), metric)),
-            log_x=False,
-            log_y=min(values) > 0 and max(values) > 4 * min(values),
-        )
-        for axes, members in zip(drawing.axes, passes.values(), strict=True):
-            for trend in members:
-                for at in trend.steps:
-                    shade = colour(trend.series.implementation, names)
-                    axes.axvline(at - 0.5, color=shade, ls=":", lw=1.2)
+        values = [point.value for trend in own for point in trend.series.points]
+        parts = (metric.name, case.id.removeprefix("forward-"), re.sub(r"\W+", "-", kind))
         where = f"{case.describe()}{f', {kind}' if kind else ''}"
-        title = f"{metric.title.capitalize()}, {where}; dotted: a change point"
-        yield drawing.chart(title=title, section="history", filters={})
+        yield Chart(
+            name="-".join(filter(None, parts)),
+            title=f"{metric.title.capitalize()}, {where}; dotted: a change point",
+            lines=[
+                Line(
+                    points=[Mark(p.at, p.value, None, p.result) for p in trend.series.points],
+                    steps=[at - 0.5 for at in trend.steps],
+                )
+                for trend in own
+            ],
+            labels={name: name for name in names},
+            x=Scale("revision", lambda x: snapshots[round(x)].label[:7], log=False),
+            y=Scale(
+                metric.title.capitalize(),
+                partial(lambda own, y: tick(own.format(y)), metric),
+                log=min(values) > 0 and max(values) > 4 * min(values),
+            ),
+            section="history",
+        )
 
 
 def _workload(series: Series) -> Case:

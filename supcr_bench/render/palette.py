@@ -6,7 +6,7 @@ tell implementations apart without any colour. From the ninth implementation on 
 other dashes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 SERIES = (
     "#5460a8",  # blue
@@ -31,22 +31,22 @@ _FIXED = ("broadcast", "loopy", "rowsort")
 """``loopy``, ``rowsort`` and ``broadcast`` have fixed colours, equal in every report."""
 
 
-def _place(name: str, names: Sequence[str]) -> int:
+def _place(name: str, names: Iterable[str]) -> int:
     if name in _FIXED:
         return _FIXED.index(name)
     return len(_FIXED) + [n for n in names if n not in _FIXED].index(name)
 
 
-def colour(name: str, names: Sequence[str]) -> str:
+def colour(name: str, names: Iterable[str]) -> str:
     """The colour of an implementation; ``names``: all names of the run, as they appear."""
     return SERIES[_place(name, names) % len(SERIES)]
 
 
-def marker(name: str, names: Sequence[str]) -> str:
+def marker(name: str, names: Iterable[str]) -> str:
     return _MARKERS[_place(name, names) % len(_MARKERS)]
 
 
-def dashes(name: str, names: Sequence[str]) -> tuple[float, ...]:
+def dashes(name: str, names: Iterable[str]) -> tuple[float, ...]:
     return _DASHES[_place(name, names) % len(_DASHES)]
 
 

@@ -12,20 +12,9 @@ from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.analysis.summary import COMPARED, implementations_of, time_interval
-from supcr_bench.render.answer import (
-    BASELINES,
-    answer,
-    claim_verdicts,
-    section_sentences,
-    uses,
-)
+from supcr_bench.render import answer as answers
+from supcr_bench.render import comparison as compared
 from supcr_bench.render.cells import FILTERED, facets_of, ratio_text
-from supcr_bench.render.comparison import (
-    all_sentences,
-    comparison_tables,
-    figures_table,
-    runs_table,
-)
 from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
 from supcr_bench.render.palette import palette_css
@@ -37,12 +26,9 @@ from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.cell import Account
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Key, Result
 from supcr_bench.values.table import Cell, Facets, Table, as_html, numbers, row, words
-from supcr_bench.values.units import (
-    format_duration_s,
-    format_limit_bytes,
-)
+from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import details
 
 FILTERS = {
@@ -90,20 +76,19 @@ class Filter:
 
 
 def render_page(
-    template: str, shown: Sequence[Facets], results: Sequence[Result] = (), **values: Any
+    template: str, shown: Sequence[Facets], places: Mapping[Key, int] | None = None, **values: Any
 ) -> str:
-    """Render a page with filters; the template escapes all texts."""
+    """Render a page with filters; the template escapes all texts.
+
+    ``places`` are those of results among the page's data.
+    """
     chosen = Filter(shown)
-    numbered = {result.key: number for number, result in enumerate(results)}
+
+    def number(found: object) -> int | None:
+        return places.get(found.key) if places and isinstance(found, Result) else None
 
     def table_html(table: Table, *, caption: bool) -> Markup:
-        html = as_html(
-            table,
-            chosen.classes,
-            lambda found: numbered.get(found.key) if isinstance(found, Result) else None,
-            caption=caption,
-            most_rows=MOST_ROWS,
-        )
+        html = as_html(table, chosen.classes, number, caption=caption, most_rows=MOST_ROWS)
         return Markup(html)  # noqa: S704  (as_html escapes every text)
 
     environment = Environment(
@@ -135,7 +120,7 @@ def _sections(
     findings: Findings, tables: Sequence[Table], charts: Sequence[Chart]
 ) -> Iterator[dict[str, Any]]:
     """Every section that is not empty, in reading order."""
-    said = section_sentences(findings)
+    said = answers.section_sentences(findings)
     for name, title, starts in _SECTIONS:
         own = [chart for chart in charts if chart.section == name]
         held = [table for table in tables if table.name.startswith(starts)]
@@ -144,8 +129,7 @@ def _sections(
                 "id": name,
                 "title": title,
                 "sentences": said.get(name, ()),
-                "charts": own[:1],
-                "more": own[1:],
+                "charts": own,
                 "tables": held,
             }
 
@@ -183,15 +167,11 @@ def _use_data(findings: Findings, found: Sequence[Sequence[Sentence]]) -> list[A
         whose = names.index(own.implementation)
         return [whose, TIME.get(own), own.peak_bytes, None if distrust else beaten]
 
-    return [
-        [
-            [entry(r, here) for r in here]
-            for sentence in own
-            for case in [sentence.facts["case"]]
-            for here in [at.get((case.shared, case.definition), [])]
-        ]
-        for own in found
-    ]
+    def entries(case: Case) -> list[list[Any]]:
+        here = at.get((case.shared, case.definition), [])
+        return [entry(r, here) for r in here]
+
+    return [[entries(sentence.facts["case"]) for sentence in own] for own in found]
 
 
 _BUDGET = (
@@ -231,15 +211,15 @@ def render_report(
     results = findings.results
     names = implementations_of(results)
     numbered = {result.key: number for number, result in enumerate(results)}
-    baseline = next((name for name in (*BASELINES, *names) if name in names), "")
-    found = uses(findings, spans=False, baseline=baseline)
+    baseline = next((name for name in (*answers.BASELINES, *names) if name in names), "")
+    found = answers.uses(findings, spans=False, baseline=baseline)
     return render_page(
         "report.html.j2",
         [facets_of(r.case, r.implementation) for r in results],
-        results,
+        numbered,
         info=run.info,
-        answer=answer(run, findings),
-        claims=claim_verdicts(findings),
+        answer=answers.answer(run, findings),
+        claims=answers.claim_verdicts(findings),
         uses=_use_tables(found),
         use_data=_use_data(findings, found),
         names=names,
@@ -262,15 +242,15 @@ def render_comparison(
     first: Run, second: Run, comparison: Comparison, reports: Sequence[str | None] = (None, None)
 ) -> str:
     """The page of a comparison; ``reports`` are the addresses of the two reports, if they exist."""
-    tables = comparison_tables(comparison)
-    tables += [t for p in PASSES if (t := figures_table(first, second, comparison, p)).rows]
+    tables = compared.comparison_tables(comparison)
+    figures = [compared.figures_table(first, second, comparison, p) for p in PASSES]
     return render_page(
         "comparison.html.j2",
         [facets_of(r.case, r.implementation) for r in comparison.rows],
         sides=list(zip(("First", "Second"), (first, second), reports, strict=True)),
-        sentences=all_sentences(comparison),
-        runs=runs_table(first, second),
-        tables=tables,
+        sentences=compared.all_sentences(comparison),
+        runs=compared.runs_table(first, second),
+        tables=[*tables, *(table for table in figures if table.rows)],
     )
 
 
@@ -313,24 +293,17 @@ _RUNS = 8
 
 def _trend(suite: str, machine: str, reports: Sequence[Mapping[str, Any]]) -> Table:
     """The main figures of runs of one suite and machine, the oldest first."""
-    figures = dict.fromkeys(name for report in reports for name in report["figures"])
     heads = [f"{report['started_at'][:10]}\n{report['started_at'][11:16]}" for report in reports]
-
-    def last_over_first(name: str) -> str:
-        known = [report["figures"][name] for report in reports if name in report["figures"]]
-        return ratio_text(known[-1] / known[0]) if len(known) > 1 else ""
-
+    rows = []
+    for name in dict.fromkeys(name for report in reports for name in report["figures"]):
+        times = [report["figures"].get(name) for report in reports]
+        known = [time for time in times if time is not None]
+        last_over_first = ratio_text(known[-1] / known[0]) if len(known) > 1 else ""
+        rows.append(row(name, *map(format_duration_s, times), last_over_first))
     return Table(
         f"trend-{suite}-{machine}",
         f"Suite {suite} on machine {machine}",
         (*words("time of"), *numbers(*heads, "last over\nfirst")),
-        tuple(
-            row(
-                name,
-                *(format_duration_s(report["figures"].get(name)) for report in reports),
-                last_over_first(name),
-            )
-            for name in figures
-        ),
+        tuple(rows),
         "the runs are separate sessions, between which a shared machine drifts",
     )

@@ -46,11 +46,6 @@ class Sentence:
         single = (self.facts.get(key) for key in ("name", "other"))
         return tuple(self.facts.get("names", ())) + tuple(filter(None, single))
 
-    @property
-    def label(self) -> str:
-        """The first word, up to its colon: ``Right`` or ``WRONG``."""
-        return self.text.partition(":")[0]
-
 
 def sentence(write: Callable[P, str]) -> Callable[P, Sentence]:
     """Turn a function that writes a text into one that makes a sentence of that kind."""

@@ -64,10 +64,8 @@ def print_table(console: Console, table: Table) -> None:
 
 def print_sentence(console: Console, text: str, style: str = "") -> None:
     """Print a sentence: a terminal gets line breaks between words, a file or a pipe gets none."""
-    if not console.is_terminal:
-        console.print(Text(text, style=style), soft_wrap=True)
-    for line in wrapped(console, text) if console.is_terminal else ():
-        console.print(Text(line, style=style))
+    for line in wrapped(console, text) if console.is_terminal else [text]:
+        console.print(Text(line, style=style), soft_wrap=True)
 
 
 def wrapped(console: Console, text: str) -> list[str]:
@@ -109,9 +107,7 @@ def _rich_table(table: Table, part: Sequence[int], widths: Sequence[int]) -> Ric
 def _text(table: Table, i: int, index: int) -> str:
     """The text of a cell; in prose, long words have line breaks after separators."""
     text = table.rows[i].cells[index].text
-    if table.columns[index].kind != "prose" or len(text) <= LONG_WORD:
-        return text
-    return _with_breaks(text, LONG_WORD)
+    return _with_breaks(text, LONG_WORD) if table.columns[index].kind == "prose" else text
 
 
 def _with_breaks(text: str, longest: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.commands.pull_request import publish
-from supcr_bench.render.gate_comment import LONGEST, annotations, gate_comment, has_news, marker
+from supcr_bench.render.gate_tables import LONGEST, annotations, gate_comment, has_news, marker
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.gate import GateVerdict
 from tests.made_gate_outcomes import PASS, REGRESSION, UNDECIDED, figures_of, judge, outcome

@@ -8,8 +8,7 @@ from rich.console import Console
 
 from supcr_bench.analysis.findings import find
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.growth_tables import axis_tables
-from supcr_bench.render.run_tables import run_tables
+from supcr_bench.render.run_tables import axis_tables, run_tables
 from supcr_bench.render.terminal import print_table
 from supcr_bench.values.axes import PASSES, get_axis
 from supcr_bench.values.result import Result, Status

@@ -22,11 +22,12 @@ from supcr_bench.analysis.recommend import recommend
 from supcr_bench.analysis.summary import known_wrong
 from supcr_bench.render.answer import answer, claim_verdicts, refuted, section_sentences, uses
 from supcr_bench.render.cells import facets_of
-from supcr_bench.render.growth_tables import frontier_width, growth_table
 from supcr_bench.render.recommendation import recommendation_sentences, ties
 from supcr_bench.render.report import Filter
 from supcr_bench.render.run_tables import (
     agreement_table,
+    frontier_width,
+    growth_table,
     memory_table,
     outcome_table,
     second_counter,
