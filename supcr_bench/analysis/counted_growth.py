@@ -1,10 +1,9 @@
 """Growth of counted figures (operations, elements, bytes), which have no noise.
 
-The model of a count is a sum of growth laws with coefficients that are not negative.
-
-The law of a count is the slowest that, together with slower laws, fits as well as all laws do. A
-law is named if two conditions hold: slower laws alone fit ten times worse, and faster laws can have
-only a negligible share of the count at the largest size. Otherwise the law is undecided.
+The model of a count is a sum of growth laws with coefficients that are not negative. Its law is the
+slowest that, together with slower laws, fits as well as all laws do. A law is named if two
+conditions hold: slower laws alone fit ten times worse, and faster laws can have only a negligible
+share of the count at the largest size. Otherwise the law is undecided.
 
 A loop over pairs i != j costs N(N - 1), so the terms of a law are f(N) and f(N)(1 - 1/N). Code
 often takes other paths at small sizes: the smallest sizes are left out if the others, at least
@@ -13,9 +12,8 @@ accepted, else one that misses by up to 3 %. With few sizes, a count that is not
 laws, such as N^2.1, can look like one.
 
 A peak is the largest of the sums at all points of a program, and at a larger size another point may
-be the largest. The more sizes one sum fits, the less likely it is that another point leads later.
-So the interval of a prediction grows with the distance, and shrinks with the number of fitted
-sizes; how wide it has to be is known from random programs
+be the largest. So the interval of a prediction grows with the distance, and shrinks with the number
+of fitted sizes; how wide it has to be is known from random programs
 (``tests/analysis/simulated_programs.py``). The interval holds only while the program stays on its
 path: nothing shows beforehand that it will take another.
 """
@@ -23,7 +21,7 @@ path: nothing shows beforehand that it will take another.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -131,19 +129,22 @@ class CountedFit:
     def _apart(self) -> bool:
         return any(size.rows != size.labelled for size in self.sizes)
 
+    def at(self, rows: float) -> Size:
+        """A size with the share of labelled rows of the largest."""
+        return self.sizes[-1].at(rows)
+
     def predict(self, size: Size) -> float:
         return self.figures[-1] * float(self._relative([size])[0] @ np.array(self.coefficients))
 
     def bounds(self, size: Size) -> tuple[float, float]:
         """The interval of the count at a size, for 95 % of programs that take no other path."""
         predicted, off = self.predict(size), 1 + 2 * self.misfit + EXACT
-        before, last = self.sizes[-2:]
-        ratio = size.labelled / last.labelled
+        ratio = size.labelled / self.sizes[-1].labelled
         if ratio <= 1:
             return predicted / off, predicted * off
         below, above = BELOW_AND_ABOVE[min(len(self.sizes), max(BELOW_AND_ABOVE))]
         # The logarithm of a largest sum is convex in log N, so its slope does not fall.
-        slope = _power(before, last, *self.figures[-2:])
+        slope = _power(self.sizes, self.figures, -2, -1)
         low = max(predicted * ratio**-below, self.figures[-1] * ratio**slope)
         steepest = max(self.laws[-1].degree, 2)
         high = min(predicted * ratio**above, self.figures[-1] * ratio**steepest)
@@ -152,9 +153,15 @@ class CountedFit:
     def share_of_faster(self) -> float:
         """The largest share that faster laws can have at the largest size."""
         own, matrix = len(self.coefficients), replace(self, laws=_ORDERED).matrix()
-        faster = np.concatenate([np.zeros(own), np.ones(matrix.shape[1] - own)])
-        found = _minimise(-faster, *_within(matrix, 2 * self.misfit + EXACT))
-        return 0.0 if found is None else float(faster @ found)
+        faster = np.repeat([0.0, 1.0], [own, matrix.shape[1] - own])
+        # A sum may differ from its count, scaled to 1, by at most the slack.
+        scale, slack = matrix.max(axis=0), 2 * self.misfit + EXACT
+        found = linprog(
+            -faster / scale / (faster / scale).max(),
+            np.vstack([matrix, -matrix]) / scale,
+            np.repeat([1 + slack, slack - 1], len(matrix)),
+        ).x
+        return 0.0 if found is None else float(faster @ (found / scale))
 
     def exponent(self) -> tuple[float, float, float]:
         """The local power of N at the largest size, and its range over the sums that fit."""
@@ -167,8 +174,8 @@ class CountedFit:
 
     def local_power(self) -> float:
         """The power of N at the largest size."""
-        last, step = self.sizes[-1], 1e-4
-        terms = self._relative([last.at(last.rows * by) for by in (1 - step, 1.0, 1 + step)])
+        last, step = self.sizes[-1].rows, 1e-4
+        terms = self._relative([self.at(last * by) for by in (1 - step, 1.0, 1 + step)])
         below, at, above = terms @ np.array(self.coefficients)
         return float((above - below) / (2 * step) / at)
 
@@ -184,22 +191,10 @@ class CountedFit:
         return terms
 
 
-def _power(one: Size, other: Size, before: float, after: float) -> float:
-    """The power of N between two sizes, from the figures there."""
-    return math.log(after / before) / math.log(other.labelled / one.labelled)
-
-
-def _within(matrix: Vector, slack: float) -> tuple[Vector, Vector]:
-    """Constraints: a sum may differ from its count, scaled to 1, by at most ``slack``."""
-    return np.vstack([matrix, -matrix]), np.repeat([1 + slack, slack - 1], len(matrix))
-
-
-def _minimise(objective: Vector, matrix: Vector, at_most: Vector) -> Vector | None:
-    """The x >= 0 with the smallest objective under matrix x <= at_most."""
-    scale = np.abs(matrix).max(axis=0)
-    largest = float(np.abs(objective / scale).max()) or 1.0
-    found = linprog(objective / scale / largest, matrix / scale, at_most).x
-    return None if found is None else found / scale
+def _power(sizes: Sequence[Size], figures: Sequence[float], one: int, other: int) -> float:
+    """The power of N between two sizes, given by their positions."""
+    step = math.log(sizes[other].labelled / sizes[one].labelled)
+    return math.log(figures[other] / figures[one]) / step
 
 
 def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> CountedFit:
@@ -275,46 +270,46 @@ def judge_counted(
         exponent=own,
         exponent_low=low,
         exponent_high=high,
-        curve=lambda n: fit.predict(fit.sizes[-1].at(n)),
-        band=lambda n: fit.bounds(fit.sizes[-1].at(n)),
+        curve=lambda n: fit.predict(fit.at(n)),
     )
     if peak and not fit.is_firm:
         off = _share(max(fit.misfit, EXACT))
         said = f"no law leads: the nearest sum, up to {fit.laws[-1].name}, misses by {off}"
-        return replace(known, evidence=said, band=None)
+        return replace(known, evidence=said)
     law, count = fit.laws[-1].name, len(fit.laws)
-    since = f"from N={fit.sizes[0].rows:.0f} on" if fit.sizes[0] != sizes[0] else "at every size"
     slower = fit_sum(fit.sizes, fit.figures, count - 1) if count > 1 else None
+    candidates: tuple[str, ...] = (law,)
     if slower is not None and not _refuted(slower, fit):
         rival = slower.laws[-1].name
-        return _open(
-            known, fit, (rival, law), f"{rival} misses the counts by only {_share(slower.misfit)}"
+        candidates, said = (
+            (rival, law),
+            f"{rival} misses the counts by only {_share(slower.misfit)}",
         )
-    if fit.misfit > AS_GOOD * EXACT >= fit_sum(fit.sizes, fit.figures, len(_ORDERED)).misfit:
+    elif fit.misfit > AS_GOOD * EXACT >= fit_sum(fit.sizes, fit.figures, len(_ORDERED)).misfit:
+        candidates = law, _ORDERED[count].name
         said = f"{law} misses the counts by {_share(fit.misfit)}, and sums of more laws by nothing"
-        return _open(known, fit, (law, _ORDERED[count].name), said)
-    share = fit.share_of_faster() if count < len(_ORDERED) else 0.0
-    if share > NEGLIGIBLE_SHARE:
-        rival = _ORDERED[count].name
-        said = f"a share of {rival} up to {share:.0%} at N={fit.sizes[-1].rows:.0f} would not show"
-        return _open(known, fit, (law, rival), said)
-    before = _longest_path(sizes, figures) if fit.sizes[0] in sizes[FEWEST_SIZES:] else None
-    if before and before.sizes[-1].rows < fit.sizes[0].rows and before.laws[-1].name != law:
-        known = replace(known, law_before=before.laws[-1].name, changes_at=int(fit.sizes[0].rows))
-    meets = "exactly" if fit.misfit < EXACT else f"to {_share(fit.misfit)}"
-    evidence = f"meets the counts {meets} {since}"
-    if slower is not None:
-        evidence += f"; {slower.laws[-1].name} misses by {_share(slower.misfit)}"
-    return replace(known, law=law, evidence=evidence, candidates=(law,))
+    elif count < len(_ORDERED) and (share := fit.share_of_faster()) > NEGLIGIBLE_SHARE:
+        candidates, last = (law, _ORDERED[count].name), fit.sizes[-1].rows
+        said = f"a share of {candidates[1]} up to {share:.0%} at N={last:.0f} would not show"
+    else:
+        first = fit.sizes[0]
+        meets = "exactly" if fit.misfit < EXACT else f"to {_share(fit.misfit)}"
+        said = f"meets the counts {meets} "
+        said += f"from N={first.rows:.0f} on" if first != sizes[0] else "at every size"
+        if slower is not None:
+            said += f"; {slower.laws[-1].name} misses by {_share(slower.misfit)}"
+        before = _longest_path(sizes, figures) if first in sizes[FEWEST_SIZES:] else None
+        if before and before.sizes[-1].rows < first.rows and before.laws[-1].name != law:
+            known = replace(known, law_before=before.laws[-1].name, changes_at=int(first.rows))
+        return replace(known, law=law, evidence=said, candidates=candidates)
+    needed = _deciding_size(fit)
+    evidence = f"{' or '.join(candidates)}: {said}; {what_would_tell(needed)}"
+    return replace(known, evidence=evidence, candidates=candidates, needs_size=needed)
 
 
 def _without_law(sizes: Sequence[Size], figures: Sequence[float], *, peak: bool) -> GrowthVerdict:
     """The verdict on counts that no sum fits: their powers of N, and where another path begins."""
-
-    def power(i: int, j: int) -> float:
-        return _power(sizes[i], sizes[j], figures[i], figures[j])
-
-    last = len(sizes) - 1
+    power, last = partial(_power, sizes, figures), len(sizes) - 1
     slopes = [power(i, i + 1) for i in range(last)]
     path = _longest_path(sizes, figures)
     end = slice(-FEWEST_SIZES, None)
@@ -346,19 +341,6 @@ def _without_law(sizes: Sequence[Size], figures: Sequence[float], *, peak: bool)
         exponent_high=max(slopes[first:]) if several else None,
         law_before=before,
         changes_at=int(sizes[first].rows) if before else None,
-    )
-
-
-def _open(
-    known: GrowthVerdict, fit: CountedFit, candidates: tuple[str, str], said: str
-) -> GrowthVerdict:
-    """The verdict that two laws are possible, with the batch size that would decide."""
-    needed = _deciding_size(fit)
-    return replace(
-        known,
-        evidence=f"{' or '.join(candidates)}: {said}; {what_would_tell(needed)}",
-        candidates=candidates,
-        needs_size=needed,
     )
 
 

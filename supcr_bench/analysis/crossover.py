@@ -3,11 +3,10 @@
 The two were timed in the same rounds on the same tensors, so the machine's drift cancels in the
 ratio of each round. The log ratio at a size is the median over the rounds or, of several processes,
 of the medians of each. Between sizes, a cubic in log N through the four nearest sizes interpolates
-the log ratio: a weighted sum of four medians, whose standard error follows from those of the
-medians. A crossover lies in a range of sizes at whose ends the ratio is significantly on different
-sides of 1; that range is its interval (after Fieller, 1954: the set of sizes at which equality is
-not rejected). Where the cubic favours an implementation that neither of the measured sizes around
-it favours, it decides nothing.
+it: a weighted sum of four medians, whose standard error follows from theirs. A crossover lies in a
+range of sizes at whose ends the ratio is significantly on different sides of 1; that range is its
+interval (after Fieller, 1954: the set of sizes at which equality is not rejected). Where the cubic
+favours an implementation that neither of the measured sizes around it favours, it decides nothing.
 """
 
 import itertools
@@ -90,28 +89,26 @@ def _band(sizes: Sequence[float], rounds: Sequence[Sequence[float]]) -> Vector:
 
 def crossings(
     sizes: Sequence[float], rounds: Sequence[Sequence[float]]
-) -> tuple[list[tuple[float, float, float]], list[int], tuple[int, int]]:
-    """The sizes at which the ratio of two times crosses 1; ``rounds`` has its logarithms by size.
+) -> tuple[list[tuple[int, float, float, float]], tuple[int, int]]:
+    """Where the ratio of two times crosses 1; ``rounds`` has its logarithms by size.
 
     Returns:
-        the size of each crossing with its 95 % interval; the sign of the log ratio after each
-        crossing; and the sign at the smallest and at the largest size, 0 if undecided there.
+        for each crossing, the sign of the log ratio after it, the size, and the size's 95 %
+        interval; and the sign at the smallest and at the largest size, 0 if undecided there.
     """
     at, middle, half = _band(sizes, rounds)
-    nodes, segment = np.sign(middle[::STEPS]), np.arange(len(at)) // STEPS
-    after = np.minimum(segment + 1, len(nodes) - 1)
-    seen = (np.sign(middle) == nodes[segment]) | (np.sign(middle) == nodes[after])
-    plain = np.flatnonzero((np.abs(middle) > half) & seen)
-    first, last = (int(np.sign(middle[i])) if abs(middle[i]) > half[i] else 0 for i in (0, -1))
-    signs = np.sign(middle[plain]).astype(int)
-    turns = np.flatnonzero(signs[1:] != signs[:-1])
+    side, segment = np.sign(middle).astype(int), np.arange(len(at)) // STEPS
+    nodes = side[::STEPS]
+    seen = (side == nodes[segment]) | (side == nodes[np.minimum(segment + 1, len(nodes) - 1)])
+    decided = np.abs(middle) > half
     found = []
-    for turn in turns:
-        start, end = plain[turn], plain[turn + 1]
-        zero = start + int(np.abs(middle[start : end + 1]).argmin())
-        size, low, high = (float(np.exp(at[i])) for i in (zero, start, end))
-        found.append((size, low, high))
-    return found, [int(signs[turn + 1]) for turn in turns], (first, last)
+    for start, end in itertools.pairwise(np.flatnonzero(decided & seen)):
+        if side[start] != side[end]:
+            zero = start + int(np.abs(middle[start : end + 1]).argmin())
+            size, low, high = (float(np.exp(at[i])) for i in (zero, start, end))
+            found.append((int(side[end]), size, low, high))
+    first, last = (int(side[i]) if decided[i] else 0 for i in (0, -1))
+    return found, (first, last)
 
 
 def crossovers(results: Sequence[Result]) -> list[Crossover]:
@@ -146,7 +143,7 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
     if len(met) < 2:
         return []
     sizes = tuple(case.batch_size for case, _ in met)
-    found, signs, (first, last) = crossings(sizes, [logs for _, logs in met])
+    found, (first, last) = crossings(sizes, [logs for _, logs in met])
     names = {-1: one[0].implementation, 1: other[0].implementation, 0: None}
     none = Crossover(
         one=one[0].implementation,
@@ -158,5 +155,5 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
     )
     return [
         replace(none, small=names[-sign], large=names[sign], size=size, low=low, high=high)
-        for (size, low, high), sign in zip(found, signs, strict=True)
+        for sign, size, low, high in found
     ] or [none]

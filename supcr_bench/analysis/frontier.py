@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from scipy.optimize import brentq
 
-from supcr_bench.analysis.counted_growth import CountedFit, Size, fit_counted
-from supcr_bench.analysis.growth import Growth, rising, series_of, size_of
+from supcr_bench.analysis.counted_growth import CountedFit, fit_counted
+from supcr_bench.analysis.growth import Growth, counts_of, rising, series_of
 from supcr_bench.values.case import ITEM_BYTES, Case
 from supcr_bench.values.metrics import DISPATCHED_OPS, ELEMENTS_PROCESSED, MEMORY
 from supcr_bench.values.result import Result
@@ -48,8 +48,7 @@ def input_bytes(case: Case, batch_size: float) -> float:
 
 def byte_fit(members: Sequence[Result]) -> CountedFit | None:
     """The fit of the peaks of one series by rising size; ``None`` if it could not predict."""
-    points = rising([(r, float(r.peak_bytes)) for r in members if r.peak_bytes])
-    fit = fit_counted(tuple(size_of(r.case) for r, _ in points), tuple(y for _, y in points))
+    fit = fit_counted(*counts_of(rising(members, MEMORY)))
     return fit if fit and fit.is_firm else None
 
 
@@ -79,42 +78,31 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
 
     Series whose last peak was far from its prediction are left out.
     """
-    measured = ([r for r in members if r.peak_bytes] for members in series_of(results))
-    fits = ((members, byte_fit(members)) for members in measured)
-    return [
-        row
-        for members, fit in fits
-        if fit and len(fit.laws) > 1
-        for tested in [[r for r in members if r.predicted_peak_bytes][-1:]]
-        if all(abs(prediction_error(r)) <= CHANGED for r in tested)
-        for row in _rows(members[-1], fit)
-    ]
+    rows = list[FrontierRow]()
+    for members in series_of([r for r in results if r.peak_bytes]):
+        fit, tested = byte_fit(members), predicted_peaks(members)
+        if fit and len(fit.laws) > 1 and all(abs(prediction_error(r)) <= CHANGED for r in tested):
+            rows += _rows(members[-1], fit)
+    return rows
 
 
 def _rows(last: Result, fit: CountedFit) -> Iterator[FrontierRow]:
-
-    def at(n: float) -> Size:
-        return fit.sizes[-1].at(n)
-
     for size in CAPACITIES_BYTES:
         yield FrontierRow(
             implementation=last.implementation,
             case=last.case,
             capacity_bytes=size,
-            batch_size=largest_batch(last.case, size, lambda n: fit.predict(at(n))),
-            low=largest_batch(last.case, size, lambda n: fit.bounds(at(n))[1]),
-            high=largest_batch(last.case, size, lambda n: fit.bounds(at(n))[0]),
+            batch_size=largest_batch(last.case, size, lambda n: fit.predict(fit.at(n))),
+            low=largest_batch(last.case, size, lambda n: fit.bounds(fit.at(n))[1]),
+            high=largest_batch(last.case, size, lambda n: fit.bounds(fit.at(n))[0]),
             law=fit.laws[-1].name,
         )
 
 
 def predicted_peaks(results: Sequence[Result]) -> list[Result]:
     """For each series, the result at the largest size with a peak predicted before measuring."""
-    tested = [
-        [r for r in members if r.peak_bytes and r.predicted_peak_bytes]
-        for members in series_of(results)
-    ]
-    return [members[-1] for members in tested if members]
+    tested = [r for r in results if r.peak_bytes and r.predicted_peak_bytes]
+    return [members[-1] for members in series_of(tested)]
 
 
 def prediction_error(result: Result) -> float:

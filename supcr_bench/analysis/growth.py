@@ -51,14 +51,23 @@ def unrounded_size(case: Case) -> float:
     return case.batch_size if density == 1 else case.labelled_rows / (1 - density)
 
 
-def rising(points: Sequence[tuple[Result, float]]) -> list[tuple[Result, float]]:
-    """The points with at least two labelled rows, and more than any point before (rising sizes)."""
+Points = Sequence[tuple[Result, float]]
+"""Results with their value of a metric, by rising size."""
+
+
+def rising(members: Sequence[Result], metric: Metric) -> Points:
+    """The results with that metric, and with at least two and ever more labelled rows."""
     kept: list[tuple[Result, float]] = []
-    for result, figure in points:
+    for result in members:
         # Below two rows, log N is 0 or undefined.
-        if result.case.labelled_rows > (kept[-1][0].case.labelled_rows if kept else 1):
-            kept.append((result, figure))
+        more = result.case.labelled_rows > (kept[-1][0].case.labelled_rows if kept else 1)
+        if more and (figure := metric.get(result)):
+            kept.append((result, float(figure)))
     return kept
+
+
+def counts_of(points: Points) -> tuple[tuple[Size, ...], tuple[float, ...]]:
+    return tuple(size_of(r.case) for r, _ in points), tuple(figure for _, figure in points)
 
 
 def series_of(results: Sequence[Result]) -> list[list[Result]]:
@@ -79,22 +88,17 @@ def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[G
 
 def growth_in(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth | None:
     """The growth of a metric in one series; ``None`` with fewer than two sizes."""
-    points = rising([(r, float(value)) for r in members if (value := metric.get(r))])
+    points = rising(members, metric)
     if len(points) < 2:
         return None
-    bounds = time_bounds(members) if metric is TIME else []
+    bounds: Points = ()
     if metric is TIME:
-        verdict = judge_timed(_timed_series(points, bounds))
+        bounds = time_bounds(members)
+        verdict = _beside_counts(judge_timed(_timed_series(points, bounds)), points)
     else:
-        verdict = judge_counted(
-            tuple(size_of(r.case) for r, _ in points),
-            tuple(y for _, y in points),
-            peak=metric is MEMORY,
-        )
+        verdict = judge_counted(*counts_of(points), peak=metric is MEMORY)
     if metric is MEMORY:
         verdict = _contradicted(verdict, members)
-    if metric is TIME:
-        verdict = _beside_counts(verdict, points)
     (before, small), (last, large) = points[-2:]
     step = math.log(last.case.batch_size / before.case.batch_size)
     return Growth(
@@ -109,7 +113,7 @@ def growth_in(members: Sequence[Result], metric: Metric, claims: Claims) -> Grow
     )
 
 
-def _beside_counts(verdict: GrowthVerdict, points: Sequence[tuple[Result, float]]) -> GrowthVerdict:
+def _beside_counts(verdict: GrowthVerdict, points: Points) -> GrowthVerdict:
     """The verdict on time; its growth law is dropped if the counted elements contradict it.
 
     Time at these sizes may follow another law than the work does, because of caches, dispatching,
@@ -127,10 +131,8 @@ def _beside_counts(verdict: GrowthVerdict, points: Sequence[tuple[Result, float]
     if len(within) > 1:
         said = f"the power's interval spans {' and '.join(within)}; {verdict.evidence}"
         return replace(verdict, law=None, candidates=tuple(within), evidence=said)
-    counted = rising([(r, float(r.elements_processed)) for r, _ in points if r.elements_processed])
-    work = judge_counted(
-        tuple(size_of(r.case) for r, _ in counted), tuple(y for _, y in counted)
-    ).candidates
+    counted = rising([r for r, _ in points], ELEMENTS_PROCESSED)
+    work = judge_counted(*counts_of(counted)).candidates
     if not work or verdict.law in work:
         return verdict
     said = (
@@ -140,7 +142,8 @@ def _beside_counts(verdict: GrowthVerdict, points: Sequence[tuple[Result, float]
     return replace(verdict, law=None, candidates=(), evidence=said)
 
 
-def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
+def time_bounds(members: Sequence[Result]) -> Points:
+    """The results without a time, with a lower bound on it."""
     bounds, timed_out = [], False
     for r in members:
         if r.stage in RECORDED:
@@ -156,36 +159,27 @@ def time_bounds(members: Sequence[Result]) -> list[tuple[Result, float]]:
     return bounds
 
 
-def _timed_series(
-    points: Sequence[tuple[Result, float]], bounds: Sequence[tuple[Result, float]]
-) -> TimedSeries:
-    sizes = [unrounded_size(r.case) for r, _ in points]
-    bound_sizes = [unrounded_size(r.case) for r, _ in bounds]
+def _timed_series(points: Points, bounds: Points) -> TimedSeries:
     launches = [float(r.dispatched_ops or 0) for r, _ in points]
-    if not all(launches):
-        launches = [1.0] * len(points)
-    slope = math.log(launches[-1] / launches[-2]) / math.log(sizes[-1] / sizes[-2])
     return TimedSeries(
-        sizes=tuple(sizes),
+        sizes=tuple(unrounded_size(r.case) for r, _ in points),
         seconds=tuple(y for _, y in points),
-        overhead=tuple(count / launches[-1] for count in launches),
-        bound_sizes=tuple(bound_sizes),
+        overhead=tuple(n / launches[-1] if all(launches) else 1.0 for n in launches),
+        bound_sizes=tuple(unrounded_size(r.case) for r, _ in bounds),
         bound_seconds=tuple(y for _, y in bounds),
-        bound_overhead=tuple((n / sizes[-1]) ** slope for n in bound_sizes),
     )
 
 
 def _contradicted(verdict: GrowthVerdict, members: Sequence[Result]) -> GrowthVerdict:
     """The verdict on memory, with a note if a size ran out of memory that should have fitted."""
     for r in members:
-        limit = r.memory_limit_bytes or 0
-        if r.status is not Status.OUT_OF_MEMORY or not verdict.curve:
-            continue
-        predicted = verdict.curve(r.case.batch_size)
-        if predicted < OF_TENSORS * limit:
-            said = (
-                f"{verdict.evidence}; yet it ran out of {format_limit_bytes(limit)} at "
-                f"N={r.case.batch_size}, where its tensors take only {format_bytes(predicted)}"
-            )
-            return replace(verdict, evidence=said)
+        limit, n = r.memory_limit_bytes or 0, r.case.batch_size
+        if r.status is Status.OUT_OF_MEMORY and verdict.curve:
+            predicted = verdict.curve(n)
+            if predicted < OF_TENSORS * limit:
+                said = (
+                    f"{verdict.evidence}; yet it ran out of {format_limit_bytes(limit)} at N={n}, "
+                    f"where its tensors take only {format_bytes(predicted)}"
+                )
+                return replace(verdict, evidence=said)
     return verdict

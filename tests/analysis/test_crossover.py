@@ -83,7 +83,7 @@ def test_losses_of_two_definitions_have_no_crossover() -> None:
 def test_noise_makes_the_interval_wider() -> None:
     def width(deviation: float) -> float:
         logs = [[math.log(n / 250) + deviation * e for e in (-2, -1, 0, 0, 1, 2)] for n in SIZES]
-        ((_, low, high),), _, ends = crossings(SIZES, logs)
+        ((_, _, low, high),), ends = crossings(SIZES, logs)
         assert ends == (-1, 1)
         return high / low
 
