@@ -8,14 +8,14 @@ processed, which has no noise; a claim on the growth of memory is tested on byte
 """
 
 import itertools
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.statistics import faster_in
-from supcr_bench.analysis.summary import Wrong
+from supcr_bench.analysis.summary import Wrong, setting_of
 from supcr_bench.values.axes import PASSES, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import grows_faster
@@ -49,7 +49,7 @@ class Measured(NamedTuple):
                 r.case: r
                 for r in self.results
                 if (r.implementation, r.case.pass_) == (name, pass_)
-                and (name, r.case.dtype, r.case.temperature) not in self.wrong
+                and setting_of(r) not in self.wrong
             }
             for name in (one, other)
         )
@@ -59,7 +59,7 @@ class Measured(NamedTuple):
 Judge = Callable[[Measured], Judged]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ClaimRow:
     """A claim and its verdict."""
 
@@ -74,8 +74,7 @@ def claim_rows(
     if not any(r.implementation in NOTE for r in results):
         return []
     known = Measured(results, growth, wrong)
-    judged = ((text, *judge(known)) for text, judge in CLAIMS)
-    return [ClaimRow(claim=t, verdict=verdict, evidence=e) for t, verdict, e in judged]
+    return [ClaimRow(text, *judge(known)) for text, judge in CLAIMS]
 
 
 def _all_agree(known: Measured) -> Judged:
@@ -130,11 +129,9 @@ def _together(judged: Mapping[str, Judged], unseen: str, *, noisy: bool = False)
         return Holds.UNDECIDED, unseen
     found = {verdict for verdict, _ in judged.values()}
     decided = found - {Holds.UNDECIDED}
-    hidden = noisy and len(decided) < len(found)
-    verdict = (
-        decided.pop() if len(decided) == 1 else Holds.CONDITION if decided else Holds.UNDECIDED
-    )
-    if hidden and verdict is Holds.YES:
+    hidden = noisy and decided != found
+    verdict = next(iter(decided), Holds.UNDECIDED)
+    if len(decided) > 1 or (hidden and verdict is Holds.YES):
         verdict = Holds.CONDITION
     alike = grouped(judged.items(), lambda item: item[1])
     order = list(Holds)[::-1].index  # what speaks against the claim comes before what is for it
@@ -185,53 +182,42 @@ Duels = Mapping[int, Sequence[bool | None]]
 def _duels(
     judge: Callable[[Duels], Judged],
     one: str,
-    *others: str,
+    others: Sequence[str],
+    known: Measured,
     passes: Sequence[Pass] = ("training",),
-    at_larger_sizes: bool = False,
-) -> Judge:
-    """Finds the faster of two in each series and pass; one that did not finish counts as slower.
+) -> Judged:
+    """Find the faster of two in each series and pass; one that did not finish counts as slower."""
+    faster, stopped = faster_in(known.results), (Status.TIMED_OUT, Status.OUT_OF_MEMORY)
+    ran = {
+        (r.implementation, *r.case.series())
+        for r in known.results
+        if r.time_samples_s or r.status in stopped
+    }
 
-    A claim that may hold ``at_larger_sizes`` than any measured one is not refuted.
-    """
-
-    def ended(r: Result, ran: Container[tuple[object, ...]]) -> bool:
+    def beats(own: Result, their: Result) -> bool:
+        if own.time_samples_s and their.time_samples_s:
+            return faster(own, their)
         # One that is skipped at every size may only be unable to take these inputs.
-        skipped = r.status is Status.SKIPPED and (r.implementation, *r.case.series()) in ran
-        return skipped or r.status in (Status.TIMED_OUT, Status.OUT_OF_MEMORY)
+        could = (their.implementation, *their.case.series()) in ran
+        ended = their.status in stopped or (their.status is Status.SKIPPED and could)
+        return bool(own.time_samples_s) and ended
 
-    def decide(known: Measured) -> Judged:
-        faster = faster_in(known.results)
-        ran = {
-            (r.implementation, *r.case.series())
-            for r in known.results
-            if r.time_samples_s or r.status in (Status.TIMED_OUT, Status.OUT_OF_MEMORY)
-        }
-        found: dict[str, dict[int, list[bool | None]]] = {}
-        unfinished: dict[str, list[int]] = {}
-        for pass_, other in itertools.product(passes, others):
-            for own, their in known.pairs(one, other, pass_):
-                if own.time_samples_s and their.time_samples_s:
-                    won = True if faster(own, their) else False if faster(their, own) else None
-                elif own.time_samples_s and ended(their, ran):
-                    won = True
-                elif their.time_samples_s and ended(own, ran):
-                    won = False
-                else:
-                    continue
-                where, n = f"{pass_} {own.case.describe_series()}", own.case.batch_size
-                found.setdefault(where, {}).setdefault(n, []).append(won)
-                if not (own.time_samples_s and their.time_samples_s):
-                    unfinished.setdefault(where, []).append(n)
-        judged = {where: judge(dict(sorted(own.items()))) for where, own in found.items()}
-        for where, sizes in unfinished.items():
-            holds, said = judged[where]
-            at = ", ".join(map(str, sorted(set(sizes))))
-            judged[where] = holds, f"{said} (one of them did not finish at N={at})"
-        verdict, evidence = _together(judged, "no two right ones were timed together", noisy=True)
-        larger = at_larger_sizes and verdict is Holds.NO
-        return Holds.UNDECIDED if larger else verdict, evidence
-
-    return decide
+    found: list[tuple[str, int, bool | None, bool]] = []
+    for pass_, other in itertools.product(passes, others):
+        for own, their in known.pairs(one, other, pass_):
+            finished = bool(own.time_samples_s and their.time_samples_s)
+            won = True if beats(own, their) else False if beats(their, own) else None
+            if finished or won is not None:
+                where = f"{pass_} {own.case.describe_series()}"
+                found.append((where, own.case.batch_size, won, finished))
+    judged = {}
+    for where, same in grouped(found, lambda duel: duel[0]).items():
+        at = sorted(grouped(same, lambda duel: duel[1]).items())
+        holds, said = judge({n: [won for _, _, won, _ in duels] for n, duels in at})
+        if unfinished := sorted({str(n) for _, n, _, finished in same if not finished}, key=int):
+            said += f" (one of them did not finish at N={', '.join(unfinished)})"
+        judged[where] = holds, said
+    return _together(judged, "no two right ones were timed together", noisy=True)
 
 
 def _sizes(duels: Duels, won: bool | None) -> str:
@@ -249,13 +235,16 @@ def _of_all(duels: Duels) -> str:
 
 
 def _at_end(end: Callable[[Iterable[int]], int], duels: Duels) -> Judged:
-    """Whether one is faster at the smallest (largest) size, and up to (from) which size."""
+    """Whether one is faster at the smallest (largest) size, and up to (from) which size.
+
+    At larger sizes than any measured one it still may be.
+    """
     order = sorted(duels, reverse=end is max)
     won = list(itertools.takewhile(lambda n: duels[n] == [True], order))
     if not won:
         lost = duels[order[0]] == [False]
         said = "the other one is faster" if lost else "noise hides which is faster"
-        return Holds.NO if lost else Holds.UNDECIDED, f"{said} at N={order[0]}"
+        return Holds.NO if lost and end is min else Holds.UNDECIDED, f"{said} at N={order[0]}"
     if won == order:
         return Holds.YES, _everywhere(duels)
     span = f"from N={won[-1]} on" if end is max else f"up to N={won[-1]}"
@@ -329,12 +318,15 @@ CLAIMS: tuple[tuple[str, Judge], ...] = (
     ("rowsort takes less memory than broadcast.", _smaller),
     (
         "rowsort is faster than broadcast for large N.",
-        _duels(partial(_at_end, max), "rowsort", "broadcast", passes=PASSES, at_larger_sizes=True),
+        partial(_duels, partial(_at_end, max), "rowsort", ["broadcast"], passes=PASSES),
     ),
-    ("broadcast is fine for small batches.", _duels(partial(_at_end, min), "broadcast", "rowsort")),
-    ("loopy is the slowest.", _duels(_slowest, "loopy", "broadcast", "rowsort")),
+    (
+        "broadcast is fine for small batches.",
+        partial(_duels, partial(_at_end, min), "broadcast", ["rowsort"]),
+    ),
+    ("loopy is the slowest.", partial(_duels, _slowest, "loopy", ["broadcast", "rowsort"])),
     (
         "rowsort is the fastest, so it is the one to use.",
-        _duels(_fastest_for_now, "rowsort", "broadcast", "loopy"),
+        partial(_duels, _fastest_for_now, "rowsort", ["broadcast", "loopy"]),
     ),
 )

@@ -29,6 +29,10 @@ class Question:
     memory_bytes: int | None = None
     definition: str | None = None
 
+    @property
+    def place(self) -> Place:
+        return self.batch_size, self.dims, self.nan_density
+
 
 class Source(StrEnum):
     """How a time or a peak was obtained, the most reliable way first."""
@@ -87,12 +91,11 @@ def faster_at(
     factor by which the batch exceeds the measured ones.
     """
     at, faster = places(results, question), faster_in(results)
-    asked = (question.batch_size, question.dims, question.nan_density)
 
     def decide(one: Candidate, other: Candidate) -> bool:
         own, others = at.get(one.implementation, {}), at.get(other.implementation, {})
         near = own.keys() & others.keys()
-        for axis, value in enumerate(asked):
+        for axis, value in enumerate(question.place):
             below = max((p[axis] for p in near if p[axis] <= value), default=None)
             above = min((p[axis] for p in near if p[axis] >= value), default=None)
             near = {p for p in near if p[axis] in (below, above)}
@@ -113,8 +116,8 @@ def faster_at(
 
 def alike(tied: Sequence[Candidate], results: Sequence[Result], question: Question) -> bool:
     """Whether tied candidates take about as long, by the intervals of their ratios."""
-    place = (question.batch_size, question.dims, question.nan_density)
-    found = [places(results, question).get(c.implementation, {}).get(place) for c in tied]
+    at = places(results, question)
+    found = [at.get(c.implementation, {}).get(question.place) for c in tied]
     best, *others = found or [None]
     ratios = [ratio_of(other, best) if best and other else None for other in others]
     return bool(ratios) and all(r and r.high and r.low and r.high < CLOSE * r.low for r in ratios)

@@ -3,10 +3,9 @@
 The answer is the fastest implementation that is correct and fits the memory, or those that tie.
 Time and bytes are interpolated linearly in log-log between measured batch sizes N and between
 measured numbers of label dimensions D; between NaN densities, their logarithm is linear in the
-density. Up to eight times beyond the measured sizes, time and bytes are extrapolated by their
-growth laws (a time without a law, by its local power of N); beyond the measured D, both by their
-local power of D. The answer names what was extrapolated. A NaN density outside the measured range
-gets no answer.
+density. Up to eight times beyond the measured sizes, both are extrapolated by their growth laws (a
+time without a law, by its local power of N); beyond the measured D, by their local power of D. The
+answer names what was extrapolated. A NaN density outside the measured range gets no answer.
 """
 
 import itertools
@@ -25,15 +24,13 @@ from supcr_bench.analysis.fastest import (
 )
 from supcr_bench.analysis.frontier import byte_fit, input_bytes
 from supcr_bench.analysis.growth import growth_in, series_of, size_of
+from supcr_bench.analysis.summary import setting_of
 from supcr_bench.values.axes import WORKLOAD_AXES, get_axis
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import by_machine
-from supcr_bench.values.metrics import TIME
+from supcr_bench.values.metrics import MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
-from supcr_bench.values.units import (
-    format_bytes,
-    format_limit_bytes,
-)
+from supcr_bench.values.units import format_bytes, format_limit_bytes
 
 _ASKED = ("batch_size", "dims", "nan_density", "device", "ranks")
 _OTHER_AXES = tuple(axis for axis in WORKLOAD_AXES if axis.name not in _ASKED)
@@ -81,8 +78,7 @@ def recommend(
     own_axes = most_alike(asked)
     candidates = []
     for name, own in grouped(own_axes, lambda r: r.implementation).items():
-        time = _estimate(own, question, TIME.get, _time_beyond)
-        peak = _estimate(own, question, _peak, _bytes_beyond)
+        time, peak = (_estimate(own, question, metric) for metric in (TIME, MEMORY))
         why_not = _why_wrong(own[0], [*asked, *results])
         if name in refuted:
             why_not = "verification found it wrong"
@@ -143,11 +139,8 @@ def _why_wrong(own: Result, known: Sequence[Result]) -> str | None:
     An implementation that is wrong on ties, in another pass or on another device is never
     recommended.
     """
-
-    def place(r: Result) -> tuple[object, ...]:
-        return r.implementation, r.case.dtype, r.case.temperature
-
-    bad = next((r for r in known if r.status is Status.WRONG and place(r) == place(own)), None)
+    wrong = (r for r in known if r.status is Status.WRONG and setting_of(r) == setting_of(own))
+    bad = next(wrong, None)
     if bad is None:
         return None
     where = f"in {bad.case.pass_} " if bad.case.pass_ != own.case.pass_ else ""
@@ -190,11 +183,6 @@ def _why_not(
     return f"needs {format_bytes(least)} ({peak.source}), more than {limit}"
 
 
-def _peak(result: Result) -> float | None:
-    # A measured peak may be 0 bytes, which has no logarithm, so 1 byte is used instead.
-    return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
-
-
 def _why_unknown(own: Sequence[Result], question: Question) -> str:
     timed = [r for r in own if r.time_samples_s]
     if not timed:
@@ -218,18 +206,14 @@ def _why_unknown(own: Sequence[Result], question: Question) -> str:
 
 # --- estimates ---
 
-Figure = Callable[[Result], float | None]
-Beyond = Callable[[Sequence[Result], float], Estimate | None]
 FURTHEST = 8
 """Times are extrapolated up to this many times the largest batch that was timed."""
 
 
-def _estimate(
-    own: Sequence[Result], question: Question, figure: Figure, beyond: Beyond
-) -> Estimate | None:
+def _estimate(own: Sequence[Result], question: Question, metric: Metric) -> Estimate | None:
     by_dims: dict[float, dict[float, Estimate]] = {}
     for members in series_of(own):
-        found = _at_size(members, question.batch_size, figure, beyond)
+        found = _at_size(members, question.batch_size, metric)
         case = members[0].case
         if found is not None:
             same = all(same_density(r.case, question) for r in members)
@@ -240,20 +224,40 @@ def _estimate(
         for dims, by_density in by_dims.items()
         if (estimate := _along(by_density, question.nan_density, float))
     }
-    inside = _along(known, question.dims, math.log)
-    values = {dims: estimate.value for dims, estimate in known.items()}
-    return inside or _by_power(values, question.dims)
+    return _along(known, question.dims, math.log) or _by_power(known, question.dims)
 
 
-def _by_power(known: Mapping[float, float], at: float, least: float = -math.inf) -> Estimate | None:
-    """Extrapolate to ``at`` with the power of the two nearest values, but at least ``least``."""
+def _at_size(members: Sequence[Result], n: int, metric: Metric) -> Estimate | None:
+    # A measured peak may be 0 bytes, which has no logarithm, so 1 byte is used instead.
+    least = 1.0 if metric is MEMORY else 0.0
+    figures = [(r, max(float(f), least)) for r in members if (f := metric.get(r)) is not None]
+    known = {float(r.case.batch_size): Estimate(f, Source.MEASURED) for r, f in figures if f}
+    inside = _along(known, n, math.log)
+    if inside or not known or n > FURTHEST * max(known):
+        return inside
+    if metric is MEMORY:
+        if (fit := byte_fit(members)) is None:
+            return None
+        size = size_of(replace(members[0].case, batch_size=n))
+        return Estimate(fit.predict(size), Source.EXTRAPOLATED, *fit.bounds(size))
+    found, growth = _by_power(known, n, least=0.0), growth_in([r for r, _ in figures], TIME, {})
+    if found and growth and growth.verdict.curve and growth.verdict.band:
+        low, high = growth.verdict.band(n)
+        return Estimate(growth.verdict.curve(n), Source.EXTRAPOLATED, low, high)
+    return found
+
+
+def _by_power(
+    known: Mapping[float, Estimate], at: float, least: float = -math.inf
+) -> Estimate | None:
+    """Extrapolate to ``at`` with the power of the two nearest figures, but at least ``least``."""
     if len(known) < 2:
         return None
     ordered = sorted(known)
     a, b = ordered[-2:] if at > ordered[-1] else ordered[:2]
     near = b if at > b else a
-    power = max(least, math.log(known[b] / known[a]) / math.log(b / a))
-    return Estimate(float(known[near] * (at / near) ** power), Source.EXTRAPOLATED)
+    power = max(least, math.log(known[b].value / known[a].value) / math.log(b / a))
+    return Estimate(float(known[near].value * (at / near) ** power), Source.EXTRAPOLATED)
 
 
 def _along(
@@ -271,29 +275,3 @@ def _along(
             source = max(one.source, other.source, Source.INTERPOLATED, key=surest_first)
             return Estimate(value, source)
     return None
-
-
-def _at_size(members: Sequence[Result], n: int, figure: Figure, beyond: Beyond) -> Estimate | None:
-    figures = [(r, value) for r in members if (value := figure(r))]
-    known = {float(r.case.batch_size): Estimate(value, Source.MEASURED) for r, value in figures}
-    inside = _along(known, n, math.log)
-    if inside or not known or n > FURTHEST * max(known):
-        return inside
-    return beyond([r for r, _ in figures], n)
-
-
-def _time_beyond(members: Sequence[Result], n: float) -> Estimate | None:
-    found = _by_power({r.case.batch_size: TIME.get(r) or 0.0 for r in members}, n, least=0.0)
-    growth = growth_in(members, TIME, {})
-    if found and growth and growth.verdict.curve and growth.verdict.band:
-        low, high = growth.verdict.band(n)
-        return Estimate(growth.verdict.curve(n), Source.EXTRAPOLATED, low, high)
-    return found
-
-
-def _bytes_beyond(members: Sequence[Result], n: float) -> Estimate | None:
-    fit = byte_fit(members)
-    if fit is None:
-        return None
-    size = size_of(replace(members[-1].case, batch_size=int(n)))
-    return Estimate(fit.predict(size), Source.EXTRAPOLATED, *fit.bounds(size))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from supcr_bench.analysis.statistics import Interval, faster_in, median_interval, process_interval
+from supcr_bench.analysis.statistics import Interval, median_interval, process_interval
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.grouping import grouped
@@ -36,10 +36,8 @@ def agreement_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
             "agree": sum(r.status is Status.MEASURED for r in members),
             **{error: _largest([getattr(r, error) for r in members]) for error in ERRORS},
         }
-        for name in implementations_of(known)
-        for labels, members in grouped(
-            (r for r in known if r.implementation == name), lambda r: r.case.label_kind
-        ).items()
+        for name, own in grouped(known, lambda r: r.implementation).items()
+        for labels, members in grouped(own, lambda r: r.case.label_kind).items()
     ]
 
 
@@ -71,8 +69,14 @@ def by_series(results: Sequence[Result], pass_: Pass) -> list[Result]:
     return sorted(own, key=lambda r: (order[r.case.series()], r.case.batch_size))
 
 
-Wrong = frozenset[tuple[str, str, float]]
+Setting = tuple[str, str, float]
+"""An implementation, a dtype and a temperature."""
+Wrong = frozenset[Setting]
 """Wrong implementations, each with the dtype and the temperature at which it is wrong."""
+
+
+def setting_of(result: Result) -> Setting:
+    return result.implementation, result.case.dtype, result.case.temperature
 
 
 def known_wrong(results: Iterable[Result], refuted: Collection[str] = ()) -> Wrong:
@@ -80,38 +84,26 @@ def known_wrong(results: Iterable[Result], refuted: Collection[str] = ()) -> Wro
 
     Implementations that verification ``refuted`` count as wrong at every dtype and temperature.
     """
-    return frozenset(
-        (r.implementation, r.case.dtype, r.case.temperature)
-        for r in results
-        if r.status is Status.WRONG or r.implementation in refuted
-    )
+    wrong = (r for r in results if r.status is Status.WRONG or r.implementation in refuted)
+    return frozenset(map(setting_of, wrong))
 
 
 def fastest_by_size(
-    results: Sequence[Result],
-    wrong: Wrong,
-    faster: Callable[[Result, Result], bool] | None = None,
+    results: Sequence[Result], wrong: Wrong, faster: Callable[[Result, Result], bool]
 ) -> dict[Case, tuple[str, ...]]:
     """For each case, the correct implementations that no other one is faster than, by rising time.
 
     If there are several, they tie: noise hides which of them is the fastest. Keys leave out the
     definition (which loss of the family), as implementations may compute different ones. An
-    implementation that is ``wrong`` on ties is never among the fastest. ``faster`` decides between
-    two; by default :func:`faster_in` of these results.
+    implementation that is ``wrong`` on ties is never among the fastest.
     """
-    faster, found = faster or faster_in(results), {}
-    for case, own in grouped(results, lambda r: r.case.shared).items():
-        right = [
-            r
-            for r in own
-            if r.status is Status.MEASURED
-            and r.time_samples_s
-            and (r.implementation, r.case.dtype, r.case.temperature) not in wrong
-        ]
-        right.sort(key=lambda r: TIME.get(r) or 0.0)
-        ahead = [r for r in right if not any(faster(other, r) for other in right)] or right
-        if ahead:
-            found[case] = tuple(r.implementation for r in ahead)
+    right = [r for r in results if r.status is Status.MEASURED and r.time_samples_s]
+    right = [r for r in right if setting_of(r) not in wrong]
+    found = {}
+    for case, own in grouped(right, lambda r: r.case.shared).items():
+        own.sort(key=lambda r: TIME.get(r) or 0.0)
+        ahead = [r for r in own if not any(faster(other, r) for other in own)] or own
+        found[case] = tuple(r.implementation for r in ahead)
     return found
 
 

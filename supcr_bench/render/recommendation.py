@@ -166,9 +166,8 @@ def _compared(best: Candidate, other: Candidate, found: Recommendation) -> Sente
     names = {"name": other.implementation, "other": best.implementation}
     if other.implementation not in found.tied:
         return takes_longer(**names, times=times, source=str(other.time.source))
-    asked, at = found.question, places(found.results, found.question)
-    place = (asked.batch_size, asked.dims, asked.nan_density)
-    slow, fast = (at.get(name, {}).get(place) for name in names.values())
+    at = places(found.results, found.question)
+    slow, fast = (at.get(name, {}).get(found.question.place) for name in names.values())
     ratio = ratio_of(slow, fast) if slow and fast else None
     if ratio is None or ratio.low is None or ratio.high is None:
         return may_be_noise(**names, times=times)

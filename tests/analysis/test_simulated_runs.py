@@ -13,6 +13,7 @@ from supcr_bench.analysis.fastest import Question
 from supcr_bench.analysis.frontier import input_bytes
 from supcr_bench.analysis.growth import growth_in, series_of
 from supcr_bench.analysis.recommend import recommend
+from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.analysis.summary import fastest_by_size, known_wrong
 from supcr_bench.values.axes import PASSES, Pass
 from supcr_bench.values.case import Case
@@ -133,7 +134,7 @@ def judge_fastest(results: Sequence[Result], subjects: Subjects, counts: Counter
     for r in results:
         if r.time_samples_s and not subjects[r.implementation].wrong:
             by_case[r.case.shared].add(r.implementation)
-    for shared, ahead in fastest_by_size(results, wrong).items():
+    for shared, ahead in fastest_by_size(results, wrong, faster_in(results)).items():
         case = next(r.case for r in results if r.case.shared == shared)
         least = min(subjects[name].seconds(case) for name in by_case[shared])
         best = min(subjects[name].seconds(case) for name in ahead)
