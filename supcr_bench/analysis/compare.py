@@ -3,16 +3,14 @@
 Counts and bytes have no noise and are compared directly. Time has two sources of noise. The first
 is the spread of a case's samples: order statistics bound each median, whatever the distribution,
 and so give an interval of the ratio of medians. The second is the difference between processes and
-the drift of the machine, which the samples do not show (`run_noise`). If each run has one process,
-the drift of unchanged results includes the spread of samples; the rest, as a difference of
-variances, widens the interval on both sides. If both runs have several processes, ratio and
-interval follow from these; their spread includes that of samples.
+the drift of the machine (`run_noise`). If each run has one process, the drift of unchanged results
+includes the spread of samples; the rest, as a difference of variances, widens the interval on both
+sides. If both runs have several processes, ratio and interval follow from these.
 
-The placement of code and memory in a session also shifts the times of all cases of one
-implementation together. So an implementation is found slower only in cases that exceed the shift
-expected of a session, from the shifts of the other implementations and a prior of ``SESSION_SD``;
-several implementations share the error probability. A smaller slowdown needs `gate --against`,
-which times both in one session.
+A session also shifts the times of all cases of one implementation together. So an implementation is
+found slower only in cases that exceed the shift expected of a session, from the shifts of the other
+implementations and a prior of ``SESSION_SD``; several implementations share the error probability.
+A smaller slowdown needs `gate --against`, which times both in one session.
 """
 
 import math
@@ -60,21 +58,24 @@ CHANCE = 0.05
 BEYOND_CHANCE = 0.01
 """An implementation is called slower if chance gives as many slower cases with less than this
 probability, which all implementations of a comparison share."""
-COSTS_MORE = "costs more "
 OTHER_MACHINE = "other machine"
 """The reason why times of different machines are undecided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonRow:
-    """One implementation on one case in both runs: statuses, changes by metric, and remarks."""
+    """One implementation on one case in both runs: statuses, and changes by metric.
+
+    ``outcome`` is a sentence on a status that got worse, and ``note`` one on any other change of
+    it.
+    """
 
     implementation: str
     case: Case
     first: Status | None
     second: Status | None
     changes: Mapping[str, Change] = field(default_factory=dict)
-    finding: str | None = None
+    outcome: str | None = None
     note: str | None = None
 
     @property
@@ -106,9 +107,13 @@ class ComparisonRow:
 
     @property
     def got_worse_in(self) -> list[str]:
-        """The words for what got worse: the costs that rose, or else the outcome."""
-        is_cost = str(self.finding).startswith(COSTS_MORE)
-        return [*self.costlier, *([] if is_cost else ["outcome"])]
+        return [*self.costlier, *(["outcome"] if self.outcome else [])]
+
+    @property
+    def finding(self) -> str | None:
+        """A sentence on what got worse: the outcome, or else costs."""
+        costs = " and ".join(self.costlier)
+        return self.outcome or (f"costs more {costs}" if costs else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +133,8 @@ class Comparison:
     differences: Mapping[str, tuple[Any, Any]]
     drift: Mapping[str, tuple[float | None, int]]
     margin: float
-    session: Mapping[str, float] = field(default_factory=dict)
-    processes: int = 1
-
-    @property
-    def other_machine(self) -> bool:
-        return of_the_machine(self.differences)
+    session: Mapping[str, float]
+    processes: int
 
     @property
     def joined(self) -> tuple[ComparisonRow, ...]:
@@ -143,14 +144,6 @@ class Comparison:
     def nothing_compared(self) -> bool:
         """Whether no metric could be compared and no status changed."""
         return not any(row.changes or row.first != row.second for row in self.joined)
-
-    def times(self, direction: Direction, implementation: str | None = None) -> int:
-        """The number of cases with that change of time, for one implementation or for all."""
-        return sum(
-            row.time is not None and row.time.direction is direction
-            for row in self.rows
-            if implementation in (None, row.implementation)
-        )
 
     @property
     def slower_cases(self) -> dict[str, tuple[int, int, int]]:
@@ -234,6 +227,7 @@ def _time_change(
     drift: float | None,
     noise: Noise | None,
     margin: float,
+    spread: float,
     *,
     other_machine: bool,
 ) -> Change | None:
@@ -259,28 +253,19 @@ def _time_change(
     (low, high), (least, most) = (
         (ratio * math.exp(-below), ratio * math.exp(above)) for below, above in (outer, inner)
     )
+    change = replace(change, ratio=ratio, low=low, high=high)
     # A ratio within the margin is the same, even where the interval does not contain 1.
     if least >= 1 - margin and most <= 1 + margin:
-        direction = Direction.SAME
-    elif low > 1:
-        direction = Direction.SLOWER
-    else:
-        direction = Direction.FASTER if high < 1 else Direction.UNDECIDED
-    return replace(change, ratio=ratio, low=low, high=high, direction=direction)
+        return replace(change, direction=Direction.SAME)
+    if low > 1 or high < 1:
+        return replace(change, direction=Direction.SLOWER if low > 1 else Direction.FASTER)
+    widest = math.expm1(drift) if noise is None else 2 * math.expm1(outer[0])
+    processes = min(len(first.processes), len(second.processes))
+    why = _why_undecided(noise, spread, processes) if widest > margin else None
+    return replace(change, reason=why)
 
 
-def _why_undecided(
-    change: Change,
-    drift: float,
-    noise: Noise | None,
-    margin: float,
-    spread: float,
-    processes: int,
-) -> str | None:
-    """Why a time is undecided; ``None`` if it is decided, or if noise is not the reason."""
-    least = math.expm1(drift) if noise is None else 2 * math.expm1(noise.half_width(CONFIDENCE))
-    if change.direction is not Direction.UNDECIDED or least <= margin:
-        return None
+def _why_undecided(noise: Noise | None, spread: float, processes: int) -> str:
     if spread > BUSY:
         share = format_share(spread)
         return f"the machine was too busy: the middle half of equal calls spread by {share}"
@@ -314,12 +299,10 @@ def compare_results(
     differ and count as the same. ``unlike`` says whether two results come from different machines;
     by default, ``differences`` decide.
     """
+    differences = differences or {}
+    anywhere = of_the_machine(differences)
+    apart: Callable[[Result, Result], bool] = unlike or (lambda *_: anywhere)
     by_key = ({r.key: r for r in first}, {r.key: r for r in second})
-    anywhere = of_the_machine(differences or {})
-
-    def apart(one: Result | None, other: Result | None) -> bool:
-        return anywhere if unlike is None or not one or not other else unlike(one, other)
-
     pairs = {
         key: (one, other)
         for key, one in by_key[0].items()
@@ -339,7 +322,7 @@ def compare_results(
     spread = call_spread([*first, *second])
     processes = min((len(r.processes) for key in noises for r in pairs[key]), default=1)
 
-    software = [{key: pair[n] for key, pair in (differences or {}).items()} for n in (0, 1)]
+    software = [{key: pair[n] for key, pair in differences.items()} for n in (0, 1)]
     at_one_speed = moved | {key: n.log_ratio for key, n in noises.items() if key in moved}
     shifts = {
         name: median(at_one_speed[key] for key in own)
@@ -353,7 +336,7 @@ def compare_results(
     }
 
     def row(key: Key) -> ComparisonRow:
-        one, other = by_key[0].get(key), by_key[1].get(key)
+        one, other = (own.get(key) for own in by_key)
         found = ComparisonRow(
             implementation=key[0],
             case=key[1],
@@ -363,32 +346,25 @@ def compare_results(
         if one is None or other is None:
             return found
         bound, other_machine = drift[key[0]][0], apart(one, other)
-        noise = noises.get(key)
-        time = _time_change(one, other, bound, noise, margin, other_machine=other_machine)
-        if time and time.low is not None and bound is not None:
-            processes = min(len(one.processes), len(other.processes))
-            why = _why_undecided(time, bound, noise, margin, spread, processes)
-            time = replace(time, reason=why)
-        changes = [time]
-        changes += [
+        time = _time_change(
+            one, other, bound, noises.get(key), margin, spread, other_machine=other_machine
+        )
+        counts = (
             count_change(m.name, m.compared(one), m.compared(other), m.allowance)
             for m in COUNTS
             if m.is_comparable(*software)
-        ]
-        found = replace(found, changes={change.metric: change for change in changes if change})
-        finding, note = None, None
+        )
+        outcome, note = None, None
         if one.status is not other.status:
+            outcome, note = outcome_change(one, other)
             if not other_machine and _ran_past_limit(one, other, bound):
-                finding = f"timed out: {other.reason}"
-            else:
-                finding, note = outcome_change(one, other)
-        if found.costlier and finding is None:
-            finding = COSTS_MORE + " and ".join(found.costlier)
-        return replace(found, finding=finding, note=note)
+                outcome, note = f"timed out: {other.reason}", None
+        changes = {change.metric: change for change in (time, *counts) if change}
+        return replace(found, changes=changes, outcome=outcome, note=note)
 
     return Comparison(
         rows=tuple(row(key) for key in dict.fromkeys([*by_key[0], *by_key[1]])),
-        differences=differences or {},
+        differences=differences,
         drift=drift,
         margin=margin,
         session=session,

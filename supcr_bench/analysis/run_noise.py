@@ -1,51 +1,48 @@
 """By how much times of the same code differ from one run to another.
 
 The placement of code and memory shifts the times of all calls of a process, so the spread between
-processes does not show within one. What follows depends on whether both runs have several.
+processes does not show within one. A session may also shift the times of all cases of one
+implementation together. What follows depends on whether both runs have several processes.
 
-**One process.** Nothing in a run shows how the next will differ. So |log ratio| of the results of
-all *other* implementations whose counts did not change has a prediction bound, the k-th smallest
-with k = ceil(0.95 (n + 1)), which one more result with the same drift exceeds in at most 5 % of
-draws (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", chapter 2). An
-implementation's own results are left out: a change that slows all its cases would look like drift.
+**One process.** |log ratio| of the results of all *other* implementations whose counts did not
+change has a prediction bound, the k-th smallest with k = ceil(0.95 (n + 1)), which one more result
+with the same drift exceeds in at most 5 % of draws (Vovk, Gammerman and Shafer, "Algorithmic
+Learning in a Random World", chapter 2). An implementation's own results are left out: a change that
+slows all its cases would look like drift.
 
 **Several processes.** A time is the geometric mean of their medians. Where a cell has enough other
 implementations with unchanged counts, the median of their moves is the speed of the machine in that
 process, and the log-ratio is taken at one speed by analysis of covariance (Fisher, "Statistical
 Methods for Research Workers", 4th edition, 1932): how a time follows the speed is fitted within the
-runs. The harness's own work before each call counts as one more implementation. That speed is a
-median, so times follow it by a slope of 1 in the middle. Its noise makes fitted slopes smaller, and
-hardly moves the mean of a run. So they are divided by their median (Fuller, "Measurement Error
-Models", 1987, section 1.1), and drawn to 1 as far as their errors explain how they differ.
+runs. The harness's own work before each call counts as one more implementation. Times follow a
+median speed by a slope of 1 in the middle, and noise in the speed makes fitted slopes smaller; so
+they are divided by their median (Fuller, "Measurement Error Models", 1987, section 1.1), and drawn
+to 1 as far as their errors explain how they differ.
 
 Few processes show their spread badly, so each case's variance is moderated by those of all (Smyth,
-"Linear models and empirical Bayes methods", Statistical Applications in Genetics and
-Molecular Biology 3(1), 2004): variances s2 of d degrees of freedom are taken as drawn from a scaled
-inverse chi-squared distribution, whose d0 and s02 follow from mean and variance of log s2; (d0 s02
-+ d s2) / (d0 + d) has d0 + d degrees of freedom. Where cases are alike, d0 is large and they share
-one spread; otherwise each keeps its own. Unchanged results of the others may differ by more than
-processes explain, because a session moves a whole run: this excess variance makes sum(x2 / (v +
-excess)) = n (Paule and Mandel, "Consensus values and weighting factors", Journal of Research of the
-NBS 87, 1982). All cases of an implementation may have moved together, so the excess has one degree
-of freedom for each other implementation, and the sum of both variances has the degrees of freedom
-of Satterthwaite (Biometrics Bulletin 2, 1946).
-
-A session may also shift the times of all cases of one implementation together.
+"Linear models and empirical Bayes methods", Statistical Applications in Genetics and Molecular
+Biology 3(1), 2004): variances s2 of d degrees of freedom are drawn from a scaled inverse
+chi-squared distribution, whose d0 and s02 follow from mean and variance of log s2, and (d0 s02 + d
+s2) / (d0 + d) has d0 + d degrees of freedom. Unchanged results of the others may differ by more
+than processes explain, because a session moves a whole run: this excess variance makes sum(x2 / (v
++ excess)) = n (Paule and Mandel, "Consensus values and weighting factors", Journal of Research of
+the NBS 87, 1982). It has one degree of freedom for each other implementation, whose cases may all
+have moved together, and the sum of both variances has those of Satterthwaite (Biometrics Bulletin
+2, 1946).
 """
 
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import harmonic_mean, median
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Key, Result
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+Vector = npt.NDArray[np.float64]
 FEWEST_UNCHANGED = 19
 """The fewest unchanged results that give a 95 % bound on the drift."""
 SESSION_SD, SESSION_WEIGHT = 0.08, 2
@@ -80,14 +77,14 @@ def drift_bound(log_ratios: Sequence[float]) -> tuple[float | None, int]:
     return bound, n
 
 
-def session_bound(shifts: Sequence[float], implementations: int, processes: int = 1) -> float:
+def session_bound(shifts: Sequence[float], implementations: int, processes: int) -> float:
     """The bound on the log ratio of an implementation in a session, from the shifts of others."""
     from scipy.special import stdtrit  # slow to import
 
     freedom = SESSION_WEIGHT + len(shifts)
     prior = SESSION_WEIGHT * SESSION_SD**2 / min(processes, MOST_AVERAGED)
     squares = prior + sum(shift**2 for shift in shifts)
-    quantile = float(stdtrit(freedom, 1 - SESSION_ERROR / max(implementations, 1)))
+    quantile = float(stdtrit(freedom, 1 - SESSION_ERROR / implementations))
     return quantile * math.sqrt(squares / freedom)
 
 
@@ -129,17 +126,14 @@ def process_noise(
     share counts as the machine's speed; with other software it may not.
     """
     noises = _moderated(pairs, unchanged if at_one_speed else ())
-    excess = {}
-    for name in {name for name, _ in noises}:
-        others = [key for key in unchanged if key in noises and key[0] != name]
+    judged: dict[Key, Noise] = {}
+    for name, cells in grouped(noises, lambda key: key[0]).items():
+        others = {key: noises[key] for key in unchanged if key in noises and key[0] != name}
         if len(others) >= FEWEST_UNCHANGED:
-            found = excess_variance([(noises[key].log_ratio, noises[key]) for key in others])
-            excess[name] = found, len({other for other, _ in others})
-    judged = {
-        key: replace(own, excess=excess[key[0]][0], excess_freedom=excess[key[0]][1])
-        for key, own in noises.items()
-        if key[0] in excess
-    }
+            excess = excess_variance([*others.values()])
+            freedom = len({other for other, _ in others})
+            for key in cells:
+                judged[key] = replace(noises[key], excess=excess, excess_freedom=freedom)
     enough = _enough_processes(judged, pairs, margin) if judged else None
     return {key: replace(own, enough=enough) for key, own in judged.items()}
 
@@ -150,8 +144,7 @@ def _moderated(
     several = {k: pair for k, pair in pairs.items() if min(len(r.processes) for r in pair) > 1}
     if len(several) < FEWEST_UNCHANGED:
         return {}
-    import numpy as np  # slow to import, as scipy is
-    from scipy.optimize import brentq
+    from scipy.optimize import brentq  # slow to import
     from scipy.special import digamma, polygamma
 
     logs = {k: [np.log(r.process_medians_s) for r in pair] for k, pair in several.items()}
@@ -184,12 +177,8 @@ def _moderated(
     }
 
 
-def _sums(
-    runs: "Sequence[npt.NDArray[np.float64]]", speed: "npt.NDArray[np.float64]"
-) -> tuple[float, ...]:
+def _sums(runs: Sequence[Vector], speed: Vector) -> tuple[float, ...]:
     """By how much times and speed moved from run to run, and their squares and products within."""
-    import numpy as np
-
     sides = [np.array(s) for s in zip(runs, np.split(speed, [len(runs[0])]), strict=True)]
     sizes = [len(own) for own in runs]
     moved = sides[1].mean(axis=1) - sides[0].mean(axis=1)
@@ -198,15 +187,13 @@ def _sums(
     return *moved, *products, sum(sizes) - 2, sum(1 / n for n in sizes)
 
 
-def _at_one_speed(sums: "npt.NDArray[np.float64]") -> "tuple[npt.NDArray[np.float64], ...]":
+def _at_one_speed(sums: Vector) -> tuple[Vector, ...]:
     """The log-ratios of cases at the same speed of the machine.
 
     Returns:
         the log-ratios, the sums of squares that are left and their degrees of freedom, and the
         share of a process's variance that each log-ratio has.
     """
-    import numpy as np
-
     moved, paced, squares, products, paces, freedom, share = sums.T
     known = (paces > 0) & (freedom >= FEWEST_FREEDOM)
     if not known.any():
@@ -240,15 +227,17 @@ def _enough_processes(
     return 10 * math.ceil(processes * variance / (allowed - excess) / 10)
 
 
-def excess_variance(unchanged: Sequence[tuple[float, Noise]]) -> float:
+def excess_variance(unchanged: Sequence[Noise]) -> float:
     """The variance by which log-ratios of unchanged results differ beyond their noise."""
     from scipy.optimize import brentq  # slow to import
 
     def left(excess: float) -> float:
         # A square over an estimated variance is freedom / (freedom - 2) on average.
         shares = (
-            x**2 / (own.variance + excess) * max(1 - 2 / own.freedom, 0.0) for x, own in unchanged
+            own.log_ratio**2 / (own.variance + excess) * max(1 - 2 / own.freedom, 0.0)
+            for own in unchanged
         )
         return sum(shares) - len(unchanged)
 
-    return float(brentq(left, 0.0, max(x**2 for x, _ in unchanged))) if left(0.0) > 0 else 0.0
+    most = max(own.log_ratio**2 for own in unchanged)
+    return float(brentq(left, 0.0, most)) if left(0.0) > 0 else 0.0

@@ -48,12 +48,6 @@ class Interval:
             return None
         return max(self.high - self.estimate, self.estimate - self.low) / self.estimate
 
-    def covers(self, value: float) -> bool | None:
-        """Whether the value lies within the bounds; ``None`` without bounds."""
-        if self.low is None or self.high is None:
-            return None
-        return self.low <= value <= self.high
-
     def exp(self) -> "Interval":
         """The interval of a ratio, where this one is of its logarithm."""
         low, high = (None if x is None else math.exp(x) for x in (self.low, self.high))
@@ -202,19 +196,19 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
     round; in different sessions, by its median.
     """
     cells = grouped(results, lambda r: r.case.shared)
-    noise = {case: noise_floor(own) for case, own in cells.items()}
+    floors = {case: floor for case, own in cells.items() if (floor := noise_floor(own))}
+    noise = {case: floor.spread for case, floor in floors.items()}
 
     def faster(one: Result, other: Result) -> bool:
         own, others = one.time_samples_s or (), other.time_samples_s or ()
-        floor = noise.get(one.case.shared)
-        wide = floor is not None and floor.spread > DECIDES_NOTHING
-        if not own or not others or wide or min(*own, *others) <= 0:
+        spread = noise.get(one.case.shared, 0.0)
+        if not own or not others or spread > DECIDES_NOTHING or min(*own, *others) <= 0:
             return False
         ratio = ratio_of(other, one)
         if ratio is None:
             return APART * median(own) < median(others)
         if ratio.low is not None and ratio.low > 1:
-            return ratio.estimate - 1 > (floor.spread if floor else 0.0)
+            return ratio.estimate - 1 > spread
         theirs = other.processes
         shared = (zip(x, theirs.get(s, ()), strict=False) for s, x in one.processes.items())
         return all(APART * a < b for a, b in itertools.chain(*shared))

@@ -14,6 +14,7 @@ from supcr_bench.values.case import PASSES
 from supcr_bench.values.machine import MACHINE, environment_differences
 from supcr_bench.values.metrics import Direction
 from supcr_bench.values.result import Result, Status
+from tests.analysis.readings import cases
 from tests.made_results import make_result
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
@@ -173,12 +174,12 @@ def drifted(random: Random, shared_by: str, cells: int = 10, slower: str = "") -
 def test_identical_code_is_seldom_called_faster_or_slower(shared_by: str) -> None:
     random = Random(1)
     sessions = 40
-    confident = cases = findings = 0
+    confident = rows = findings = 0
     moved = []
     for _ in range(sessions):
         found = compare_results(drifted(random, shared_by), drifted(random, shared_by))
-        cases += len(found.rows)
-        confident += found.times(Direction.FASTER) + found.times(Direction.SLOWER)
+        rows += len(found.rows)
+        confident += cases(found, Direction.FASTER) + cases(found, Direction.SLOWER)
         findings += found.finding
         moved += [r.time.ratio for r in found.rows if r.time]
     moved.sort()
@@ -186,7 +187,7 @@ def test_identical_code_is_seldom_called_faster_or_slower(shared_by: str) -> Non
     # percentile; here both sides drift alike, so that the one is about the other's inverse.
     assert moved[len(moved) // 20] == pytest.approx(0.77, abs=0.07)
     assert moved[-len(moved) // 20] == pytest.approx(1.35, abs=0.1)
-    assert confident <= 0.05 * cases
+    assert confident <= 0.05 * rows
     assert findings <= 0.05 * sessions
 
 
@@ -196,12 +197,12 @@ def test_a_threefold_slowdown_with_the_same_counts_is_found(shared_by: str) -> N
     found = compare_results(drifted(random, shared_by), drifted(random, shared_by, slower="loopy"))
     assert found.slower() == ["loopy"]
     assert found.finding
-    assert found.times(Direction.SLOWER, "loopy") == 20
+    assert cases(found, Direction.SLOWER, "loopy") == 20
     # What the others are held against now holds the slow one: nothing is said of them.
-    assert found.times(Direction.SLOWER) == 20
-    assert found.times(Direction.FASTER) == 0
+    assert cases(found, Direction.SLOWER) == 20
+    assert cases(found, Direction.FASTER) == 0
     back = compare_results(drifted(random, shared_by, slower="loopy"), drifted(random, shared_by))
-    assert back.times(Direction.FASTER, "loopy") == 20
+    assert cases(back, Direction.FASTER, "loopy") == 20
     assert not back.finding
 
 
@@ -214,7 +215,7 @@ def test_so_many_slower_cases_as_chance_hardly_gives_are_a_finding(
     for i in own[:slower]:
         later[i] = replace(later[i], time_samples_s=(3.0,) * 8)
     found = compare_results(steady(), later)
-    assert found.times(Direction.SLOWER) == slower
+    assert cases(found, Direction.SLOWER) == slower
     assert found.finding is finding
 
 
@@ -245,7 +246,7 @@ def test_a_session_that_moves_all_cases_of_an_implementation_is_no_finding(sd: f
 def test_on_a_quiet_machine_most_identical_rows_are_the_same() -> None:
     random = Random(3)
     found = compare_results(moved_together(random, 0.002), moved_together(random, 0.002))
-    assert found.times(Direction.SAME) > 0.9 * len(found.rows)
+    assert cases(found, Direction.SAME) > 0.9 * len(found.rows)
 
 
 @pytest.mark.parametrize(

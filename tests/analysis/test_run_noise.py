@@ -19,6 +19,7 @@ from supcr_bench.values.case import PASSES
 from supcr_bench.values.cell import MOST_PROCESSES
 from supcr_bench.values.metrics import TIME, Direction
 from supcr_bench.values.result import Key, Result
+from tests.analysis.readings import cases, covers
 from tests.made_results import make_result
 
 NAMES = ("one", "two", "three")
@@ -75,7 +76,7 @@ def test_a_time_is_the_geometric_mean_of_its_processes_medians_with_students_int
 def test_intervals_of_several_processes_cover_the_truth() -> None:
     random = Random(1)
     drawn = [[math.exp(random.gauss(0, 0.03)) for _ in range(5)] for _ in range(1000)]
-    assert 0.93 <= sum(process_interval(own).covers(1.0) is True for own in drawn) / 1000 <= 0.97
+    assert 0.93 <= sum(covers(process_interval(own), 1.0) is True for own in drawn) / 1000 <= 0.97
 
 
 def test_times_are_paired_within_the_processes_that_both_share() -> None:
@@ -109,7 +110,7 @@ def test_identical_code_over_several_processes_is_seldom_a_finding(
     random = Random(f"{sd} {session}")
     found = [pair(random, sd, session=session) for _ in range(40)]
     assert sum(comparison.finding for comparison in found) <= 0.05 * len(found)
-    judged = sum(comparison.times(Direction.SLOWER) for comparison in found)
+    judged = sum(cases(comparison, Direction.SLOWER) for comparison in found)
     assert judged <= 0.08 * sum(len(comparison.rows) for comparison in found)
 
 
@@ -117,10 +118,10 @@ def test_five_processes_tell_that_most_rows_are_the_same_and_one_does_not() -> N
     random = Random(2)
     found = [pair(random, 0.025) for _ in range(10)]
     rows = sum(len(comparison.rows) for comparison in found)
-    assert sum(comparison.times(Direction.SAME) for comparison in found) > 0.5 * rows
+    assert sum(cases(comparison, Direction.SAME) for comparison in found) > 0.5 * rows
     assert found[0].processes == 5
     one = pair(random, 0.025, processes=1)
-    assert (one.times(Direction.SAME), one.processes) == (0, 1)
+    assert (cases(one, Direction.SAME), one.processes) == (0, 1)
 
 
 def test_a_slowdown_of_a_fifth_is_found_over_five_processes() -> None:
@@ -174,9 +175,12 @@ def test_without_enough_unchanged_results_of_others_there_is_no_noise() -> None:
 
 
 def test_the_excess_is_what_unchanged_results_differ_beyond_their_noise() -> None:
-    noise = Noise(1e-4, 1e9)
-    assert excess_variance([(0.01, noise), (-0.01, noise)]) == pytest.approx(0.0, abs=1e-9)
-    assert excess_variance([(0.02, noise), (-0.02, noise)]) == pytest.approx(3e-4)
+
+    def apart(by: float) -> list[Noise]:
+        return [Noise(1e-4, 1e9, log_ratio=x) for x in (by, -by)]
+
+    assert excess_variance(apart(0.01)) == pytest.approx(0.0, abs=1e-9)
+    assert excess_variance(apart(0.02)) == pytest.approx(3e-4)
     wide, wider = Noise(1e-4, 10.0), Noise(1e-4, 10.0, excess=3e-4, excess_freedom=2)
     assert wide.half_width(0.95) == pytest.approx(2.228139 * 0.01)
     # Satterthwaite's degrees of freedom: 16 / (1 / 10 + 9 / 2) = 3.48.
@@ -249,7 +253,7 @@ def test_the_harness_own_work_tells_the_speed_beside_two_other_implementations()
         options: dict[str, Any] = {"names": NAMES, "cases": 5, "own_work": own_work}
         made = [at_speeds(random, 0.05, **options) for _ in range(10)]
         found = [compare_results(a, b) for a, b in zip(made[::2], made[1::2], strict=True)]
-        return sum(comparison.times(Direction.SAME) for comparison in found)
+        return sum(cases(comparison, Direction.SAME) for comparison in found)
 
     rows = 5 * 3 * 10
     assert sames(own_work=False) < 0.3 * rows
@@ -281,7 +285,7 @@ def test_as_many_processes_as_are_said_to_be_enough_tell_most_times_the_same(noi
     pattern = re.compile(r"--processes (\d+)` would decide most")
     few = [str(r.time.reason) for c in found(6) for r in c.rows if r.time]
     enough = median(int(match[1]) for reason in few if (match := pattern.search(reason)))
-    told = [c.times(Direction.SAME) / len(c.rows) for c in found(int(enough))]
+    told = [cases(c, Direction.SAME) / len(c.rows) for c in found(int(enough))]
     assert 0.5 < sum(told) / len(told) < 0.97
 
 
@@ -312,13 +316,13 @@ def test_what_slows_all_alike_is_left_out_and_said_unless_the_software_differs()
         for r in second
     ]
     found = compare_results(first, second)
-    assert found.times(Direction.SLOWER) == 0
+    assert cases(found, Direction.SLOWER) == 0
     (said,) = (s.facts["slower"] for s in remarks(found) if s.kind == "at_one_speed")
     assert said == pytest.approx(1.3, abs=0.05)
     found = compare_results(first, second, {"torch": ("2.6", "2.7")})
     assert "at_one_speed" not in {s.kind for s in remarks(found)}
     assert all(r.time and r.time.ratio == pytest.approx(1.3) for r in found.rows)
-    assert found.times(Direction.SAME) == 0
+    assert cases(found, Direction.SAME) == 0
 
 
 @pytest.mark.parametrize("drift", [0.0, 0.05])

@@ -28,6 +28,7 @@ from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Pass, Workload
 from supcr_bench.values.cell import Arm, Budget
 from supcr_bench.values.definition import TORCHCELL
+from tests.analysis.readings import covers
 from tests.examples import implementation
 
 SESSIONS = 16
@@ -113,7 +114,7 @@ def noise_of(logs: Sequence[float]) -> float:
 
 
 def is_shifted(ratio: Interval, noise: float) -> bool:
-    return ratio.covers(1) is False and abs(math.log(ratio.estimate)) > math.log1p(noise)
+    return covers(ratio, 1) is False and abs(math.log(ratio.estimate)) > math.log1p(noise)
 
 
 def main() -> int:
