@@ -4,8 +4,7 @@ Where nothing changed, the sessions of a series may be exchanged, whatever the d
 noise and whatever they share with other series. Two rank statistics have a known distribution then:
 Kendall's, between value and order, which a change in many small steps moves most; and that of Mann
 and Whitney, between the sessions before and after a point, which a single step moves most. The
-error is divided (Bonferroni) among both tests and all points. E-divisive means, which MongoDB and
-Apache Otava (once Hunter) use, bound the error of a single series only.
+error is divided (Bonferroni) among both tests and all points.
 
 In long series, the variance of both statistics is raised by the correlation that is left between
 neighbouring sessions (Hamed and Rao, J. Hydrology 204, 1998). In shorter series, correlation cannot

@@ -3,26 +3,26 @@
 Two ratios (after / before) are judged: of the median call, and of the mean call, which also sees
 work that only some calls do. A cell is a regression when the whole interval of one ratio lies above
 what is allowed, and a pass when both lie below; otherwise sampling goes on. Each process also times
-the version before against itself (the A/A arm). The interval of that ratio shows how much the times
-of identical code differ, and a difference within it is undecided.
+the version before against itself (the A/A arm), and a difference within the interval of that ratio
+is undecided.
 
 The error probability covers a whole gate run: it bounds the probability that any cell is called a
 regression without exceeding the allowed slowdown, or passes while exceeding it. Each cell gets an
 equal share (Bonferroni), which is divided among the two ratios and the looks (interim evaluations).
 A cell can suffer only one of the two errors, so each of its two bounds may use the whole share.
 
-Each fresh process gives one log-ratio. The bounds of the median of these log-ratios are order
-statistics: the number of values below the median is binomial(n, 1/2) whatever their distribution
-(David and Nagaraja, "Order Statistics", section 7.1). Symmetry is not assumed: the placement of
-memory may make some processes slower than others. No process is dropped as an outlier.
+Each fresh process gives one log-ratio. The bounds of their median are order statistics: the number
+of values below the median is binomial(n, 1/2) whatever their distribution (David and Nagaraja,
+"Order Statistics", section 7.1), which need not be symmetric: the placement of memory may make some
+processes slower than others. No process is dropped as an outlier.
 
 A median says nothing about a mode that fewer than half of the processes have. So the first look
 waits until a mode of ``MODE_SHARE`` of the processes would have shown with the same confidence, and
 no verdict is given that a mode already seen could reverse.
 
-The rule corrects for repeated looks: the bounds of look k fail with probability alpha / (k (k +
-1)), which sums to at most alpha over any number of looks (Lan and DeMets, Biometrika 70, 1983, with
-the union bound in place of the joint distribution, for which the looks would have to be planned).
+The bounds of look k fail with probability alpha / (k (k + 1)), which sums to at most alpha over any
+number of looks (Lan and DeMets, Biometrika 70, 1983, with the union bound in place of the joint
+distribution, for which the looks would have to be planned).
 """
 
 import math
@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
+from typing import Literal
 
 import numpy as np
 
@@ -73,11 +74,15 @@ def next_look(values: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Processes that lie apart from the others: how many of how many, and how far (log-ratio)."""
+    """Processes that lie apart from the others: how many of how many, and how far.
+
+    ``apart`` is a log-ratio, positive whichever ``side`` they lie on.
+    """
 
     processes: int
     of: int
     apart: float
+    side: Literal["slower", "faster"]
 
     def largest_mean(self) -> float:
         """How far these processes can move the mean, by the upper bound of their share."""
@@ -87,25 +92,21 @@ class Mode:
         share = betaincinv(self.processes + 1, self.of - self.processes, MODE_CONFIDENCE)
         return float(share) * self.apart
 
-    def describe(self, word: str) -> str:
-        share = format_share(abs(math.expm1(self.apart if word == "slower" else -self.apart)))
-        return f"{self.processes} of {self.of} processes {share} {word}"
+    def describe(self) -> str:
+        share = abs(math.expm1(self.apart if self.side == "slower" else -self.apart))
+        return f"{self.processes} of {self.of} processes {format_share(share)} {self.side}"
 
 
-def slow_mode(values: Sequence[float]) -> Mode | None:
-    """The slower processes, if a gap sets them apart that is wider than the others spread."""
-    ordered = sorted(values)
+def find_mode(values: Sequence[float], side: Literal["slower", "faster"]) -> Mode | None:
+    """The slower or faster processes, if a gap sets them apart wider than the others spread."""
+    ordered = sorted(values if side == "slower" else (-value for value in values))
     n = len(ordered)
     for k in range(1, n // 2 + 1):
         rest, apart = ordered[: n - k], ordered[n - k :]
         gap = apart[0] - rest[-1]
         if len(rest) > 2 and gap > max(rest[-1] - rest[0], LEAST_GAP):
-            return Mode(k, n, median(apart) - median(rest))
+            return Mode(k, n, median(apart) - median(rest), side)
     return None
-
-
-def fast_mode(values: Sequence[float]) -> Mode | None:
-    return slow_mode([-value for value in values])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +123,9 @@ class CellDecision:
     reason: str | None = None
     mean: Interval | None = None
 
-    @property
-    def noise_floor(self) -> float | None:
-        """The largest distance of the A/A interval from 1, as a share; ``None`` without one."""
-        return None if (far := _farthest(self.again)) is None else math.expm1(far)
-
 
 def _farthest(interval: Interval) -> float | None:
+    """The largest distance of an A/A arm's interval from 0, the log-ratio of identical times."""
     if interval.low is None or interval.high is None:
         return None
     return max(abs(interval.low), abs(interval.high))
@@ -171,13 +168,14 @@ class TimeRule:
         )
         if means:
             found = replace(found, mean=centre_interval(means, alpha))
-        if len(after) < self.first_look or found.noise_floor is None:
+        low, high, floor = found.after.low, found.after.high, _farthest(found.again)
+        if len(after) < self.first_look or low is None or high is None or floor is None:
             return replace(found, reason=f"{len(after)} processes are too few to decide")
-        slow, fast = slow_mode(after), fast_mode(after)
-        same = slow_mode(again)
+        slow, fast = find_mode(after, "slower"), find_mode(after, "faster")
+        same = find_mode(again, "slower")
         if same and slow and same.processes >= slow.processes:
             slow = None  # identical code has it too
-        verdict, reason = self._judge_median(found, slow, fast)
+        verdict, reason = self._judge_median((low, found.after.estimate, high), floor, slow, fast)
         if found.mean is not None and verdict is not GateVerdict.REGRESSION:
             of_mean, words = self._judge_mean(found.mean, centre_interval(mean_again, alpha))
             if of_mean is not GateVerdict.PASS:
@@ -185,29 +183,26 @@ class TimeRule:
                 together = f"{words}; the median call by {typical}"
                 reason = together if of_mean is GateVerdict.REGRESSION else reason or words
                 verdict = of_mean
-        modes = [m.describe(w) for m, w in ((slow, "slower"), (fast, "faster")) if m]
+        modes = [mode.describe() for mode in (slow, fast) if mode]
         told = [mode for mode in modes if mode not in (reason or "")]
-        reason = "; ".join([*([reason] if reason else []), *told]) or None
+        reason = "; ".join(filter(None, (reason, *told))) or None
         return replace(found, verdict=verdict, reason=reason)
 
     def _judge_median(
-        self, found: CellDecision, slow: Mode | None, fast: Mode | None
+        self, ends: tuple[float, float, float], floor: float, slow: Mode | None, fast: Mode | None
     ) -> tuple[GateVerdict, str | None]:
-        low, high, floor = found.after.low, found.after.high, found.noise_floor
-        assert low is not None
-        assert high is not None
-        assert floor is not None
-        allowed, centre = math.log1p(self.max_slowdown), found.after.estimate
-        if allowed < low and math.log1p(floor) < low:
+        (low, centre, high), allowed = ends, math.log1p(self.max_slowdown)
+        if max(allowed, floor) < low:
             if fast and centre - fast.largest_mean() <= allowed:
-                return GateVerdict.UNDECIDED, f"{fast.describe('faster')}: more would show how many"
+                return GateVerdict.UNDECIDED, f"{fast.describe()}: more would show how many"
             return GateVerdict.REGRESSION, None
-        if high < allowed and floor < self.max_slowdown:
+        if max(high, floor) < allowed:
             if slow and centre + slow.largest_mean() >= allowed:
-                return GateVerdict.UNDECIDED, f"{slow.describe('slower')}: more would show how many"
+                return GateVerdict.UNDECIDED, f"{slow.describe()}: more would show how many"
             return GateVerdict.PASS, None
         share = format_share(self.max_slowdown)
-        noise = f"the noise floor of {format_share(floor, marks=[self.max_slowdown])}"
+        differs = format_share(math.expm1(floor), marks=[self.max_slowdown])
+        noise = f"the noise floor of {differs}"
         if allowed < low:
             return GateVerdict.UNDECIDED, f"within {noise}: identical code differs as much"
         if high < allowed:
