@@ -26,7 +26,7 @@ from supcr_bench.gate.time_trial import ROOM, TimeTrial, cells_to_time, process_
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.render.terminal import print_sentence
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.store.run_file import without_noise, write_run_file
+from supcr_bench.store.run_file import run_file_text, without_noise
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
@@ -34,6 +34,7 @@ from supcr_bench.sweep.plan import make_budget, only, under, untimed
 from supcr_bench.sweep.runner import SweepProgress, run_verified
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.files import write_file
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict, TimeStudy
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
@@ -82,7 +83,7 @@ class GateSession:
     def record(self, path: Path) -> None:
         """Measure the implementations now, and write the run as a baseline."""
         run, _ = self.measured()
-        write_run_file(run, path)
+        write_file(path, run_file_text(run))
         count = f"{len(run.results)} results of suite {self.suite.name}"
         print_sentence(self.console, f"Recorded {count} in {path}.")
         wrong = [result.implementation for result in run.results if result.status.is_broken]

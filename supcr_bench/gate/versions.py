@@ -75,7 +75,7 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
     checkout = Checkout(file)
     path = file.relative_to(checkout.top.resolve()).as_posix()
     commit = checkout.commit_seen_from(Path.cwd(), revision)
-    if checkout.is_ignored(path):
+    if checkout.listed("--ignored", path):
         raise RevisionError(
             f"{subject.name}: git ignores {path}, so git has no earlier version of it; "
             "install its checkout with `pip install --editable`, or use --baseline RUN"

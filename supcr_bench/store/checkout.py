@@ -212,10 +212,6 @@ class Checkout:
     def is_tracked(self, path: str) -> bool:
         return bool(self.git("ls-files", "-z", "--cached", "--", path))
 
-    def is_ignored(self, path: str) -> bool:
-        ignored = ("--others", "--ignored", "--exclude-standard")
-        return bool(self.git("ls-files", *ignored, "--", path))
-
     def git(self, *arguments: str, given: bytes | None = None) -> bytes:
         return run_git(self.top, *arguments, given=given)
 

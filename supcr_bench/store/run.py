@@ -94,13 +94,22 @@ def default_page(folder: Path, run_id: str) -> Path:
 
 def _read_folder(path: Path) -> tuple[Run, int]:
     """Read a run, and the number of bytes in the complete lines of its results."""
-    info = _read_json(path / RUN_FILE)
-    rows, end, torn = _read_lines(path / MEASUREMENTS_FILE)
-    file = path / VERIFICATION_FILE
-    verification = _read_json(file) if file.exists() else None
-    where = (f"{path / MEASUREMENTS_FILE} line", f"{file}: the verification")
-    note = f"{path / MEASUREMENTS_FILE}: the last line is incomplete and was left out"
-    return make_run(path, info, rows, verification, where, (note,) if torn else ()), end
+    info, verified, file = (path / f for f in (RUN_FILE, VERIFICATION_FILE, MEASUREMENTS_FILE))
+    values, verification = _read_json(info), _read_json(verified) if verified.exists() else None
+    with _damage(file):
+        content = read_bytes(file)
+    rows: list[dict[str, Any]] = []
+    end = content.rfind(b"\n") + 1
+    for number, line in enumerate(content[:end].split(b"\n")[:-1], start=1):
+        try:
+            rows.append(parse_json(line))
+        except ValueError:
+            raise StoreError(
+                f"{file} line {number} is not JSON; remove the line to continue without it"
+            ) from None
+    where = (f"{file} line", f"{verified}: the verification")
+    torn = [f"{file}: the last line is incomplete and was left out"] if end < len(content) else []
+    return make_run(path, values, rows, verification, where, tuple(torn)), end
 
 
 def _read_json(file: Path) -> Any:
@@ -116,22 +125,6 @@ def _damage(file: Path) -> AbstractContextManager[None]:
     page = next((p for p in pages if p.is_file()), None)
     advice = f"its report holds them too: name {page} instead" if page else "name another run"
     return damage(f"{file} cannot be read", advice)
-
-
-def _read_lines(file: Path) -> tuple[list[dict[str, Any]], int, bool]:
-    """The complete lines, their bytes, and whether an incomplete last line was left out."""
-    with _damage(file):
-        content = read_bytes(file)
-    rows: list[dict[str, Any]] = []
-    end = content.rfind(b"\n") + 1
-    for number, line in enumerate(content[:end].split(b"\n")[:-1], start=1):
-        try:
-            rows.append(parse_json(line))
-        except ValueError:
-            raise StoreError(
-                f"{file} line {number} is not JSON; remove the line to continue without it"
-            ) from None
-    return rows, end, end < len(content)
 
 
 class RunWriter(AbstractContextManager["RunWriter", None]):

@@ -11,12 +11,13 @@ keys of ``run.json`` and called the results ``cases``, can still be read.
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from supcr_bench.store.loaded_run import Run, damage, make_run, parse_json
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import StoreError
-from supcr_bench.values.files import read_bytes, write_file
+from supcr_bench.values.files import read_bytes
+from supcr_bench.values.machine import SAME_MACHINE
 from supcr_bench.values.metrics import MEMORY
 from supcr_bench.values.result import Result
 from supcr_bench.verification.verification import Verification
@@ -34,58 +35,41 @@ HEAD = (
     "seed",
 )
 """Keys of ``run.json`` that the file keeps."""
-ENVIRONMENT = (
-    "accelerators",
-    "cpu",
-    "cpu_capability",
-    "cpus_usable",
-    "numpy",
-    "os",
-    "python",
-    "threads",
-    "torch",
-)
+ENVIRONMENT = sorted((*SAME_MACHINE, "cpu_capability", "numpy", "os", "python"))
 """Keys of the environment that the file keeps, because results may depend on them."""
-COUNTS = ("launches", "elements", "peak_bytes", "python_instructions")
-ROUNDED = ("value_tolerances", "gradient_tolerances")
-"""Fields rounded to two digits, because further digits depend on the machine."""
 SHARED = "memory_limit_bytes"
 """A key that has the same value in all results, so the file has it once."""
+COUNTS = ("dispatched_ops", "elements_processed", "python_instructions")
+ROUNDED = ("value_tolerances", "gradient_tolerances")
+"""Fields rounded to two digits, because further digits depend on the machine."""
 
 
 def without_noise(result: Result) -> Result:
     """The result with only its status and the values that repeat exactly."""
-    empty = Result(implementation=result.implementation, case=result.case, status=result.status)
-    values = result.to_mapping()
-    kept = {key: values[key] for key in ("reason", *COUNTS, *ROUNDED, SHARED)}
-    kept["peak_bytes"] = MEMORY.compared(result)
-    for key in ROUNDED:
-        kept[key] = None if kept[key] is None else float(f"{kept[key]:.1e}")
-    return Result.from_mapping({**empty.to_mapping(), **kept})
-
-
-def write_run_file(run: Run, path: Path) -> None:
-    """Write a run without its timings; a file of that name is replaced."""
-    write_file(path, run_file_text(run))
+    names = ("implementation", "case", "status", "reason", *COUNTS, *ROUNDED, SHARED)
+    kept = {name: getattr(result, name) for name in names}
+    kept |= {name: kept[name] and float(f"{kept[name]:.1e}") for name in ROUNDED}
+    return Result(**kept, peak_bytes=cast("int | None", MEMORY.compared(result)))
 
 
 def run_file_text(run: Run) -> str:
+    """The file of a run without its timings."""
     results = [without_noise(result) for result in run.results]
     limits = [r.memory_limit_bytes for r in results if r.memory_limit_bytes]
-    head = {key: run.info[key] for key in HEAD if key in run.info}
+    head: dict[str, Any] = {"schema_version": RUN_FILE_SCHEMA}
+    head |= {key: run.info[key] for key in HEAD if key in run.info}
     head["environment"] = {key: run.environment.get(key) for key in ENVIRONMENT}
     head[SHARED] = min(limits, default=None)
-    lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
-    rows = _list("results", map(_row, sorted(results, key=_place)))
-    checks = _list("checks", _checks(run.verification or {}))
-    schema = f'  "schema_version": {RUN_FILE_SCHEMA},'
-    return "\n".join(["{", schema, *lines, *rows[:-1], f"{rows[-1]},", *checks, "}"]) + "\n"
+    entries = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    entries.append(_list("results", map(_row, sorted(results, key=_place))))
+    entries.append(_list("checks", _checks(run.verification or {})))
+    return "\n".join(["{", ",\n".join(entries), "}"]) + "\n"
 
 
-def _list(name: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def _list(name: str, rows: Iterable[Mapping[str, Any]]) -> str:
     """A JSON list with each row on a line of its own."""
     texts = [f"    {json.dumps(row, allow_nan=False)}" for row in rows]
-    return [f"  {json.dumps(name)}: [", *([",\n".join(texts)] if texts else []), "  ]"]
+    return "\n".join([f"  {json.dumps(name)}: [", *([",\n".join(texts)] if texts else []), "  ]"])
 
 
 def _place(result: Result) -> tuple[str, str, str, int]:
@@ -113,7 +97,7 @@ def _checks(verification: Mapping[str, Verification]) -> Iterable[dict[str, Any]
 
 
 def load_run_file(path: Path) -> Run:
-    """Read a run that :func:`write_run_file` wrote; a StoreError if the file holds none."""
+    """Read a run in a file of :func:`run_file_text`; a StoreError if the file holds none."""
     again = f"`supcr-bench gate --record {path}` writes it again"
     with damage(f"{path} cannot be read", again):
         content = read_bytes(path)

@@ -14,8 +14,9 @@ from typer.testing import Result as Invoked
 from supcr_bench.commands.app import app
 from supcr_bench.render.gate_files import gate_json
 from supcr_bench.store.run import RunWriter
-from supcr_bench.store.run_file import write_run_file
+from supcr_bench.store.run_file import run_file_text
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.files import write_file
 from supcr_bench.values.gate import GateVerdict
 from supcr_bench.values.result import Result, Status
 from tests.made_gate_outcomes import judge, outcome
@@ -180,7 +181,7 @@ def test_gate_results_and_baselines_are_read_from_a_folder_and_other_files_are_c
         dispatched_ops=6086,
     )
     baseline = make_run([first], started_at=DAY.format(1), revision="feedfeedfeed", **BARE)
-    write_run_file(baseline, artifacts / "ci.json")
+    write_file(artifacts / "ci.json", run_file_text(baseline))
     (artifacts / "package.json").write_text("{}")
     (artifacts / "torn.json").write_text("{")
     done = history("artifacts", "--json", "h.json")
@@ -202,7 +203,7 @@ def test_a_baseline_is_read_at_each_commit_that_changed_it() -> None:
     git("config", "user.name", "a")
     for ops in (100, 100, 104, 108):
         run = make_run([counted(ops)], revision=f"{ops}abc", **BARE)
-        write_run_file(run, Path("ci.json"))
+        write_file(Path("ci.json"), run_file_text(run))
         Path("other.txt").write_text(str(Path("ci.json").stat().st_mtime_ns))
         git("add", ".")
         git("commit", "-q", "-m", str(ops))

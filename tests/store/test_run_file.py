@@ -16,9 +16,9 @@ from supcr_bench.store.run_file import (
     load_run_file,
     run_file_text,
     without_noise,
-    write_run_file,
 )
 from supcr_bench.values.errors import StoreError
+from supcr_bench.values.files import write_file
 from supcr_bench.values.machine import MACHINE, SOFTWARE
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.verification import Verification
@@ -76,7 +76,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_what_is_written_is_read_wherever_a_run_is(path: Path) -> None:
-    write_run_file(run(), path)
+    write_file(path, run_file_text(run()))
     found = load_run(path).require_complete()
     assert {r.key: r for r in found.results} == {r.key: without_noise(r) for r in results()}
     assert found.id == "20261124T054501Z-ci"
@@ -102,12 +102,12 @@ def test_it_keeps_the_figures_without_noise_and_two_digits_of_the_errors() -> No
 
 
 def test_the_same_figures_give_the_same_bytes_in_whatever_order_they_came(path: Path) -> None:
-    write_run_file(run(), path)
+    write_file(path, run_file_text(run()))
     before = path.read_bytes()
     verifications = [make_verification("one"), make_verification("two", LATE, OFF)]
-    write_run_file(run(reversed(results()), verifications), path)
+    write_file(path, run_file_text(run(reversed(results()), verifications)))
     assert path.read_bytes() == before
-    write_run_file(load_run_file(path), path)
+    write_file(path, run_file_text(load_run_file(path)))
     assert path.read_bytes() == before
 
 
@@ -129,7 +129,7 @@ def test_sizes_of_a_series_follow_each_other_by_rising_size() -> None:
 
 def test_nothing_recorded_is_a_file_too(path: Path) -> None:
     empty = replace(run([]), verification=None)
-    write_run_file(empty, path)
+    write_file(path, run_file_text(empty))
     found = load_run_file(path)
     assert (found.results, found.verification) == ((), None)
 
@@ -145,7 +145,7 @@ def test_a_baseline_of_schema_1_keeps_its_figures_to_the_last_digit(path: Path) 
     """Written anew, its records are the same."""
     stored = json.loads(CI.read_text())
     found = load_run(CI).require_complete()
-    write_run_file(found, path)
+    write_file(path, run_file_text(found))
     again = json.loads(path.read_text())
     assert again["schema_version"] == RUN_FILE_SCHEMA
     for row in again["results"]:
@@ -159,7 +159,7 @@ def test_a_baseline_of_schema_1_keeps_its_figures_to_the_last_digit(path: Path) 
 
 
 def test_it_is_compared_with_a_run_by_its_counts_alone(path: Path) -> None:
-    write_run_file(run(), path)
+    write_file(path, run_file_text(run()))
     first = replace(results()[0], dispatched_ops=8)
     comparison = compare_results(load_run(path).results, [first, *results()[1:]])
     assert [r.finding for r in comparison.rows if r.implementation == "two"] == [None]
@@ -208,13 +208,13 @@ def test_a_record_that_is_not_valid_is_named(path: Path, old: str, new: str, wor
 
 def test_a_folder_that_is_not_there_cannot_be_written_to(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
-        write_run_file(run(), tmp_path / "nowhere" / "ci.json")
+        write_file(tmp_path / "nowhere" / "ci.json", run_file_text(run()))
     with pytest.raises(StoreError, match="cannot be read"):
         load_run_file(tmp_path)
 
 
 def test_a_check_of_robustness_that_fails_does_not_make_it_wrong(path: Path) -> None:
-    write_run_file(run(verifications=[make_verification("one", NOT_ROBUST)]), path)
+    write_file(path, run_file_text(run(verifications=[make_verification("one", NOT_ROBUST)])))
     found = load_run(path).verification
     assert found
     assert found["one"].failures == []
