@@ -1,14 +1,13 @@
-# ruff: noqa: ARG001, ARG005 - numba passes every intrinsic its arguments' types, used or not
 """Sixteen numbers at a time in numba: values of LLVM vector type, and loops that are unrolled.
 
 LLVM splits a vector into the registers that the processor has: sixteen float32 are one register of
 AVX-512, two of AVX2 and four of NEON. Arrays are flat; a place in them is an index.
 """
 
+import functools
 import math
 import operator
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 try:
@@ -17,24 +16,20 @@ try:
     from numba.core import cgutils as cgutils_of_numba
     from numba.core import codegen
     from numba.np import arrayobj
+    from numba.np.unsafe import ndarray
 except ImportError as error:
     raise ImportError(
         f"its compiled loop needs numba: pip install numba ({error})",
         name=error.name,
     ) from error
 
+arrays: Any = arrayobj
 cgutils: Any = cgutils_of_numba
 get_host_cpu_features: Any = codegen.get_host_cpu_features
-make_array: Any = arrayobj.make_array
+to_fixed_tuple: Any = ndarray.to_fixed_tuple
 llvm: Any = ir
 numba_types: Any = types
-populate_array: Any = arrayobj.populate_array
 LANES = 16
-
-
-def intrinsic(function: Callable[..., Any]) -> Any:
-    """``numba.extending.intrinsic``: ``function`` gives the type and the LLVM code of a call."""
-    return extending.intrinsic(function)
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
@@ -50,7 +45,7 @@ def kept_on_disk(function: Callable[..., Any]) -> Any:
         return compiled(function)
 
 
-sums_reordered = partial(compiled, fastmath={"reassoc", "contract"})
+sums_reordered = functools.partial(compiled, fastmath={"reassoc", "contract"})
 """Compiles like ``compiled``, but may reorder sums."""
 
 
@@ -65,119 +60,147 @@ class Vector(types.Type):
 @extending.register_model(Vector)
 class _Model(extending.models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Vector) -> None:
-        vector = ir.VectorType(element(fe_type), LANES)
-        super().__init__(dmm, fe_type, vector)  # type: ignore[no-untyped-call]
+        double = fe_type.dtype == types.float64
+        super().__init__(dmm, fe_type, vector_of(ir.DoubleType() if double else ir.FloatType()))  # type: ignore[no-untyped-call]
 
 
-def element(kind: Any) -> Any:
-    return ir.DoubleType() if kind.dtype == types.float64 else ir.FloatType()
+def vector_of(number: Any, lanes: int = LANES) -> Any:
+    """LLVM's type of a vector of such numbers."""
+    return ir.VectorType(number, lanes)
 
 
-def constant(kind: Any, value: float, lanes: int = LANES) -> Any:
-    return ir.Constant(ir.VectorType(element(kind), lanes), [value] * lanes)
+def constant(vector: Any, value: float) -> Any:
+    """A vector of this type that repeats a value."""
+    return ir.Constant(vector, [value] * vector.count)
 
 
-def pointer(
-    context: Any, builder: Any, kind: Any, array: Any, place: Any, lanes: int = LANES
-) -> Any:
-    """The address of ``lanes`` elements of an array."""
-    data = make_array(kind)(context, builder, array).data
-    single = builder.gep(data, [place])
-    scalar = single.type.pointee
-    return builder.bitcast(single, ir.VectorType(scalar, lanes).as_pointer())
+class Elements:
+    """The elements of an array, as LLVM code reads and writes them."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, array: Any) -> None:
+        self.builder = builder
+        self.data = arrays.make_array(kind)(context, builder, array).data
+        self.number = self.data.type.pointee
+
+    def address(self, place: Any) -> Any:
+        """The address of one element."""
+        return self.builder.gep(self.data, [place])
+
+    def pointer(self, place: Any, lanes: int = LANES) -> Any:
+        """The address of a vector of elements from a place on."""
+        return self.builder.bitcast(self.address(place), vector_of(self.number, lanes).as_pointer())
+
+    def read(self, place: Any) -> Any:
+        return self.builder.load(self.address(place))
+
+    def load(self, place: Any, lanes: int = LANES) -> Any:
+        loaded = self.builder.load(self.pointer(place, lanes))
+        loaded.align = 4
+        return loaded
+
+    def store(self, vector: Any, place: Any) -> None:
+        self.builder.store(vector, self.pointer(place, vector.type.count)).align = 4
 
 
-def load_from(builder: Any, address: Any) -> Any:
-    loaded = builder.load(address)
-    loaded.align = 4
-    return loaded
+def intrinsic(result: Any) -> Callable[..., Any]:
+    """Make a function that emits LLVM code an intrinsic function of numba.
+
+    The function gets the builder and the arguments: arrays as :class:`Elements`, whole numbers as
+    wide as an index. ``result`` is the type of what it returns, or gives it from the types of the
+    arguments.
+    """
+
+    def emitted_by(function: Callable[..., Any]) -> Any:
+        @functools.wraps(function)
+        def typed(_: Any, *kinds: Any) -> Any:
+            def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                given = [
+                    Elements(context, builder, kind, x) if isinstance(kind, types.Array) else x
+                    for kind, x in zip(signature.args, args, strict=True)
+                ]
+                found = function(builder, *given)
+                return context.get_dummy_value() if found is None else found
+
+            wide = [types.intp if isinstance(kind, types.Integer) else kind for kind in kinds]
+            kind = result if isinstance(result, types.Type) else result(*kinds)
+            return kind(*wide), code
+
+        return extending.intrinsic(typed)
+
+    return emitted_by
 
 
-def store_to(builder: Any, value: Any, address: Any) -> None:
-    builder.store(value, address).align = 4
+def of_first(kind: Any, *_: Any) -> Any:
+    """The type of the first argument."""
+    return kind
+
+
+def of_array(array: Any, *_: Any) -> Any:
+    """A vector in the dtype of the first argument, an array."""
+    return Vector(array.dtype)
 
 
 def spread(builder: Any, scalar: Any) -> Any:
     """A vector that repeats one number."""
-    one = ir.VectorType(scalar.type, LANES)
     zero = ir.Constant(ir.IntType(32), 0)
-    first = builder.insert_element(ir.Constant(one, ir.Undefined), scalar, zero)
-    return builder.shuffle_vector(
-        first, first, ir.Constant(ir.VectorType(zero.type, LANES), [0] * LANES)
-    )
+    unset = ir.Constant(vector_of(scalar.type), ir.Undefined)
+    one = builder.insert_element(unset, scalar, zero)
+    return builder.shuffle_vector(one, one, constant(vector_of(zero.type), 0))
 
 
 def pair_lanes(builder: Any, pair: Any) -> Any:
     """A vector that alternates the two numbers of a pair."""
-    lanes = ir.VectorType(ir.IntType(32), LANES)
-    return builder.shuffle_vector(pair, pair, ir.Constant(lanes, [0, 1] * (LANES // 2)))
+    lanes = ir.Constant(vector_of(ir.IntType(32)), [0, 1] * (LANES // 2))
+    return builder.shuffle_vector(pair, pair, lanes)
 
 
-@intrinsic
-def load(typingctx: Any, array: Any, place: Any) -> Any:
+@intrinsic(of_array)
+def load(builder: Any, array: Any, place: Any) -> Any:
     """Sixteen elements from a place on."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return load_from(builder, pointer(context, builder, array, args[0], args[1]))
-
-    return Vector(array.dtype)(array, types.intp), code
+    del builder
+    return array.load(place)
 
 
-@intrinsic
-def store(typingctx: Any, array: Any, place: Any, vector: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        store_to(builder, args[2], pointer(context, builder, array, args[0], args[1]))
-        return context.get_dummy_value()
-
-    return types.none(array, types.intp, vector), code
+@intrinsic(types.none)
+def store(builder: Any, array: Any, place: Any, vector: Any) -> None:
+    del builder
+    array.store(vector, place)
 
 
-@intrinsic
-def pair(typingctx: Any, array: Any, place: Any) -> Any:
+@intrinsic(of_array)
+def pair(builder: Any, array: Any, place: Any) -> Any:
     """A vector that repeats the two elements from a place on."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return pair_lanes(
-            builder, load_from(builder, pointer(context, builder, array, args[0], args[1], 2))
-        )
-
-    return Vector(array.dtype)(array, types.intp), code
+    return pair_lanes(builder, array.load(place, 2))
 
 
-@intrinsic
-def copy_pair(typingctx: Any, array: Any, place: Any, target: Any, at: Any) -> Any:
+@intrinsic(types.none)
+def copy_pair(builder: Any, array: Any, place: Any, target: Any, at: Any) -> None:
     """Two elements from a place of one array to a place of another."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        two = load_from(builder, pointer(context, builder, array, args[0], args[1], 2))
-        store_to(builder, two, pointer(context, builder, target, args[2], args[3], 2))
-        return context.get_dummy_value()
-
-    return types.none(array, types.intp, target, types.intp), code
+    del builder
+    target.store(array.load(place, 2), at)
 
 
-@intrinsic
-def splat(typingctx: Any, array: Any, number: Any) -> Any:
-    """A vector that repeats a number, in the dtype of an array."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return spread(builder, context.cast(builder, args[1], number, array.dtype))
-
-    return Vector(array.dtype)(array, number), code
+@intrinsic(of_array)
+def splat(builder: Any, array: Any, number: Any) -> Any:
+    """A vector that repeats a float64, in the dtype of an array."""
+    return spread(builder, shortened(builder, number, array.number))
 
 
-def _binary(name: str) -> Any:
-    @intrinsic
-    def operation(typingctx: Any, a: Any, b: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, name)(*args)
-
-        return a(a, b), code
-
-    return operation
+@intrinsic(of_array)
+def narrow(builder: Any, array: Any, x: Any) -> Any:
+    """Convert a vector to the dtype of an array."""
+    return shortened(builder, x, vector_of(array.number))
 
 
-def _operator(symbol: Any, operation: Any) -> None:
+def shortened(builder: Any, x: Any, kind: Any) -> Any:
+    """A float64, or a vector of them, as another type of numbers."""
+    return x if x.type == kind else builder.fptrunc(x, kind)
+
+
+def _binary(symbol: Any, name: str) -> None:
+    """Give vectors the operator that an instruction of LLVM computes."""
+    operation = intrinsic(of_first)(lambda builder, a, b: getattr(builder, name)(a, b))
+
     @extending.overload(symbol, strict=False)
     def of_vectors(a: Any, b: Any) -> Any:
         if isinstance(a, Vector) and isinstance(b, Vector):
@@ -185,34 +208,30 @@ def _operator(symbol: Any, operation: Any) -> None:
         return None
 
 
-for _symbol, _name in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
-):
-    _operator(_symbol, _binary(_name))
+_binary(operator.add, "fadd")
+_binary(operator.sub, "fsub")
+_binary(operator.mul, "fmul")
+_binary(operator.truediv, "fdiv")
 
 
-@intrinsic
-def where_less(typingctx: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
+@intrinsic(of_first)
+def where_less(builder: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
     """``then`` in the lanes where a < b."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.select(builder.fcmp_ordered("<", *args[:2]), *args[2:])
-
-    return a(a, b, then, otherwise), code
+    return builder.select(builder.fcmp_ordered("<", a, b), then, otherwise)
 
 
-@intrinsic
-def any_less(typingctx: Any, a: Any, b: Any) -> Any:
+@intrinsic(types.boolean)
+def any_less(builder: Any, a: Any, b: Any) -> Any:
     """Whether a < b in any lane."""
+    found = builder.bitcast(builder.fcmp_ordered("<", a, b), ir.IntType(LANES))
+    return builder.icmp_unsigned("!=", found, ir.Constant(found.type, 0))
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        found = builder.bitcast(builder.fcmp_ordered("<", *args), ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", found, ir.Constant(found.type, 0))
 
-    return types.boolean(a, b), code
+@intrinsic(lambda *kinds: kinds[2])
+def where_bits(builder: Any, bits: Any, place: Any, then: Any, otherwise: Any) -> Any:
+    """``then`` in the lanes whose bits are set in ``bits[place]``, else ``otherwise``."""
+    lanes = builder.bitcast(bits.read(place), vector_of(ir.IntType(1)))
+    return builder.select(lanes, then, otherwise)
 
 
 def call(builder: Any, name: str, *args: Any) -> Any:
@@ -226,103 +245,68 @@ def call(builder: Any, name: str, *args: Any) -> Any:
     return builder.call(function, args)
 
 
-def _of_vector(code: Callable[..., Any], result: Any = None) -> Any:
-    """A numba intrinsic of one vector; ``code`` emits its LLVM instructions."""
-
-    @intrinsic
-    def function(typingctx: Any, x: Any) -> Any:
-        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return code(builder, x, args[0])
-
-        return (result or x)(x), emit
-
-    return function
+@intrinsic(of_first)
+def root(builder: Any, x: Any) -> Any:
+    return call(builder, "sqrt", x)
 
 
-def whole(size: int, value: int) -> Any:
-    """A vector of integers of ``size`` bits, each equal to ``value``."""
-    return ir.Constant(ir.VectorType(ir.IntType(size), LANES), [value] * LANES)
+@intrinsic(of_first)
+def exponential(builder: Any, x: Any) -> Any:
+    """exp(x), for x from the logarithm of the smallest normal number to 0.
 
-
-def _exponential(builder: Any, kind: Any, x: Any) -> Any:
-    """2^n times a Taylor series of the rest, which is at most log(2) / 2 in size."""
-    double = kind.dtype == types.float64
+    It is 2^n times a Taylor series of the rest, which is at most log(2) / 2 in size.
+    """
+    double = isinstance(x.type.element, ir.DoubleType)
     size, fraction, bias = (64, 52, 1023) if double else (32, 23, 127)
     degree, high = (13, 0.693147180369123816490) if double else (7, 0.693359375)
     low = 1.90821492927058770002e-10 if double else math.log(2) - high
-    n = call(builder, "rint", builder.fmul(x, constant(kind, 1 / math.log(2))))
-    r = call(builder, "fma", n, constant(kind, -high), x)
-    r = call(builder, "fma", n, constant(kind, -low), r)
-    series = constant(kind, 1 / math.factorial(degree))
+    n = call(builder, "rint", builder.fmul(x, constant(x.type, 1 / math.log(2))))
+    r = call(builder, "fma", n, constant(x.type, -high), x)
+    r = call(builder, "fma", n, constant(x.type, -low), r)
+    series = constant(x.type, 1 / math.factorial(degree))
     for k in range(degree - 1, -1, -1):
-        series = call(builder, "fma", series, r, constant(kind, 1 / math.factorial(k)))
-    exponent = builder.add(builder.fptosi(n, whole(size, 0).type), whole(size, bias))
-    power = builder.shl(exponent, whole(size, fraction))
+        series = call(builder, "fma", series, r, constant(x.type, 1 / math.factorial(k)))
+    whole = vector_of(ir.IntType(size))
+    exponent = builder.add(builder.fptosi(n, whole), constant(whole, bias))
+    power = builder.shl(exponent, constant(whole, fraction))
     return builder.fmul(series, builder.bitcast(power, x.type))
 
 
-def _widen(builder: Any, kind: Any, x: Any) -> Any:
-    return (
-        x
-        if kind.dtype == types.float64
-        else builder.fpext(x, ir.VectorType(ir.DoubleType(), LANES))
-    )
+@intrinsic(Vector(types.float64))
+def widen(builder: Any, x: Any) -> Any:
+    """Convert float32 lanes to float64."""
+    double = vector_of(ir.DoubleType())
+    return x if x.type == double else builder.fpext(x, double)
 
 
-def _exponent(builder: Any, kind: Any, x: Any) -> Any:
-    field = builder.lshr(builder.bitcast(x, whole(64, 0).type), whole(64, 52))
-    return builder.sitofp(builder.sub(field, whole(64, 1023)), x.type)
+WHOLE = vector_of(ir.IntType(64))
+"""The type of the bits of a vector of float64."""
 
 
-def _mantissa(builder: Any, kind: Any, x: Any) -> Any:
-    field = builder.and_(builder.bitcast(x, whole(64, 0).type), whole(64, 2**52 - 1))
-    return builder.bitcast(builder.or_(field, whole(64, 1023 << 52)), x.type)
+@intrinsic(of_first)
+def exponent(builder: Any, x: Any) -> Any:
+    """The exponents of positive float64, as numbers."""
+    field = builder.lshr(builder.bitcast(x, WHOLE), constant(WHOLE, 52))
+    return builder.sitofp(builder.sub(field, constant(WHOLE, 1023)), x.type)
 
 
-root = _of_vector(lambda builder, kind, x: call(builder, "sqrt", x))
-exponential = _of_vector(_exponential)
-"""exp(x), for x from the logarithm of the smallest normal number to 0."""
-widen = _of_vector(_widen, Vector(types.float64))
-"""Convert float32 lanes to float64."""
-exponent = _of_vector(_exponent)
-"""The exponents of positive float64, as numbers."""
-mantissa = _of_vector(_mantissa)
-"""Positive float64 with their exponents set to 0."""
+@intrinsic(of_first)
+def mantissa(builder: Any, x: Any) -> Any:
+    """Positive float64 with their exponents set to 0."""
+    field = builder.and_(builder.bitcast(x, WHOLE), constant(WHOLE, 2**52 - 1))
+    return builder.bitcast(builder.or_(field, constant(WHOLE, 1023 << 52)), x.type)
 
 
-@intrinsic
-def narrow(typingctx: Any, array: Any, x: Any) -> Any:
-    """Convert a vector to the dtype of an array."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        own = ir.VectorType(element(array), LANES)
-        return args[1] if args[1].type == own else builder.fptrunc(args[1], own)
-
-    return Vector(array.dtype)(array, x), code
-
-
-@intrinsic
-def where_bits(typingctx: Any, bits: Any, place: Any, then: Any, otherwise: Any) -> Any:
-    """``then`` in the lanes whose bits are set in ``bits[place]``, else ``otherwise``."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = make_array(bits)(context, builder, args[0]).data
-        set_bits = builder.load(builder.gep(data, [args[1]]))
-        lanes = builder.bitcast(set_bits, ir.VectorType(ir.IntType(1), LANES))
-        return builder.select(lanes, *args[2:])
-
-    return then(bits, types.intp, then, otherwise), code
-
-
-@intrinsic
-def array_at(typingctx: Any, address: Any, n: Any, like: Any) -> Any:
+def _array_at(_: Any, address: Any, n: Any, like: Any) -> Any:
     """``n`` numbers of a scalar's type at an address, in memory that the array does not own."""
+    del address, n
     kind = types.Array(like, 1, "C")
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = make_array(kind)(context, builder)
+        del signature
+        array = arrays.make_array(kind)(context, builder)
         size = context.get_constant(types.intp, context.get_abi_sizeof(array.data.type.pointee))
-        populate_array(
+        arrays.populate_array(
             array,
             data=builder.inttoptr(args[0], array.data.type),
             shape=[args[1]],
@@ -333,3 +317,6 @@ def array_at(typingctx: Any, address: Any, n: Any, like: Any) -> Any:
         return array._getvalue()
 
     return kind(types.intp, types.intp, like), code
+
+
+array_at: Any = extending.intrinsic(_array_at)
