@@ -25,7 +25,6 @@ All messages are tensors of equal shape on every rank, on the embeddings' device
 all_reduce, which gloo and NCCL support. The loss was tested with gloo on CPUs, and never on a GPU.
 """
 
-import struct
 import zlib
 from collections.abc import Sequence
 from functools import partial
@@ -44,19 +43,6 @@ from ._scan import (
     rank_n_contrast,
     value_of,
 )
-
-SENT_DTYPES = (
-    torch.float32,
-    torch.float64,
-    torch.float16,
-    torch.bfloat16,
-    torch.int64,
-    torch.int32,
-    torch.int16,
-    torch.int8,
-    torch.uint8,
-)
-"""Ranks exchange dtypes as indices into this tuple."""
 
 
 class Settings(NamedTuple):
@@ -79,21 +65,13 @@ MUST_AGREE = Settings._fields[2:-1]
 
 
 class Gathered(NamedTuple):
-    """The rows of all ranks in order; those from ``start`` to ``stop`` are this rank's.
+    """The rows of all ranks in order; those from ``start`` to ``stop`` are this rank's."""
 
-    Attributes:
-        views: [V, N, d].
-        labels: [N, D].
-        start: the first of this rank's rows.
-        stop: the one after its last.
-        wanted: whether any rank wants a gradient.
-    """
-
-    views: Tensor
-    labels: Tensor
-    start: int
-    stop: int
-    wanted: bool
+    views: Tensor  # [V, N, d]
+    labels: Tensor  # [N, D]
+    start: int  # the first of this rank's rows
+    stop: int  # the one after its last
+    wanted: bool  # whether any rank wants a gradient
 
 
 class DistributedSupCR(ScanSupCR):
@@ -147,7 +125,6 @@ class DistributedSupCR(ScanSupCR):
             try:
                 arranged, y = self.arrange(given, labels)
                 stacked = torch.stack(arranged)
-                number_of(stacked.dtype), number_of(y.dtype)
             except ValueError as error:
                 refusal = error
             device = views[0].device
@@ -169,11 +146,11 @@ class DistributedSupCR(ScanSupCR):
             number_of_views=len(views),
             embedding_size=views.shape[2],
             label_dimensions=labels.shape[1],
-            embeddings_dtype=-1 if refusal else number_of(views.dtype),
-            labels_dtype=-1 if refusal else number_of(labels.dtype),
-            definition=zlib.crc32(repr(choices._replace(eps=0.0, temperature=0.0)).encode()),
-            temperature=bits(value_of(self.temperature)),
-            eps=bits(choices.eps or 0.0),
+            embeddings_dtype=checksum(views.dtype),
+            labels_dtype=checksum(labels.dtype),
+            definition=checksum(choices._replace(eps=0.0, temperature=0.0)),
+            temperature=checksum(value_of(self.temperature)),
+            eps=checksum(choices.eps or 0.0),
             gradient=int(graph),
         )
         sent = all_gather(torch.tensor(own, device=views.device), self.group)
@@ -250,16 +227,9 @@ def world_size(group: "distributed.ProcessGroup | None") -> int:
     return ranks
 
 
-def number_of(dtype: torch.dtype) -> int:
-    """The index of a dtype in ``SENT_DTYPES``; a ValueError for any other dtype."""
-    if dtype not in SENT_DTYPES:
-        raise ValueError(f"embeddings or labels of {dtype} are not sent between ranks")
-    return SENT_DTYPES.index(dtype)
-
-
-def bits(value: float) -> int:
-    """A float64 as a whole number, to be compared exactly."""
-    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+def checksum(setting: object) -> int:
+    """A whole number that differs where a setting does: CRC-32 of its text."""
+    return zlib.crc32(repr(setting).encode())
 
 
 def all_gather(own: Tensor, group: "distributed.ProcessGroup | None") -> list[Tensor]:

@@ -138,7 +138,7 @@ class Disagreeing(Scene):
             )
         with refused("labels must be" if other else "do not fit together"):
             DistributedSupCR()(first, second, labels[1:] if other else labels)
-        with refused("not sent" if other else "do not fit together"):
+        with refused("same labels dtype"):
             DistributedSupCR()(first, second, labels.to(torch.complex64) if other else labels)
         with refused("infinite"):
             endless = labels.clone()
