@@ -134,37 +134,22 @@ def rank_n_contrast(label_diff: str, feature_sim: str) -> Choices:
 class Evaluated(NamedTuple):
     """The weighted loss, the [C] losses, and derivatives of the weighted one, if wanted.
 
-    Attributes:
-        loss: scalar.
-        losses: [C]; C = D, or 1 under one label distance over all dimensions.
-        gradient: [V, N, d] w.r.t. the embeddings.
-        slope: scalar, w.r.t. the temperature.
+    C is D, or 1 under one label distance over all dimensions.
     """
 
-    loss: Tensor
-    losses: Tensor
-    gradient: Tensor | None
-    slope: Tensor | None
-
-
-Evaluate = Callable[..., Evaluated]
-"""As :func:`evaluate`."""
+    loss: Tensor  # scalar
+    losses: Tensor  # [C]
+    gradient: Tensor | None  # [V, N, d] w.r.t. the embeddings
+    slope: Tensor | None  # scalar, w.r.t. the temperature
 
 
 class Group(NamedTuple):
-    """C losses of M rows each, which are computed together.
+    """C losses of M rows each, which are computed together."""
 
-    Attributes:
-        numbers: the losses.
-        rows: [C, M] the rows of each.
-        labels: [C, M, D] their labels: one a row, or all under one distance over several.
-        anchors: the first of these rows that is an anchor, and the one after the last.
-    """
-
-    numbers: list[int]
-    rows: Tensor
-    labels: Tensor
-    anchors: tuple[int, int]
+    numbers: list[int]  # the losses
+    rows: Tensor  # [C, M] the rows of each
+    labels: Tensor  # [C, M, D] one label a row, or all under one distance over several
+    anchors: tuple[int, int]  # the first row that is an anchor, and the one after the last
 
 
 class ScanSupCR(nn.Module):
@@ -304,7 +289,7 @@ class DirectGradient(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        call: tuple[ScanSupCR, Evaluate, Tensor, bool],
+        call: tuple[ScanSupCR, Callable[..., Evaluated], Tensor, bool],
         temperature: float | Tensor,
         *embeddings: Tensor,
     ) -> tuple[Tensor, Tensor]:
@@ -529,8 +514,6 @@ def share_out(
 
 def bounds(longest: float, choices: Choices) -> tuple[float, float]:
     """A bound on similarities, and one on their differences, from the largest |point|^2."""
-    if choices.similarity == "cosine":
-        return 1.0, 2.0
     if not math.isfinite(longest):
         return 0.0, math.inf
     if choices.power == 0:
@@ -585,21 +568,13 @@ def anchors_at_once(device: torch.device, m: int) -> int:
 
 
 class Terms(NamedTuple):
-    """The terms of C losses.
-
-    Attributes:
-        choices: which loss.
-        tau: the temperature.
-        high: a bound that no similarity exceeds.
-        width: a bound on the difference of two similarities.
-        points: [C, V, M, d] the rows as the similarity takes them.
-    """
+    """The terms of C losses."""
 
     choices: Choices
     tau: float
-    high: float
-    width: float
-    points: Tensor
+    high: float  # a bound that no similarity exceeds
+    width: float  # a bound on the difference of two similarities
+    points: Tensor  # [C, V, M, d] the rows as the similarity takes them
 
     def sum_of_group(self, group: Group, wanted: bool) -> tuple[Tensor, Tensor | None]:
         """The [C] sums over pairs, and tau times their derivative w.r.t. points, [C, V, M, d]."""

@@ -15,7 +15,7 @@ import numpy as np
 from ._tiled_loop import Scale, sweep_tile
 from ._tiled_memory import Rules, labels_in, layout_of, points_in, room_in, sums_in, take
 from ._tiled_rows import finish, read_points, sort_labels
-from ._vectors import array_at, compiled, kept_on_disk
+from ._vectors import array_at, compiled, kept_on_disk, to_fixed_tuple
 
 MEASURE, PREPARE, CLEAR, SWEEP, ADD, FINISH, WHOLE = 0, 1, 2, 4, 8, 16, 23
 """The parts of a call: none, to learn how much memory it takes; rows are read; sums are set to 0;
@@ -24,27 +24,6 @@ RULES = len(Rules._fields)
 STATE = 3
 """Numbers that are kept between the parts: R, infinite labels, the largest squared norm."""
 FILES = ("_vectors", "_unrolled", "_tiled_memory", "_tiled_rows", "_tiled_loop", "_tiled_call")
-
-
-@compiled
-def rules_from(a: Any) -> Rules:
-    return Rules(
-        a[0],
-        a[1],
-        a[2],
-        a[3],
-        a[4],
-        a[5],
-        a[6],
-        a[7],
-        a[8],
-        a[9],
-        a[10],
-        a[11],
-        a[12],
-        a[13],
-        a[14],
-    )
 
 
 @compiled
@@ -83,17 +62,6 @@ def share_out(
         total += shares[c]
     for c in range(rules.losses):
         shares[c] /= total if total else 1.0
-
-
-@compiled
-def fractions_in(free: Any, rules: Any) -> tuple[Any, Any, Any]:
-    """Three arrays by loss: its share in the total, the factors of its sum and its derivative."""
-    like = np.float64(0)
-    return (
-        take(free, rules.losses, like),
-        take(free, rules.losses, like),
-        take(free, rules.losses, like),
-    )
 
 
 @compiled
@@ -181,7 +149,7 @@ def compile_for(embeddings: str, labels: str) -> Any:
             of the sums, and of working memory; only ``numbers`` and whether a gradient is wanted
             matter then.
         """
-        rules = rules_from(array_at(numbers, RULES, np.int64(0)))
+        rules = Rules(*to_fixed_tuple(array_at(numbers, RULES, np.int64(0)), RULES))
         free = np.empty(1, np.int64)
         free[0] = shared + sources * 0
         wanted = gradient0 != 0
@@ -195,7 +163,9 @@ def compile_for(embeddings: str, labels: str) -> Any:
         points = points_in(free, r, rules, x_like)
         all_read, free[0] = free[0] - shared, own
         sums = sums_in(free, r, wanted, rules, x_like)
-        shares, factors, by_pair = fractions_in(free, rules)
+        like = np.float64(0)
+        shares, factors = take(free, rules.losses, like), take(free, rules.losses, like)
+        by_pair = take(free, rules.losses, like)
         summed, free[0] = free[0] - own, other
         others = sums_in(free, r, wanted, rules, x_like)
         free[0] = other
@@ -218,7 +188,8 @@ def compile_for(embeddings: str, labels: str) -> Any:
             for c in range(rules.losses):
                 by_pair[c] = factors[c] * (at[0] * shares[c] + at[1 + c]) / tau
         layout = layout_of(r, rules)
-        tiles = -(-r // layout.tile)
+        _, _, _, size = layout
+        tiles = -(-r // size)
         if parts & CLEAR:
             sums.gradient[:] = 0
             sums.columns[:] = 0
@@ -226,8 +197,8 @@ def compile_for(embeddings: str, labels: str) -> Any:
         if parts & SWEEP:
             scaled = by_pair if wanted else by_pair[:0]
             for tile in range(first_tile, min(stop_tile, tiles)):
-                start = tile * layout.tile
-                stop = min(start + layout.tile, r)
+                start = tile * size
+                stop = min(start + size, r)
                 sweep_tile(start, stop, layout, rules, scale, labels, points, scaled, room, sums)
         if parts & ADD:
             add_to(sums.gradient, others.gradient)

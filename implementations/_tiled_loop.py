@@ -42,21 +42,13 @@ differences."""
 
 
 class Scale(NamedTuple):
-    """Numbers that depend on the temperature.
+    """Numbers that depend on the temperature."""
 
-    Attributes:
-        inverse_tau: 1 / tau.
-        high: what is subtracted from all logits.
-        floor: the least value of a contrast.
-        added: what is added to each.
-        batch: how many contrasts can be multiplied before their exponents are taken out.
-    """
-
-    inverse_tau: float
-    high: float
-    floor: float
-    added: float
-    batch: int
+    inverse_tau: float  # 1 / tau
+    high: float  # what is subtracted from all logits
+    floor: float  # the least value of a contrast
+    added: float  # what is added to each contrast
+    batch: int  # how many contrasts can be multiplied before their exponents are taken out
 
 
 @compiled
@@ -65,15 +57,7 @@ def sort_jointly(
 ) -> bool:
     """Sort one row by a distance over several labels, into lane ``a``; whether it has ties.
 
-    Args:
-        a: the lane.
-        start: where the anchor's terms start.
-        c: the loss.
-        i: the anchor's place in its order.
-        rules: the label distance.
-        labels: of all rows.
-        terms: pairs by column.
-        room: what :func:`merge_rows` fills.
+    The row is that of the anchor at place ``i`` of loss ``c``, whose terms begin at ``start``.
     """
     m, own, distance, keys = labels.counts[c], labels.order[c], room.distance, room.keys
     anchor = labels.y[labels.rows[own[i]]]
@@ -203,7 +187,7 @@ def similarities(
     start: int, stop: int, layout: Any, rules: Any, scale: Any, points: Any, room: Any
 ) -> None:
     """Logits of a tile's anchors with all columns; for a distance, the distances too."""
-    d, half, columns, stride, _ = layout
+    d, (half, columns, stride, _) = rules.d, layout
     terms, squares, packed = room.terms, points.squares, points.packed
     count = -(-(stop - start) // ROWS) * ROWS
     for at in range(0, 2 * columns, PANEL):
@@ -245,7 +229,7 @@ def exponentials(
     start: int, stop: int, layout: Any, rules: Any, labels: Any, points: Any, room: Any, totals: Any
 ) -> None:
     """Subtract the logits of all pairs from the totals; replace each by its exponential."""
-    _, half, columns, stride, _ = layout
+    half, columns, stride, _ = layout
     terms = room.terms
     lanes = np.empty(LANES)
     some, zero = splat(terms, 0.5), splat(terms, 0.0)
@@ -285,21 +269,11 @@ def sweep_tile(
     room: Any,
     sums: Any,
 ) -> None:
-    """Add a tile's terms to the totals, and their derivative to the gradient.
+    """Add the terms of anchors from ``start`` to ``stop`` to the sums, and their derivative.
 
-    Args:
-        start: first anchor of the tile.
-        stop: the one after the last.
-        layout: d, columns of a half, columns, the stride of a tile's rows, rows of a tile.
-        rules: which loss.
-        scale: the constants that depend on the temperature.
-        labels: of all rows.
-        points: all rows.
-        factors: [C] factor of each loss in the derivative; empty if no derivative is wanted.
-        room: working memory.
-        sums: receives the results.
+    ``factors`` is [C], the factor of each loss in the derivative; empty if none is wanted.
     """
-    stride = layout.stride
+    _, _, stride, _ = layout
     work, same, reach, totals = room.work, room.same, room.reach, sums.totals
     similarities(start, stop, layout, rules, scale, points, room)
     exponentials(start, stop, layout, rules, labels, points, room, totals)
@@ -365,7 +339,7 @@ def derive(
     sums: Any,
 ) -> None:
     """Turn terms into the derivative w.r.t. products; arguments of :func:`sweep_tile`."""
-    _, half, columns, stride, _ = layout
+    half, columns, stride, _ = layout
     terms = room.terms
     zero, two = splat(terms, 0.0), splat(terms, 2.0)
     lanes = np.empty(LANES)
@@ -410,7 +384,7 @@ def bring_back(
     start: int, stop: int, layout: Any, points: Any, weights: Any, gradient: Any
 ) -> None:
     """Add the products of a tile's weights with the points, for its anchors and for all rows."""
-    _, half, columns, stride, _ = layout
+    half, columns, stride, _ = layout
     depth = points.rows.shape[2]
     rows = points.rows.reshape(-1)
     count = -(-(stop - start) // ROWS) * ROWS

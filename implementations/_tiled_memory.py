@@ -19,147 +19,77 @@ ALIGNED = 64
 
 
 class Rules(NamedTuple):
-    """Which loss of which inputs, all as whole numbers.
+    """Which loss of which inputs, all as whole numbers."""
 
-    Attributes:
-        n: rows of a batch.
-        d: numbers of a row.
-        dims: label dimensions.
-        views: 1 or 2.
-        losses: 1 under one distance over all label dimensions, otherwise ``dims``.
-        tile: the most anchors of a tile.
-        power: of a distance in the similarity, 0 for a product.
-        normalised: whether rows are divided by their norms.
-        joined: whether both views are one batch.
-        averaged: whether the losses of the views are averaged.
-        joint: one label distance over several dimensions: L1 (1), L2 (2), the largest (3), or
-            none (0).
-        never: whether the anchor is never a candidate.
-        whole: whether a row that lacks any label is left out.
-        renormalised: whether the weights of losses without a pair go to the others.
-        adds: whether eps is added to each contrast, or its least value.
-    """
-
-    n: int
-    d: int
-    dims: int
-    views: int
-    losses: int
-    tile: int
-    power: int
-    normalised: int
-    joined: int
-    averaged: int
-    joint: int
-    never: int
-    whole: int
-    renormalised: int
-    adds: int
-
-
-class Layout(NamedTuple):
-    """Sizes for R rows that have a label.
-
-    Attributes:
-        d: numbers of a row.
-        half: R, rounded up.
-        columns: of all products with an anchor.
-        stride: numbers of an anchor in a tile; no power of two, whose rows would share lines of
-            the cache.
-        tile: anchors of a tile.
-    """
-
-    d: int
-    half: int
-    columns: int
-    stride: int
-    tile: int
+    n: int  # rows of a batch
+    d: int  # numbers of a row
+    dims: int  # label dimensions
+    views: int  # 1 or 2
+    losses: int  # 1 under one distance over all label dimensions, otherwise ``dims``
+    tile: int  # the most anchors of a tile
+    power: int  # of a distance in the similarity, 0 for a product
+    normalised: int  # whether rows are divided by their norms
+    joined: int  # whether both views are one batch
+    averaged: int  # whether the losses of the views are averaged
+    joint: int  # one label distance over several dimensions: L1 (1), L2 (2), the largest (3), or 0
+    never: int  # whether the anchor is never a candidate
+    whole: int  # whether a row that lacks any label is left out
+    renormalised: int  # whether the weights of losses without a pair go to the others
+    adds: int  # whether eps is added to each contrast, or its least value
 
 
 class Labels(NamedTuple):
-    """The labels of each of C losses.
+    """The labels of each of C losses, for the R rows that have a label.
 
-    Attributes:
-        y: [N, D].
-        rows: [N] the R rows that have a label come first; by the label of the first loss, so that
-            its merges read and write memory in order.
-        counts: [C] the number of rows of each loss.
-        order: [C, N] their indices in ``rows`` by rising label; in their own order where one loss
-            has several labels.
-        ordered: [C, N] their labels in that order.
-        places: [C, N] each row's place in ``order``, -1 without one.
-        keys: [N] whole numbers to sort by.
+    ``rows`` are in the order of the first loss's labels, so that its merges read and write memory
+    in order. Where one loss has several labels, ``order`` is the rows' own.
     """
 
-    y: Any
-    rows: Any
-    counts: Any
-    order: Any
-    ordered: Any
-    places: Any
-    keys: Any
+    y: Any  # [N, D]
+    rows: Any  # [N], of which the first R are used
+    counts: Any  # [C] the number of rows of each loss
+    order: Any  # [C, N] their indices in ``rows`` by rising label
+    ordered: Any  # [C, N] their labels in that order
+    places: Any  # [C, N] each row's place in ``order``, -1 without one
+    keys: Any  # [N] whole numbers to sort by
 
 
 class Points(NamedTuple):
     """The embeddings of the labelled rows, laid out for the matrix product of similarities.
 
-    Attributes:
-        norms: [2, R] norms of the embeddings.
-        rows: [2, half, depth]: d, and R, rounded up with zeros.
-        packed: [panel, d, column, view] the columns of all products, flat; a second half has the
-            views swapped.
-        squares: [2 columns] squared norms.
-        masks: [C, 2 columns] 1 where a column has a label, or 0.
+    ``half`` and ``depth`` are R and d, rounded up with zeros.
     """
 
-    norms: Any
-    rows: Any
-    packed: Any
-    squares: Any
-    masks: Any
+    norms: Any  # [2, R] norms of the embeddings
+    rows: Any  # [2, half, depth]
+    packed: Any  # [panel, d, column, view], flat; a second half has the views swapped
+    squares: Any  # [2 columns] squared norms
+    masks: Any  # [C, 2 columns] 1 where a column has a label, or 0
 
 
 class Room(NamedTuple):
-    """Working memory of a thread.
+    """Working memory of a thread."""
 
-    Attributes:
-        terms: [tile, stride] logits, exponentials, and weights in turn.
-        apart: [tile, stride] distances.
-        folded: [tile, stride] the terms of each place.
-        reach: [tile, stride] the sums over all partners no farther.
-        work: [M, 16] the sums of eight rows by place.
-        at: [M, 8] the column at each place.
-        same: [M] bits 2r and 2r + 1 say whether row r's distance is that of the place before.
-        order, spare, counters: whole numbers, to sort with.
-        distance, keys: [M] label distances and their bits.
-    """
-
-    terms: Any
-    apart: Any
-    folded: Any
-    reach: Any
-    work: Any
-    at: Any
-    same: Any
-    order: Any
+    terms: Any  # [tile, stride] logits, exponentials, and weights in turn
+    apart: Any  # [tile, stride] distances
+    folded: Any  # [tile, stride] the terms of each place
+    reach: Any  # [tile, stride] the sums over all partners no farther
+    work: Any  # [M, 16] the sums of eight rows by place
+    at: Any  # [M, 8] the column at each place
+    same: Any  # [M] bits 2r and 2r + 1 say whether row r's distance is that of the place before
+    order: Any  # whole numbers, as the next two, to sort with
     spare: Any
     counters: Any
-    distance: Any
-    keys: Any
+    distance: Any  # [M] label distances
+    keys: Any  # [M] their bits
 
 
 class Sums(NamedTuple):
-    """The sums that tiles are added to.
+    """The sums that tiles are added to."""
 
-    Attributes:
-        gradient: [2 half depth] gradient of the points; empty if none is wanted.
-        columns: [2 columns] factors of the points that distances subtract from the gradient.
-        totals: [C] sums over pairs of -log(exp s / Z).
-    """
-
-    gradient: Any
-    columns: Any
-    totals: Any
+    gradient: Any  # [2 half depth] gradient of the points; empty if none is wanted
+    columns: Any  # [2 columns] factors of the points that distances subtract from the gradient
+    totals: Any  # [C] sums over pairs of -log(exp s / Z)
 
 
 @compiled
@@ -176,10 +106,16 @@ def take(free: Any, n: int, like: Any) -> Any:
 
 
 @compiled
-def layout_of(r: int, rules: Any) -> Layout:
+def layout_of(r: int, rules: Any) -> tuple[int, int, int, int]:
+    """Sizes for R rows that have a label.
+
+    Returns:
+        R, rounded up; the columns of all products with an anchor; the numbers of an anchor in a
+        tile, no power of two, whose rows would share lines of the cache; and the anchors of a tile.
+    """
     half = round_up(max(r, 1), LANES)
     columns = 2 * half if rules.joined else half
-    return Layout(rules.d, half, columns, 2 * columns + LANES, min(rules.tile, half))
+    return half, columns, 2 * columns + LANES, min(rules.tile, half)
 
 
 @compiled
@@ -198,8 +134,8 @@ def labels_in(free: Any, y: int, rules: Any, y_like: Any, key_like: Any) -> Labe
 
 @compiled
 def points_in(free: Any, r: int, rules: Any, x_like: Any) -> Points:
-    d, half, columns, _, _ = layout_of(r, rules)
-    depth = round_up(d, PANEL)
+    half, columns, _, _ = layout_of(r, rules)
+    d, depth = rules.d, round_up(rules.d, PANEL)
     return Points(
         take(free, 2 * r, x_like).reshape(2, r),
         take(free, 2 * half * depth, x_like).reshape(2, half, depth),
@@ -211,7 +147,7 @@ def points_in(free: Any, r: int, rules: Any, x_like: Any) -> Points:
 
 @compiled
 def room_in(free: Any, r: int, rules: Any, x_like: Any, y_like: Any, key_like: Any) -> Room:
-    _, half, _, stride, tile = layout_of(r, rules)
+    half, _, stride, tile = layout_of(r, rules)
     size, sorted_ = tile * stride, half if rules.joint else 0
     return Room(
         take(free, size, x_like),
@@ -231,9 +167,9 @@ def room_in(free: Any, r: int, rules: Any, x_like: Any, y_like: Any, key_like: A
 
 @compiled
 def sums_in(free: Any, r: int, wanted: bool, rules: Any, x_like: Any) -> Sums:
-    d, half, columns, _, _ = layout_of(r, rules)
+    half, columns, _, _ = layout_of(r, rules)
     return Sums(
-        take(free, 2 * half * round_up(d, PANEL) if wanted else 0, x_like),
+        take(free, 2 * half * round_up(rules.d, PANEL) if wanted else 0, x_like),
         take(free, 2 * columns, x_like),
         take(free, rules.losses, np.float64(0)),
     )

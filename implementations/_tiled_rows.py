@@ -99,17 +99,9 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
 
 @sums_reordered
 def read_points(x: Any, row: int, r: int, rules: Any, labels: Any, points: Any) -> float:
-    """Fill in the points of R rows that have a label.
+    """Fill in the points of R rows that have a label, from two flat views.
 
     Distances do not depend on where the centre of the rows is, so it is moved to 0.
-
-    Args:
-        x: two views, flat; row i starts at ``row`` i.
-        row: see ``x``.
-        r: rows that have a label.
-        rules: which loss.
-        labels: of all rows.
-        points: receive the rows.
 
     Returns:
         The largest squared norm of a point, or 1 where rows are divided by their norms.

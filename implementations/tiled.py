@@ -63,27 +63,16 @@ class TiledSupCR(ScanSupCR):
 
 
 class Plan(NamedTuple):
-    """The facts that all calls of one shape share.
+    """The facts that all calls of one shape share."""
 
-    Attributes:
-        run: the compiled call.
-        numbers: those of ``Rules``.
-        address: of the numbers.
-        shared: bytes of what all threads read.
-        sums: bytes of sums that tiles are added to.
-        room: bytes that a thread works in.
-        losses: their number C.
-        threads: the most that are worthwhile.
-    """
-
-    run: Any
-    numbers: Any
-    address: int
-    shared: int
-    sums: int
-    room: int
-    losses: int
-    threads: int
+    run: Any  # the compiled call
+    numbers: Any  # those of ``Rules``
+    address: int  # of the numbers
+    shared: int  # bytes of what all threads read
+    sums: int  # bytes of sums that tiles are added to
+    room: int  # bytes that a thread works in
+    losses: int  # their number C
+    threads: int  # the most that are worthwhile
 
 
 @lru_cache
@@ -165,10 +154,9 @@ def evaluate_tiles(
     shape = (n, 2, d) if by_row else (len(views), n, d)
     gradient = torch.empty(*shape, dtype=dtype)
     loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
-    threads, size = 1, plan.shared + plan.sums + plan.room
-    if plan.threads > 1:
-        threads = min(torch.get_num_threads(), plan.threads)
-        size = plan.shared + sums_of(threads) * plan.sums + threads * plan.room
+    threads = min(torch.get_num_threads(), plan.threads) if plan.threads > 1 else 1
+    partial_sums = threads + 1 if threads > 1 else 1
+    size = plan.shared + partial_sums * plan.sums + threads * plan.room
     memory = torch.empty(size // 8, dtype=torch.float64)
     shared, at = memory.data_ptr(), gradient.data_ptr()
     arguments = (
@@ -214,22 +202,14 @@ def evaluate_tiles(
     return Evaluated(loss, losses, gradient.transpose(0, 1) if by_row else gradient, by_tau)
 
 
-def sums_of(threads: int) -> int:
-    """How many sums several threads add to."""
-    return threads + 1 if threads > 1 else 1
-
-
 def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
     """Run one call on several threads.
 
-    Args:
-        threads: their number.
-        plan: of the call.
-        arguments: of the compiled call, after those that differ between threads; the first is the
-            address of all memory.
+    ``arguments`` are those of the compiled call after the ones that differ between threads; the
+    first is the address of all memory.
     """
     start = arguments[0] + plan.shared
-    sums = [start + k * plan.sums for k in range(sums_of(threads))]
+    sums = [start + k * plan.sums for k in range(threads + 1)]
     rooms = [start + len(sums) * plan.sums + k * plan.room for k in range(threads)]
     tiles, infinite, fits, _ = prepared = plan.run(PREPARE, 0, 0, sums[0], rooms[0], *arguments)
     if infinite or not fits:

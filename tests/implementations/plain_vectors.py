@@ -39,6 +39,10 @@ def copy_pair(array: Array, place: int, target: Array, at: int) -> None:
     target[at : at + 2] = array[place : place + 2]
 
 
+def to_fixed_tuple(array: Array, n: int) -> tuple[Any, ...]:
+    return tuple(array[:n])
+
+
 def splat(array: Array, number: float) -> Array:
     return np.full(LANES, number, array.dtype)
 
@@ -151,6 +155,7 @@ def run_as_written(monkeypatch: pytest.MonkeyPatch, tiled: ModuleType) -> None:
     plain: dict[str, Any] = {"root": np.sqrt, "exponential": np.exp}
     for function in (
         *(load, store, pair, copy_pair, splat, where_less, where_bits, any_less, widen, narrow),
+        to_fixed_tuple,
         *(exponent, mantissa, array_at, product_of_pairs, add_product, merge_rows, add_rows),
     ):
         plain[function.__name__] = function
