@@ -94,14 +94,13 @@ def run_sweep(
     subjects: Sequence[Subject],
     forecast: Forecast,
     finished: Sequence[Result] = (),
-    session: Callable[[], str] = new_session,
 ) -> Generator[SweepEvent, None, None]:
-    """Run a plan, in order; ``session`` gives each execution of a cell a name.
+    """Run a plan, in order.
 
     The forecast decides which cases do not fit its budget, and learns from every result, including
     the ``finished`` ones of an earlier start of the run, which are not measured again.
     """
-    sweep = _Sweep(plan, executor, subjects, forecast, session)
+    sweep = _Sweep(plan, executor, subjects, forecast)
     for result in finished:
         sweep.observe(result)
     left = [index for index, planned in enumerate(plan) if sweep.wanted(planned)]
@@ -146,7 +145,6 @@ class _Sweep:
     _executor: Executor
     _subjects: Sequence[Subject]
     _forecast: Forecast
-    _session: Callable[[], str]
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _done: dict[Key, float] = field(default_factory=dict)
     """The number of processes in which a case was run; all of them if it has no time."""
@@ -211,7 +209,7 @@ class _Sweep:
             figures = {"machine": machine, "predicted_s": predicted_s}
             budget = self._forecast.budget
             skipped.append(planned.result(arm, budget, Status.SKIPPED, reason, **figures))
-        cell = replace(planned, arms=tuple(runnable), session=self._session())
+        cell = replace(planned, arms=tuple(runnable), session=new_session())
         self._done |= {result.key: math.inf for result in skipped}
         return skipped, cell if runnable else None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -83,7 +83,18 @@ Share = Annotated[
 ]
 
 
-class _Grid(_Model):
+def _field(axis: Axis) -> Any:
+    value = Annotated[Any, BeforeValidator(axis.read)]
+    listed = Annotated[tuple[value, ...] | None, _Listed]
+    return listed, Field(default=None, min_length=1, alias=axis.name)
+
+
+_axis_values: Any = create_model(
+    "_AxisValues", __base__=_Model, **{axis.field: _field(axis) for axis in AXES}
+)
+
+
+class Axes(_axis_values, _Model):  # type: ignore[misc]
     """The values of each axis; an axis that is ``None`` has those of the suite or the defaults.
 
     ``timed`` says whether calls are timed, besides being compared with the reference and counted.
@@ -112,28 +123,21 @@ class _Grid(_Model):
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 
 
-def _field(axis: Axis) -> Any:
-    value = Annotated[Any, BeforeValidator(axis.read)]
-    listed = Annotated[tuple[value, ...] | None, _Listed]
-    return listed, Field(default=None, min_length=1, alias=axis.name)
-
-
-if TYPE_CHECKING:
-
-    class Axes(_Grid):
-        """A grid with a field for every axis."""
-
-        def __init__(self, **values: Any) -> None: ...
-        def __getattr__(self, name: str) -> Any: ...
-else:
-    Axes = create_model("Axes", __base__=_Grid, **{axis.field: _field(axis) for axis in AXES})
-
 DEFAULT_AXES = Axes.model_validate(
     {axis.name: axis.default for axis in AXES if axis.default} | {"timed": True}
 )
 
 
-class _OwnDefinition(_Model):
+_literals: dict[str, Any] = {
+    f.name: f.type for f in fields(Definition) if get_origin(f.type) is Literal
+}
+_optional: dict[str, Any] = {name: (known | None, None) for name, known in _literals.items()}
+_choices: Any = create_model("_Choices", __base__=_Model, **_optional)
+
+
+class OwnDefinition(_choices, _Model):  # type: ignore[misc]
+    """A user's definition (which loss to compute): a shipped one with some choices changed."""
+
     base: Literal["torchcell", "no-self", "rank-n-contrast"]
     eps: Annotated[float, Field(ge=0)] | None = None
     temperature: Annotated[float, Field(gt=0)] | None = None
@@ -143,21 +147,6 @@ class _OwnDefinition(_Model):
         if "eps" in changes:
             changes["eps"] = changes["eps"] or None
         return replace(get_definition(self.base), name=name, **changes)
-
-
-_CHOICES = {f.name: f.type for f in fields(Definition) if get_origin(f.type) is Literal}
-
-if TYPE_CHECKING:
-
-    class OwnDefinition(_OwnDefinition):
-        """A user's definition (which loss to compute): a shipped one with some choices changed."""
-
-else:
-    OwnDefinition = create_model(
-        "OwnDefinition",
-        __base__=_OwnDefinition,
-        **{name: (choices | None, None) for name, choices in _CHOICES.items()},
-    )
 
 
 def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
