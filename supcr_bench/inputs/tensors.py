@@ -12,7 +12,6 @@ from torch import Tensor
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import Definition
-from supcr_bench.values.errors import InputError
 
 TIED_GRID = 0.5
 """Tied labels are continuous labels rounded to multiples of this: nine levels from -2 to 2."""
@@ -123,12 +122,7 @@ def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
 
 
 def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray[np.float64]:
-    """N different rows of the user's labels, drawn by the seed; InputError if there are fewer."""
-    if workload.batch_size > len(table):
-        raise InputError(
-            f"the labels file has {len(table)} rows, fewer than a batch of {workload.batch_size}; "
-            f"use --batch-size up to {len(table)}"
-        )
+    """N different rows of the user's labels, which are at least as many, drawn by the seed."""
     return table[Stream("rows", workload.seed).choose(workload.batch_size, of=len(table))]
 
 

@@ -110,13 +110,8 @@ def deviation(
 ) -> Trial:
     """Measure the error of one output: of a number, of each entry of a vector, or of each row.
 
-    Args:
-        batch: the inputs.
-        name: the output's name; ``{}`` stands for the number of an entry of a vector.
-        own: the implementation's value.
-        right: the correct value.
-        bound: the absolute tolerance of each entry or row.
-        gives: the source of ``right``, in words.
+    ``{}`` in ``name`` stands for the number of an entry of a vector. ``bound`` is the absolute
+    tolerance of each entry or row, and ``gives`` says in words where ``right`` comes from.
     """
     own, right = (x.detach().double().cpu() for x in (own, right))
     own, right = (x.reshape(1) if x.numel() == 1 else x for x in (own, right))

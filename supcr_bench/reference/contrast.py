@@ -88,12 +88,9 @@ def denominators(
 ) -> tuple[Tensor, Tensor]:
     """Logarithms of the denominators of B anchors [..., B, M], and of the factor of eps.
 
-    Args:
-        log_contrast: [..., B, M], of the candidate sums.
-        logits: [..., B, M], s of each anchor; the scale passes no gradient to them.
-        itself: [B, M], where k = i.
-        log_eps: logarithm of eps; -inf for none.
-        rule: the definition's ``eps_rule``.
+    ``log_contrast`` is of the candidate sums, and ``logits`` are s, both [..., B, M]; the factor
+    passes no gradient to them. ``itself`` [B, M] says where k = i, and ``rule`` is the definition's
+    ``eps_rule``.
     """
     scale = torch.zeros_like(logits[..., :1])
     if "below" in rule:
@@ -109,12 +106,8 @@ def numerators(logits: Tensor, denominator: Tensor, log_eps: Tensor | float, rul
     """The term that replaces s in log(contrast) - s if eps joins exp s / contrast in the logarithm.
 
     The term is log(exp s + eps contrast), or the larger of the two; s itself under another rule.
-
-    Args:
-        logits: [..., M], s of each pair.
-        denominator: [..., M], log(contrast) of each pair.
-        log_eps: logarithm of the eps in the ratio; -inf for none.
-        rule: the definition's ``eps_rule``.
+    ``logits`` are s and ``denominator`` is log(contrast) of each pair, both [..., M]; ``log_eps``
+    is the logarithm of the eps in the ratio.
     """
     if "ratio" not in rule:
         return logits

@@ -33,12 +33,7 @@ class Distances:
 
 
 def joint_distances(difference: Tensor, kind: str) -> Distances:
-    """Distances over all dimensions.
-
-    Args:
-        difference: [M, M, D] absolute differences of labels, in the labels' dtype.
-        kind: ``l1``, ``l2`` or ``max``.
-    """
+    """The ``kind`` (l1, l2 or max) of [M, M, D] absolute differences, in the labels' dtype."""
     if kind == "max":
         return Distances(difference.amax(dim=2).double())
     delta = (difference.sum(dim=2) if kind == "l1" else difference.norm(dim=2)).double()
@@ -57,10 +52,8 @@ def joint_distances(difference: Tensor, kind: str) -> Distances:
 def undecided(logits: Tensor, distances: Distances, *, with_itself: bool) -> tuple[float, float]:
     """A bound on how far all near ties together move the sum of contrasts, and a row's gradient.
 
-    Args:
-        logits: [V, M, M] float64, s of each view.
-        distances: of the labels.
-        with_itself: whether an anchor may be its own candidate.
+    ``logits`` are [V, M, M] float64, s of each view; ``with_itself`` says whether an anchor may be
+    its own candidate.
 
     Returns:
         a bound on the sum over pairs and views, and on the absolute sum of its derivatives by the

@@ -87,17 +87,14 @@ def _steepest(rows: Tensor, similarities: Tensor, definition: Definition) -> flo
 
 def _label_groups(labels: Tensor, definition: Definition) -> Iterator[tuple[Tensor, Distances]]:
     """Valid rows [M] and their distances [M, M], for each per-dimension loss."""
-    missing = torch.isnan(labels)
-    if definition.nan_labels == "drop_row" or definition.label_distance != "per_dimension":
+    joint, missing = definition.label_distance != "per_dimension", torch.isnan(labels)
+    if joint or definition.nan_labels == "drop_row":
         missing = missing.any(dim=1, keepdim=True).expand_as(missing)
-    if definition.label_distance == "per_dimension":
-        for y, gone in zip(labels.unbind(dim=1), missing.unbind(dim=1), strict=True):
-            rows = torch.nonzero(~gone).squeeze(1)
-            yield rows, Distances((y[rows].unsqueeze(1) - y[rows].unsqueeze(0)).abs().double())
-        return
-    rows = torch.nonzero(~missing[:, 0]).squeeze(1)
-    difference = (labels[rows].unsqueeze(1) - labels[rows].unsqueeze(0)).abs()
-    yield rows, joint_distances(difference, definition.label_distance)
+    for c in range(1 if joint else labels.shape[1]):
+        rows = torch.nonzero(~missing[:, c]).squeeze(1)
+        y = labels[rows] if joint else labels[rows, c : c + 1]
+        difference = (y.unsqueeze(1) - y.unsqueeze(0)).abs()
+        yield rows, joint_distances(difference, definition.label_distance if joint else "max")
 
 
 def logit_error(
@@ -105,11 +102,8 @@ def logit_error(
 ) -> float:
     """E: absolute error of one logit s(i,j), as :mod:`supcr_bench.reference.tolerance` derives it.
 
-    Args:
-        batch: gives the embedding size.
-        definition: gives the temperature.
-        dtype: that of the computation; by default that of the inputs.
-        spread: bound on the similarity before the division by tau; 1 for a cosine.
+    ``dtype`` is that of the computation, by default that of the inputs; ``spread`` bounds the
+    similarity before the division by tau, and is 1 for a cosine.
     """
     u, (_, d, _) = UNIT_ROUNDOFF[dtype or batch.dtype], batch.size
     return (2 * math.sqrt(d) + 5) * u * spread / definition.temperature

@@ -61,12 +61,6 @@ class Workload:
     def describe_series(self) -> str:
         return self.describe().partition(" ")[2]
 
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Read a workload from a mapping, which may hold other keys and lack axes added later."""
-        known = {**DEFAULTS_OF_ADDED, **values}
-        return cls(**{f.name: known[f.name] for f in fields(cls)})
-
 
 WORKLOAD_FIELDS = tuple(f.name for f in fields(Workload))
 _SERIES = attrgetter(*(name for name in WORKLOAD_FIELDS if name != "batch_size"))
@@ -129,13 +123,13 @@ class Case(Workload):
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Read the case of a result; old ones lack ``own_temperature`` and axes added later."""
-        workload = Workload.from_mapping(values)
+        known = {**DEFAULTS_OF_ADDED, **values}
         name = current_name(values["definition"])
         default = DEFINITIONS[name].temperature if name in DEFINITIONS else None
         return cls(
-            **{f.name: getattr(workload, f.name) for f in fields(Workload)},
+            **{key: known[key] for key in WORKLOAD_FIELDS},
             definition=name,
-            own_temperature=values.get("own_temperature", workload.temperature == default),
+            own_temperature=values.get("own_temperature", values["temperature"] == default),
             pass_=values["pass"],
         )
 

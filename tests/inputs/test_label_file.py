@@ -217,9 +217,7 @@ def test_a_smaller_batch_is_the_beginning_of_a_larger_one() -> None:
     np.testing.assert_array_equal(small, large[:5])
 
 
-def test_a_batch_larger_than_the_file_is_refused_with_the_largest_that_serves() -> None:
-    with pytest.raises(InputError, match=r"has 20 rows.*use --batch-size up to 20"):
-        draw_rows(OWN, Workload(batch_size=21, labels="file:x", nan_density=None))
+def test_a_batch_may_take_every_row_of_the_file() -> None:
     assert len(draw_rows(OWN, Workload(batch_size=20, labels="file:x", nan_density=None))) == 20
 
 

@@ -1,5 +1,5 @@
 import json
-from dataclasses import FrozenInstanceError, asdict, replace
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
@@ -50,17 +50,11 @@ def test_a_case_gives_back_its_workload(
     assert case.temperature == (workload.temperature or definition.temperature)
     assert case.series() == workload.series()
     assert case.shared == Case.of(workload, pass_)
-    assert Case.from_mapping(json.loads(json.dumps(case.to_mapping()))) == case
+    stored = json.dumps(case.to_mapping() | {"something": "else"})
+    assert Case.from_mapping(json.loads(stored)) == case
     assert case.workload == workload
     assert type(case.workload) is Workload
     assert Case.of(case.workload, pass_, definition) == case
-
-
-@given(WORKLOADS)
-@EXAMPLES
-def test_a_workload_survives_json_among_other_keys(workload: Workload) -> None:
-    mapping = json.loads(json.dumps({**asdict(workload), "something": "else"}))
-    assert Workload.from_mapping(mapping) == workload
 
 
 def test_a_case_is_frozen_and_hashable() -> None:
@@ -89,10 +83,10 @@ def test_ranks_are_part_of_a_workload_and_those_of_old_runs_are_one() -> None:
     shared = Workload(batch_size=64, ranks=2)
     assert shared.describe() == "N=64 D=1 NaN 0% 2 ranks"
     assert shared.series() != Workload(batch_size=64).series()
-    values = asdict(shared)
-    assert Workload.from_mapping(values) == shared
+    values = Case.of(shared, "forward").to_mapping()
+    assert Case.from_mapping(values).workload == shared
     del values["ranks"]
-    assert Workload.from_mapping(values) == Workload(batch_size=64)
+    assert Case.from_mapping(values).workload == Workload(batch_size=64)
 
 
 def test_a_temperature_of_an_older_run_is_the_definitions_own_where_it_is_its_default() -> None:
