@@ -67,9 +67,7 @@ class CheckContext:
     """One subject, which is verified against its definition.
 
     Attributes:
-        subject: the adapter that calls it.
-        name: the name of the subject in findings.
-        tags: the tags that the subject declares.
+        name, tags: of the subject.
         device: where module and inputs live; answers are copied to the CPU.
         left_out: number of cases skipped so far because they would have taken too long.
     """
@@ -82,6 +80,7 @@ class CheckContext:
     left_out: int = 0
     _started_s: float = field(default_factory=time.thread_time)
     _timed: dict[int, float] = field(default_factory=dict)
+    _before: dict[Batch, Answer] = field(default_factory=dict)
 
     @property
     def own(self) -> Resolution:
@@ -289,10 +288,13 @@ class CheckContext:
     ) -> Trial:
         """Compare losses of two batches; ``gradient`` maps the gradient of the first to the second.
 
-        If the views are ``swapped``, so are their gradients.
+        If the views are ``swapped``, so are their gradients. The subject is called once on a first
+        batch, in however many relations.
         """
         try:
-            before, after = self.ask(problem), self.ask(changed)
+            if problem not in self._before:
+                self._before[problem] = self.ask(problem)
+            before, after = self._before[problem], self.ask(changed)
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return outright(changed.name, finding_of(error), changed)
         first, second = self.bounds(problem), self.bounds(changed)
@@ -313,14 +315,11 @@ def finding_of(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check.
+    """One check; the docstring of ``run`` says what it tries and why that matters.
 
     Attributes:
-        name: short name, shown in findings.
-        group: which kind of failure it finds.
         run: makes the trials from a CheckContext, or on ranks a RankContext; raises
-            NotApplicableError if the check does not apply. Its docstring says what it tries and
-            why that matters.
+            NotApplicableError if the check does not apply.
         slow: whether it runs after the others of its group, so that failures show early.
     """
 

@@ -116,7 +116,7 @@ def inputs_unmodified(context: CheckContext) -> Iterator[Trial]:
 @check("memory growth", "conduct", slow=True)
 def memory_growth(context: CheckContext) -> Iterator[Trial]:
     """No tensors are kept from call to call: kept graphs fill the memory after hours."""
-    problem = context.problem(n=7, dims=2)
+    problem = context.problem(n=5, dims=2)
     module = context.build(problem)
     counts = []
     with frozen():  # earlier objects are not counted, since that takes long in a large program

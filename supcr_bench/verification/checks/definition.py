@@ -1,9 +1,9 @@
 """Checks that compare value and gradient with the definition, the chosen variant of the loss."""
 
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import replace
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,16 @@ import torch
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Batch
+from supcr_bench.reference.compare import Answer
 from supcr_bench.reference.trial import Trial, measured, outright
+from supcr_bench.subjects.calls import loss_of
 from supcr_bench.values.case import LABEL_KINDS, UNIT_ROUNDOFF
 from supcr_bench.values.definition import NORMALISED, TORCHCELL
 from supcr_bench.verification.context import CheckContext, check
+from supcr_bench.verification.phrases import PHRASES
 
-_NAN = math.nan
-_LABELS = ((1.2, 2.1), (0.4, _NAN), (_NAN, 3.2), (1.4, 2.3))
-_ONE_DIMENSION = ((1.2, _NAN), (0.4, _NAN), (1.8, _NAN), (1.4, _NAN))
-ORDINALS = ("first", "second", "third")
-OWN_BACKWARD = "its own backward ignores the gradient that it receives"
-ROWS_DROPPED_WHOLE = "rows dropped where any dimension is missing, not per dimension"
+_LABELS = ((1.2, 2.1), (0.4, nan), (nan, 3.2), (1.4, 2.3))
+_ONE_DIMENSION = ((1.2, nan), (0.4, nan), (1.8, nan), (1.4, nan))
 PUBLISHED = (
     (_LABELS, (1.0, 1.0), 2.3407),
     (_LABELS, (0.7, 0.3), 2.4128),
@@ -47,12 +46,11 @@ def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
         yield context.compare(base.moved("norms of about 2^20", lambda view: view * 2.0**20))
 
 
-def _directional(context: CheckContext, problem: Batch, accumulator: str) -> Trial:
+def _directional(context: CheckContext, problem: Batch, answer: Answer, accumulator: str) -> Trial:
     """Compare the gradient along a direction v with a fourth-order central difference.
 
     The step h balances the truncation error, of order h^4, and the rounding error u / h.
     """
-    answer = context.ask(problem)
     u = UNIT_ROUNDOFF[accumulator]
     tau = context.definition.at(problem.temperature).temperature
     h = 0.5 * u ** (1 / 5) * tau
@@ -63,7 +61,8 @@ def _directional(context: CheckContext, problem: Batch, accumulator: str) -> Tri
 
     def value(step: float) -> float:
         first, second = torch.stack(problem.views) + step * directions
-        return float(context.ask(problem.changed("moved", first=first, second=second)).loss)
+        moved = problem.changed("moved", first=first, second=second)
+        return float(loss_of(context.bind(moved).forward()).detach())
 
     numeric = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
     views = 1 if context.definition.views == "single" else 2
@@ -93,10 +92,11 @@ def gradcheck(context: CheckContext) -> Iterator[Trial]:
             problem = context.problem(
                 n=7, d=4, dims=dims, labels=labels, dtype="float64", seed=dims
             )
-            trial = _directional(context, problem, "float64")
+            answer = context.ask(problem)
+            trial = _directional(context, problem, answer, "float64")
             if trial.failed:
                 # A value accumulated in float32 is a matter of robustness, and has its own check.
-                trial = _directional(context, problem, "float32")
+                trial = _directional(context, problem, answer, "float32")
             yield trial
 
 
@@ -131,7 +131,7 @@ def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     context.require_missing_labels()
     whole = context.definition.nan_labels == "drop_row" or context.own.one_dimension
     axes = {"nan_density": (0.1, 0.25, 0.5, 0.75, 0.9), "labels": LABEL_KINDS}
-    problems = list(context.problems("n seed dims weights", (24, 0, 3, "unequal"), **axes))
+    problems = list(context.problems("n seed dims weights", (17, 0, 3, "unequal"), **axes))
     for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
         problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
         problems += [problem] if context.has_pairs(problem) else []
@@ -140,7 +140,7 @@ def dropped_rows(context: CheckContext) -> Iterator[Trial]:
         anywhere = torch.isnan(problem.labels).any(dim=1, keepdim=True)
         emptied = problem.changed("", labels=problem.labels.masked_fill(anywhere, torch.nan))
         if trial.failed and not whole and not context.relation(emptied, problem).failed:
-            trial = replace(trial, finding=ROWS_DROPPED_WHOLE)
+            trial = replace(trial, finding=PHRASES["nan_labels"]["drop_row"])
         yield trial
 
 
@@ -186,8 +186,8 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
         (17, 3, 2, 0.25),
         (17, 16, 8, 0.5),
         (17, 512, 4, 0.1),
-        (40, 8, 1, 0.0),
-        (40, 64, 2, 0.25),
+        (33, 8, 1, 0.0),
+        (33, 64, 2, 0.25),
         (40, 16, 3, 0.9),
     )
     seeded = ((n, 10 * n + dims, d, dims, share) for n, d, dims, share in rows)
@@ -202,14 +202,15 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
         trial = context.compare(problem, upstream=upstream)
         alone = torch.cat((upstream[:1], torch.zeros_like(upstream[1:])))
         if trial.failed and not plain.failed and context.compare(problem, upstream=alone).failed:
-            trial = replace(trial, finding=f"{trial.finding}: {OWN_BACKWARD}")
+            own = "its own backward ignores the gradient that it receives"
+            trial = replace(trial, finding=f"{trial.finding}: {own}")
         yield trial
 
 
 @check("ties", "definition")
 def ties(context: CheckContext) -> Iterator[Trial]:
     """Labels tie, as real labels do; there definitions differ and sorting goes wrong."""
-    rows = (2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (40, 1, 0.0)
+    rows = (2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (33, 1, 0.0)
     kinds = ("tied", "clustered", "binary", "constant")
     problems = context.problems("n dims nan_density", *rows, labels=kinds)
     yield from map(context.compare, problems)
@@ -227,7 +228,8 @@ def label_dimensions(context: CheckContext) -> Iterator[Trial]:
                 f"dimension {c} alone", labels=problem.labels[:, [c]], weights=problem.weights[:1]
             )
             if not context.relation(alone, problem).failed:
-                trial = replace(trial, finding=f"it reads the {ORDINALS[c]} label dimension only")
+                which = ("first", "second", "third")[c]
+                trial = replace(trial, finding=f"it reads the {which} label dimension only")
         yield trial
 
 
@@ -242,7 +244,7 @@ def weights(context: CheckContext) -> Iterator[Trial]:
     yield outright(other.name, "the weights that it takes change nothing" if ignored else None)
     if not context.takes_weights:
         return  # one distance over all dimensions: the definition gives weights no meaning
-    rows = (5, 2, 2, 0.0), (9, 3, 3, 0.3), (17, 8, 8, 0.2)
+    rows = (5, 2, 2, 0.0), (9, 3, 3, 0.3), (13, 8, 8, 0.2)
     kinds = ("unequal", "unnormalised")
     for problem in context.problems("n seed dims nan_density", *rows, weights=kinds):
         yield context.compare(problem, upstream=context.upstream(problem))

@@ -92,7 +92,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
     """exp(1/tau) overflows float32 below tau = 1/88.7, and losses are trained at 0.05."""
     context.require(bool(context.own.temperature), "takes no temperature")
     for tau in TEMPERATURES:
-        yield context.compare(context.problem(n=17, d=16, dims=2, temperature=tau))
+        yield context.compare(context.problem(n=17, d=16, dims=1, temperature=tau))
 
 
 def _plausible(context: CheckContext, problem: Batch) -> Trial:
