@@ -12,7 +12,6 @@ JOINED = {"sum": "separate", "mean": "separate", "concatenate": "concatenated", 
 """A member's word for the use of views, for each word of a definition."""
 FAULTS = ("comparison", "pairs", "measured", "ties", "gradient")
 """Fields of a member that have only one right value, for all definitions."""
-DROPPED = "rows with a missing label dropped"
 WEIGHTS = {"self_candidate": 2.0, "eps": 0.5, "nan_labels": 0.25, "temperature": 0.25}
 """The weight of a departure in the search for the nearest definition; others have weight 1."""
 
@@ -93,7 +92,7 @@ def departures(reading: Reading, definition: Definition) -> Departures:
         if reading.renormalises and definition.empty_dimension != "renormalise":
             depart("empty_dimension", "renormalise", "renormalise")
         elif missing == "unsupported" and rule.startswith("drop_row"):
-            found["nan_labels"] = DROPPED, rule
+            found["nan_labels"] = "rows with a missing label dropped", rule
         elif missing != "unsupported" and rule != missing and not joins:
             rule = "unsupported" if rule in ("zero", "other") else rule
             depart("nan_labels", rule, None if rule == "drop_row" else rule)

@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from supcr_bench.reference.contrast import denominators, numerators
+from supcr_bench.values.grouping import grouped
 from supcr_bench.verification.family import (
     NOTHING,
     STRICT,
@@ -37,7 +39,7 @@ def evaluate(
     change the tensors in place: they are cached.
 
     Args:
-        members: the losses to evaluate.
+        members: which.
         views: [N, d] each, one or two.
         labels: [N, D]; a row without a label is left out.
         warm: take the limit of a high temperature, where all candidates weigh the same, times
@@ -53,32 +55,26 @@ def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Te
     columns = sum(len(rows) * len(rows[0]) for rows in batch[:-1])
     sums = torch.zeros(len(members), 2, dtype=torch.float64)
     gradients = torch.zeros(len(members), 2, columns, dtype=torch.float64)
-    terms: dict[tuple[int, str], list[tuple[Part, Member, list[int]]]] = {}
-    kinds: dict[Member, list[int]] = {}
-    for at, m in enumerate(members):
-        kinds.setdefault(m.kind, []).append(at)
-    for kind, indices in kinds.items():
+    terms: list[tuple[int, str, Part, Member, list[int]]] = []
+    for kind, indices in grouped(range(len(members)), lambda at: members[at].kind).items():
         parts = _parts(kind, *batch)
         rules = list(dict.fromkeys(part.rules for part in parts))
-        different: dict[tuple[object, ...], list[int]] = {}
+        keys: dict[int, tuple[object, ...]] = {}
         for at in indices:
             m = members[at]
             number = (m.temperature, m.partner, m.eps, m.eps_rule)
-            different.setdefault((*(r.index(m) for r in rules), *number), []).append(at)
-        for slots in different.values():
+            keys[at] = (*(id(r.of(m)) for r in rules), *number)
+        for slots in grouped(indices, keys.__getitem__).values():
             m = members[slots[0]]
-            for part in parts:
-                key = len(part.similarities), m.eps_rule if m.eps else ""
-                terms.setdefault(key, []).append((part, m, slots))
-    for (_, rule), some in terms.items():
-        values, slopes = _terms([(part, m) for part, m, _ in some], rule, warm=warm)
-        of_part: dict[int, list[int]] = {}
-        for at, (part, *_) in enumerate(some):
-            of_part.setdefault(id(part), []).append(at)
-        for own in of_part.values():
-            found = slopes[own] @ some[own[0]][0].jacobian
-            which = [at for at, k in enumerate(own) for _ in some[k][2]]
-            slots = [slot for k in own for slot in some[k][2]]
+            rule = m.eps_rule if m.eps else ""
+            terms += [(len(part.similarities), rule, part, m, slots) for part in parts]
+    for (_, rule), some in grouped(terms, itemgetter(0, 1)).items():
+        _, _, same, different, places = zip(*some, strict=True)
+        values, slopes = _terms(same, different, rule, warm=warm)
+        for own in grouped(range(len(same)), list(map(id, same)).__getitem__).values():
+            found = slopes[own] @ same[own[0]].jacobian
+            which = [at for at, k in enumerate(own) for _ in places[k]]
+            slots = [slot for k in own for slot in places[k]]
             gradients[slots] += found[which]
             sums[slots] += values[own][which]
     return sums, gradients
@@ -88,37 +84,27 @@ _kept, _last = (functools.lru_cache(maxsize=most)(_evaluate) for most in (256, 1
 
 
 class Rules:
-    """The distinct candidates [n, n, n] and weights [n, n] of members, for given labels."""
+    """The candidates and weights of members, for given [n, n] label differences."""
 
-    def __init__(self, difference: Tensor) -> None:
-        self._difference = difference
-        self._ties = bool((difference.abs().sort().values.diff() == 0).any())
-        self._answers: list[tuple[Tensor, Tensor]] = []
-        self._by_answer: dict[bytes, int] = {}
-        self._by_rule: dict[tuple[object, ...], int] = {}
+    def __init__(self, differences: Rows) -> None:
+        self._difference = torch.tensor(differences, dtype=torch.float64)
+        self._ties = bool((self._difference.abs().sort().values.diff() == 0).any())
+        self._by_answer: dict[bytes, tuple[Tensor, Tensor]] = {}
+        self._by_rule: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
 
-    def of(self, member: Member) -> tuple[Tensor, Tensor]:
-        """[n, n, n] candidates and [n, n] weights."""
-        return self._answers[self.index(member)]
-
-    def index(self, m: Member) -> int:
-        """An index that members with the same candidates and weights share."""
+    def of(self, m: Member) -> tuple[Tensor, Tensor]:
+        """[n, n, n] candidates and [n, n] weights: one object for all members that share them."""
         within = m.measured not in ("candidate", "partner")  # distances in one row are compared
         ties = "" if within and not self._ties else m.ties
         rule = (rule_of(m), ties, m.pairs == "with itself" and m.views.startswith("across"))
         if rule not in self._by_rule:
             chosen, weight = candidates(m, self._difference)
             answer = chosen.numpy().tobytes() + weight.numpy().tobytes()
-            at = self._by_answer.setdefault(answer, len(self._answers))
-            if at == len(self._answers):
-                self._answers.append((chosen, weight))
-            self._by_rule[rule] = at
+            self._by_rule[rule] = self._by_answer.setdefault(answer, (chosen, weight))
         return self._by_rule[rule]
 
 
-@functools.lru_cache(maxsize=64)
-def _rules(differences: Rows) -> Rules:
-    return Rules(torch.tensor(differences, dtype=torch.float64))
+_rules = functools.lru_cache(maxsize=64)(Rules)
 
 
 class Part(NamedTuple):
@@ -159,25 +145,28 @@ def _parts(kind: Member, *batch: Rows) -> list[Part]:
     return parts
 
 
-def _terms(some: Sequence[tuple[Part, Member]], rule: str, *, warm: bool) -> tuple[Tensor, Tensor]:
+def _terms(
+    parts: Sequence[Part], members: Sequence[Member], rule: str, *, warm: bool
+) -> tuple[Tensor, Tensor]:
     """The values [R, 2] of both sums of R parts, and derivatives [R, 2, n n] w.r.t. similarities.
 
-    All parts have n rows, and all members add eps by the same ``rule``.
+    All parts have n rows, and their members add eps by the same ``rule``.
     """
 
     def column(values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
 
-    similarities = torch.stack([part.similarities for part, _ in some]).requires_grad_()
-    chosen, weight = map(torch.stack, zip(*(part.rules.of(m) for part, m in some), strict=True))
-    weight = weight * column([part.share for part, _ in some])
-    partner = column([m.partner for _, m in some])
+    similarities = torch.stack([part.similarities for part in parts]).requires_grad_()
+    rules = (part.rules.of(m) for part, m in zip(parts, members, strict=True))
+    chosen, weight = map(torch.stack, zip(*rules, strict=True))
+    weight = weight * column([part.share for part in parts])
+    partner = column([m.partner for m in members])
     if warm:
         alike = (weight / chosen.sum(-1).clamp(min=1)).unsqueeze(-1) * chosen
         contrast, pulled = alike.sum(2) * similarities, weight * partner * similarities
     else:
-        s = similarities / column([m.temperature for _, m in some])
-        log_eps = column([m.eps for _, m in some]).log()
+        s = similarities / column([m.temperature for m in members])
+        log_eps = column([m.eps for m in members]).log()
         empty = ~chosen.any(-1)
         held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
         contrast = held.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)

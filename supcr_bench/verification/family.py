@@ -267,10 +267,7 @@ def candidates(
 ) -> tuple[Tensor, Tensor]:
     """[i, j, k]: whether k is in S(i,j); and [i, j]: the weight W of each pair.
 
-    Args:
-        member: gives the rule.
-        difference: [n, n] signed label differences, or distances.
-        anchors: the rows i that are asked for.
+    ``difference`` holds [n, n] signed label differences, or distances; ``anchors`` are the rows i.
     """
     n = len(difference)
     rows = torch.arange(n)[anchors].unsqueeze(1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textwrap import shorten, wrap
 
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.units import format_share
 
 WIDTH = 79
@@ -113,9 +114,7 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
         f"rows of {'generated labels' if generated else one.labels}{left_out}, embeddings "
         f"{'' if generated else 'at random or '}ordered by label as after training:"
     )
-    alike: dict[tuple[str | None, str], list[Impact]] = {}
-    for row in found:
-        alike.setdefault((row.departure, row.definition), []).append(row)
+    alike = grouped(found, lambda row: (row.departure, row.definition))
     notes = [f"Note: {note}." for note in dict.fromkeys(row.note for row in found) if note]
     notes = ["--labels measures it on yours."] if generated else [*notes, _advice(found)]
     below = [line for text in notes for line in wrap(text, WIDTH)]

@@ -45,8 +45,7 @@ class Outcome:
     """How one check ended.
 
     Attributes:
-        cases: number of trials made.
-        failed: number of trials that failed.
+        cases, failed: number of trials made, and of those that failed.
         left_out: number of trials skipped because they would have taken too long.
         tolerances: largest error as a multiple of its bound; ``None`` if no finite error was
             measured.

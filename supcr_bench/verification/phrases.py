@@ -5,7 +5,6 @@ from typing import Any
 PHRASES: dict[str, dict[Any, str]] = {
     "views": {
         "single": "a single view",
-        "separate": "each view by itself, their losses summed or averaged",
         "sum": "the views' losses summed",
         "mean": "the mean of the views' losses",
         "concatenate": "the views concatenated into one batch",
@@ -94,7 +93,6 @@ PHRASES: dict[str, dict[Any, str]] = {
         True: "the similarity with its sign turned (negated)",
     },
     "normaliser": {
-        "pairs": "divided by M(M-1)",
         "rows_squared": "divided by M^2 in place of M(M-1)",
         "batch_pairs": "divided by N(N-1) in place of M(M-1): missing labels are counted",
         "batch_squared": "divided by N^2 in place of M(M-1)",
@@ -121,7 +119,6 @@ PHRASES: dict[str, dict[Any, str]] = {
         "other": "the dimension weights used in another way",
     },
     "empty_dimension": {
-        "keeps_weight": "a dimension without a valid pair keeps its weight",
         "renormalise": "weights renormalised over the dimensions with a valid pair",
     },
     "eps": {

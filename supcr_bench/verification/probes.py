@@ -122,19 +122,14 @@ class Prober:
         self.rows = 5 if self.count == 1 else 4
         self.detached, self.sign, self.limit, self.powers = False, 1, FITS, (1.0, 1.0)
 
-    def repeats(self, n: int) -> bool:
-        """Whether a batch of n rows gives the same numbers twice."""
-        one, other = (self.plain(n, 0, self.given) for _ in range(2))
+    def repeats(self, n: int, *, one_module: bool = False) -> bool:
+        """Whether a batch of n rows gives the same numbers twice, by two modules or by one."""
+        rows, labels = make_rows(n, self.count, 0), make_labels(n, 1, 0)
+        definition = self._subject.resolution.definition.at(self.given)
+        new = self._subject.build(definition, torch.ones(1), self._device) if one_module else None
+        one, other = (self.probe(rows, labels, self.given, module=new) for _ in range(2))
         moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
         return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
-
-    def keeps_state(self) -> bool:
-        """Whether the second call of a module gives another loss than the first."""
-        rows, labels = make_rows(self.rows, self.count, 0), make_labels(self.rows, 1, 0)
-        definition = self._subject.resolution.definition.at(self.given)
-        module = self._subject.build(definition, torch.ones(1), self._device)
-        one, two = (self.probe(rows, labels, self.given, module=module).loss for _ in range(2))
-        return not math.isclose(one, two, rel_tol=1e-5, abs_tol=1e-6)
 
     def probe(
         self,
@@ -142,25 +137,23 @@ class Prober:
         labels: Tensor,
         temperature: float | None,
         weights: Tensor | None = None,
-        arriving: float = 1.0,
         module: Any = None,
     ) -> Probe:
-        """Call the loss on a batch; ``arriving`` is the gradient w.r.t. the loss.
+        """Call the loss on a batch; it uses its defaults if no temperature or weights are given.
 
-        The loss uses its defaults if no temperature or weights are given. Raises NotFiniteError,
-        or what the loss raises.
+        Raises NotFiniteError, or what the loss raises.
         """
-        own, dims = self._subject.resolution, labels.shape[1]
+        own = self._subject.resolution
         called = replace(own, temperature=own.temperature if temperature else None)
         subject = replace(self._subject, resolution=called)
-        upstream = torch.tensor([arriving, *[0.0] * dims], dtype=torch.float64)
         taken = labels * LABEL_STEPS if own.integer_labels else labels
-        tensors = views[0], views[-1], taken, torch.ones(dims) if weights is None else weights
+        given = torch.ones(labels.shape[1]) if weights is None else weights
+        tensors = views[0], views[-1], taken, given
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
             first, second, y, w = (x.to(dtype) for x in tensors)
             batch = Batch(first, second, y, w, temperature)
             try:
-                answer = subject.answer(batch, upstream, module, self._device)
+                answer = subject.answer(batch, module=module, device=self._device)
             except Exception:
                 if dtype == torch.float32:
                     raise

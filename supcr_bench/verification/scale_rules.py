@@ -62,13 +62,7 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
         words = PHRASES["temperature"][law]
         reading.faults.append(f"{words}: it is always {own:.4g}" if law == "missing" else words)
     elif own != 1:
-        columns = {
-            WIDTH: "the number of columns",
-            math.sqrt(WIDTH): "the root of the number of columns",
-        }
-        times = [words for n, words in columns.items() if math.isclose(own, n, rel_tol=1e-3)]
-        times += [f"{own:.4g}"]
-        reading.faults.append(f"divided by {times[0]} times the temperature")
+        reading.faults.append(f"divided by {own:.4g} times the temperature")
     return member
 
 
@@ -201,7 +195,6 @@ def smallest_denominator(member: Member, probe: Probe) -> float:
 def read_value(prober: Prober, reading: Reading, member: Member) -> None:
     """Find how the loss's value departs from the value that fits its gradient."""
     goals, own = [], []
-    counts = []
     for n, seed in ((prober.rows, 0), (2 * prober.rows, 5)):
         probe = prober.plain(n, seed, prober.given)
         fit = prober.fits([member], probe)[0]
@@ -210,15 +203,11 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
             reading.complete = False
             return
         goals.append(fit.value)
-        counts.append(fit.factor * mean_log_count(member, probe))
         own.append(probe.loss)
         reading.factors.append(fit.factor)
     rough = max(1e-4, prober.limit)
-
-    def alike(some: Sequence[float], others: Sequence[float]) -> bool:
-        return all(map(partial(math.isclose, rel_tol=rough, abs_tol=rough / 10), some, others))
-
-    if alike(own, goals):
+    close = partial(math.isclose, rel_tol=rough, abs_tol=rough / 10)
+    if all(map(close, own, goals)):
         return
     ratios = [a / b if b else math.nan for a, b in zip(own, goals, strict=True)]
     shifts = [a - b for a, b in zip(own, goals, strict=True)]
@@ -229,10 +218,6 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
         reading.shift = shifts[0]
         reading.faults.append(
             f"a constant of {shifts[0]:.4g} is added to the loss, without a gradient"
-        )
-    elif alike(shifts, counts):
-        reading.faults.append(
-            "the mean over the candidates in place of their sum: the gradient is the same"
         )
     else:
         reading.ratio = math.nan
@@ -248,8 +233,8 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
     def used(counting: Member, rows: int, seed: int) -> float:
         """The sum of weights over all pairs, with weight 1 for each pair that counts."""
         views, labels = make_rows(rows, prober.count, seed), make_labels(rows, 1, seed)
-        shares = [float(weight.sum()) for _, _, weight in pairs(counting, views, labels)]
-        return shares[0]
+        _, _, weight = next(pairs(counting, views, labels))
+        return float(weight.sum())
 
     def words_of(share: float = 1.0, share_of_more: float = 1.0, *, counts: bool = False) -> str:
         factors = one * share, more * share_of_more, warmer * share
@@ -289,26 +274,6 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
             parts.remove(constant)
     reading.factor_words = words = ", ".join(parts)
     reading.faults += [words] if words else []
-
-
-def mean_log_count(member: Member, probe: Probe) -> float:
-    """The weighted sum over pairs of the logarithm of the number of candidates, negated."""
-    terms = [
-        (weight * chosen.sum(2).clamp(min=1).log()).sum()
-        for _, chosen, weight in pairs(member, probe.views, probe.labels)
-    ]
-    return -float(sum(terms))
-
-
-def read_upstream(prober: Prober, reading: Reading) -> None:
-    """Find out whether the gradient scales with the gradient passed to ``backward``."""
-    rows, labels = make_rows(prober.rows, prober.count, 0), make_labels(prober.rows, 1, 0)
-    one, three = (prober.probe(rows, labels, prober.given, arriving=a) for a in (1.0, 3.0))
-    if (three.gradient - 3 * one.gradient).norm() > prober.rough * three.gradient.norm():
-        reading.faults.append(
-            "the backward ignores the gradient that arrives: a loss that is multiplied by a weight "
-            "trains as if it were not"
-        )
 
 
 def factor_words(

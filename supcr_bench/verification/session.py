@@ -35,11 +35,7 @@ STAGES = ("loading", "recognition", FORMULA, "diagnosis")
 class Session(ABC):
     """The verification of one subject; a subclass says where the subject runs.
 
-    Args:
-        name: name of the subject.
-        strict: whether robustness findings count as failures.
-        seed: random seed for the inputs.
-        only: names of the checks to make; ``None`` for all.
+    ``strict``: whether robustness findings count; ``only``: the checks to make, ``None`` for all.
     """
 
     question: ImpactQuestion | None = None

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from supcr_bench.values.definition import current_name, short_name
 from supcr_bench.values.errors import UncallableError
+from supcr_bench.values.grouping import grouped
 from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error, listed
@@ -267,12 +268,12 @@ def _raises(outcome: Outcome) -> bool:
 
 def _alike(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
     """Group outcomes with equal findings; numbers within exceptions may differ."""
-    groups: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        finding = str(outcome.finding)
-        key = re.sub(r"\d+", "", finding) if _raises(outcome) else finding
-        groups.setdefault(key, []).append(outcome)
-    return list(groups.values())
+
+    def finding(outcome: Outcome) -> str:
+        text = str(outcome.finding)
+        return re.sub(r"\d+", "", text) if _raises(outcome) else text
+
+    return list(grouped(outcomes, finding).values())
 
 
 def _told(alike: Sequence[Outcome], found: Verification) -> str:
