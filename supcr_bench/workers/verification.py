@@ -73,12 +73,7 @@ class WorkerVerification(session.Session):
         """Have a worker load the subject and keep the session."""
         self._worker = self._idle.take()
         started = self._ask(self._request, "loading and recognition", session.OPEN_LIMIT_S)
-        if isinstance(started, messages.Failed):
-            if started.error:
-                raise started.error
-            self.close()
-            raise CheckEndedError(started.reason)
-        checks, self.definition, self.recognised = started.value
+        checks, self.definition, self.recognised = started
         return tuple(checks)
 
     def make(self, check: str) -> Outcome:
@@ -95,20 +90,16 @@ class WorkerVerification(session.Session):
 
     def _call(self, method: Literal["make", "diagnose", "measure_impact"], argument: object) -> Any:
         """Call a method of the session in the worker; start a new worker if the last has ended."""
-        if self._worker is None:
-            try:
-                self.open()
-            except SubjectError as error:  # it loaded before, so a call has broken it
-                raise CheckEndedError(str(error)) from error
         limit_s = session.STUDY_LIMIT_S if method == "measure_impact" else session.CHECK_LIMIT_S
-        answer = self._ask(messages.AskSession(method, argument), CALLED[method], limit_s)
-        if isinstance(answer, messages.Failed):  # its process can go no further
-            self.close()
-            raise CheckEndedError(answer.reason)
-        return answer.value
+        try:
+            if self._worker is None:
+                self.open()
+            return self._ask(messages.AskSession(method, argument), CALLED[method], limit_s)
+        except SubjectError as error:  # it loaded before, so a call has broken it
+            raise CheckEndedError(str(error)) from error
 
     def _ask(self, request: messages.Request, what: str, limit_s: float) -> Any:
-        """Get the worker's answer; raise CheckEndedError if it ended or took too long.
+        """Get the worker's answer; raise an error if it failed, ended or took too long.
 
         The time that numba compiles counts towards no limit: it compiles once, and keeps the result
         on disk.
@@ -128,8 +119,11 @@ class WorkerVerification(session.Session):
             if cpu_s - seen_s > PROGRESS_S:
                 seen_s, moved = cpu_s, now
             self._spent_s = spent_s + session.own_time_s(now - began, cpu_s - used_s)
-            if response is not None:
-                return response
+            if isinstance(response, messages.Failed):  # its process can go no further
+                self.close()
+                raise response.error or CheckEndedError(response.reason)
+            if isinstance(response, messages.Returned):
+                return response.value
             if max(self._spent_s - spent_s, now - moved) > limit_s:
                 worker.kill()
                 self.close()

@@ -16,6 +16,7 @@ from supcr_bench.workers import worker as worker_module
 from supcr_bench.workers.messages import ActivityPage, AskSession, Failed, MeasureCell, Response
 from supcr_bench.workers.verification import WorkerVerification
 from supcr_bench.workers.worker import Worker
+from supcr_bench.workers.worker_process import WorkerProcess
 
 BUDGET = Budget(time_limit_s=60.0, sampling_s=0.005, memory_limit_bytes=2**30)
 LOSS = """
@@ -71,7 +72,7 @@ def test_a_check_that_ends_its_process_is_told_and_the_next_starts_another(
     session = WorkerVerification(locate("rowsort"), strict=False, seed=0)
     with closing(session):
         session.open()
-        monkeypatch.setattr(session, "_ask", lambda *arguments: responses[0])
+        monkeypatch.setattr(WorkerProcess, "responses", lambda _: iter(responses))
         with pytest.raises(CheckEndedError, match="ties lost the device"):
             session.make("ties")
         assert session._worker is None

@@ -11,6 +11,7 @@ from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
+from supcr_bench.workers.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.slow
 
@@ -122,8 +123,10 @@ def test_one_that_always_crashes_ends_as_a_finding(losses: Path) -> None:
 def test_an_error_that_is_not_of_loading_ends_recognition(
     losses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = WorkerVerification(subject(losses, "Right"), strict=False, seed=0)
-    monkeypatch.setattr(session, "_ask", lambda *_: Failed("a fault of its own"))
+    idle = IdleWorkers()
+    idle.keep(WorkerProcess())
+    monkeypatch.setattr(WorkerProcess, "responses", lambda _: iter([Failed("a fault of its own")]))
+    session = WorkerVerification(subject(losses, "Right"), strict=False, seed=0, idle=idle)
     (outcome,) = session.run()
     assert (outcome.check, outcome.finding) == ("recognition", "a fault of its own")
     assert session.result().uncallable is None
