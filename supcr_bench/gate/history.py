@@ -56,10 +56,12 @@ class Point(NamedTuple):
     result: Result
 
 
-class Series(NamedTuple):
-    """One figure of an implementation on a case.
+class Trend(NamedTuple):
+    """One figure of an implementation on a case, and how it changed since the first snapshot.
 
-    ``kind`` names the machine, or the software, within which values may be compared.
+    ``kind`` names the machine, or the software, within which values may be compared. ``steps`` are
+    the snapshots at which its level changed. ``change`` is ``None`` where there are too few
+    sessions to judge a time.
     """
 
     metric: metrics.Metric
@@ -67,21 +69,12 @@ class Series(NamedTuple):
     case: Case
     kind: str
     points: tuple[Point, ...]
+    steps: tuple[int, ...] = ()
+    change: GatedChange | None = None
 
 
-class Trend(NamedTuple):
-    """A series, the snapshots at which its level changed, and its change since the anchor.
-
-    ``change`` is ``None`` where there are too few sessions to judge a time.
-    """
-
-    series: Series
-    steps: tuple[int, ...]
-    change: GatedChange | None
-
-
-def series_of(snapshots: Sequence[Snapshot]) -> list[Series]:
-    """Every figure with two points or more."""
+def series_of(snapshots: Sequence[Snapshot]) -> list[Trend]:
+    """Every figure with two points or more, not yet judged."""
     found: dict[tuple[metrics.Metric, str, Case, str], list[Point]] = {}
     for at, snapshot in enumerate(snapshots):
         for result in filter(lambda r: r.status.has_figures, snapshot.run.results):
@@ -90,7 +83,7 @@ def series_of(snapshots: Sequence[Snapshot]) -> list[Series]:
                     kind = _kind(metric, snapshot, result)
                     key = (metric, result.implementation, result.case, kind)
                     found.setdefault(key, []).append(Point(at, value, result))
-    return [Series(*key, tuple(points)) for key, points in found.items() if len(points) > 1]
+    return [Trend(*key, tuple(points)) for key, points in found.items() if len(points) > 1]
 
 
 def _kind(metric: metrics.Metric, snapshot: Snapshot, result: Result) -> str:
@@ -116,11 +109,11 @@ def trends(
     ]
 
 
-def _values(series: Series) -> list[float]:
+def _values(series: Trend) -> list[float]:
     return [point.value for point in series.points]
 
 
-def _of_count(series: Series, snapshots: Sequence[Snapshot], max_memory_growth: float) -> Trend:
+def _of_count(series: Trend, snapshots: Sequence[Snapshot], max_memory_growth: float) -> Trend:
     metric, first, last = series.metric, series.points[0], series.points[-1]
     allowed = max_memory_growth if metric is metrics.MEMORY else metric.allowance
     if other_torch(snapshots[first.at].run, snapshots[last.at].run):
@@ -141,18 +134,19 @@ def _of_count(series: Series, snapshots: Sequence[Snapshot], max_memory_growth: 
         up = change.direction is not metrics.Direction.LESS
         at, _ = max(moved, key=lambda step: step[1] if up else -step[1])
         where = f"{len(moved)} steps, largest at {snapshots[at].label}"
-    return Trend(series, steps, _change(series, change.direction, where, first.value, last.value))
+    judged = _change(series, change.direction, where, first.value, last.value)
+    return series._replace(steps=steps, change=judged)
 
 
 def _of_time(
-    series: Series,
+    series: Trend,
     snapshots: Sequence[Snapshot],
     shifts: Mapping[tuple[str, str], Mapping[int, float]],
     error: float,
     max_slowdown: float,
 ) -> Trend:
     if len(series.points) < fewest_sessions(error):
-        return Trend(series, (), None)
+        return series
     of_session = shifts.get((series.kind, series.implementation), {})
     if any(point.at not in of_session for point in series.points):
         of_session = {}
@@ -171,11 +165,12 @@ def _of_time(
         if part.crept
     ]
     ends = math.exp(parts[0].first), math.exp(parts[-1].last)
-    return Trend(series, tuple(steps), _change(series, direction, ", ".join(where), *ends))
+    change = _change(series, direction, ", ".join(where), *ends)
+    return series._replace(steps=tuple(steps), change=change)
 
 
 def _change(
-    series: Series, direction: metrics.Direction, where: str, before: float, after: float
+    series: Trend, direction: metrics.Direction, where: str, before: float, after: float
 ) -> GatedChange:
     worse = direction in (metrics.Direction.MORE, metrics.Direction.SLOWER)
     return GatedChange.of(
@@ -189,7 +184,7 @@ def _change(
     )
 
 
-def _unchanged(counts: Sequence[Series]) -> list[str]:
+def _unchanged(counts: Sequence[Trend]) -> list[str]:
     """The implementations whose counted work is known in all snapshots and never changed."""
     work = [s for s in counts if s.metric in (metrics.DISPATCHED_OPS, metrics.ELEMENTS_PROCESSED)]
     return [
@@ -200,7 +195,7 @@ def _unchanged(counts: Sequence[Series]) -> list[str]:
 
 
 def _session_shifts(
-    timed: Sequence[Series], unchanged: Sequence[str]
+    timed: Sequence[Trend], unchanged: Sequence[str]
 ) -> dict[tuple[str, str], dict[int, float]]:
     """By kind and implementation, each session's log ratio: the median of other implementations."""
     moved: dict[tuple[str, int], dict[str, list[float]]] = {}

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from supcr_bench.analysis.change_points import fewest_sessions
-from supcr_bench.gate.history import ERROR, Series, Snapshot, Trend
+from supcr_bench.gate.history import ERROR, Snapshot, Trend
 from supcr_bench.render.cells import ratio_text
 from supcr_bench.render.charts import tick
 from supcr_bench.render.drawing import Chart, Line, Mark, Scale
@@ -33,7 +33,7 @@ def history_outcome(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> G
     """The changes since the first snapshot, as the outcome of a gate against it."""
     first = snapshots[0]
     against = f"{first.label} of {first.date[:10]}"
-    if any(t.series.points[0].at for t in trends if t.change):
+    if any(t.points[0].at for t in trends if t.change):
         against += " or, for figures that it lacks, the first that has them"
     return GateOutcome(
         suite="history",
@@ -94,7 +94,7 @@ def times_judged(*, times: int, error: float) -> str:
 def history_sentences(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> list[Sentence]:
     """Sentences on the snapshots read, and on the times that could not be judged."""
     first, last = snapshots[0].label, snapshots[-1].label
-    timed = [t for t in trends if not t.series.metric.exact]
+    timed = [t for t in trends if not t.metric.exact]
     few = sum(t.change is None for t in timed)
     found = [history_of(snapshots=len(snapshots), first=first, last=last, figures=len(trends))]
     if few:
@@ -109,12 +109,12 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
 
     Counts that never changed get no chart.
     """
-    names = dict.fromkeys(trend.series.implementation for trend in trends)
-    places = grouped(trends, lambda t: (t.series.metric, t.series.kind, _workload(t.series)))
+    names = dict.fromkeys(trend.implementation for trend in trends)
+    places = grouped(trends, lambda t: (t.metric, t.kind, _workload(t)))
     for (metric, kind, case), own in places.items():
-        if metric.exact and all(len({p.value for p in t.series.points}) == 1 for t in own):
+        if metric.exact and all(len({p.value for p in t.points}) == 1 for t in own):
             continue
-        values = [point.value for trend in own for point in trend.series.points]
+        values = [point.value for trend in own for point in trend.points]
         parts = (metric.name, case.id.removeprefix("forward-"), re.sub(r"\W+", "-", kind))
         where = f"{case.describe()}{f', {kind}' if kind else ''}"
         yield Chart(
@@ -122,7 +122,7 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
             title=f"{metric.title.capitalize()}, {where}; dotted: a change point",
             lines=[
                 Line(
-                    points=[Mark(p.at, p.value, None, p.result) for p in trend.series.points],
+                    points=[Mark(p.at, p.value, None, p.result) for p in trend.points],
                     steps=[at - 0.5 for at in trend.steps],
                 )
                 for trend in own
@@ -138,8 +138,8 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
         )
 
 
-def _workload(series: Series) -> Case:
-    return replace(series.case.shared, pass_="forward")  # noqa: S106 - a pass over a batch
+def _workload(trend: Trend) -> Case:
+    return replace(trend.case.shared, pass_="forward")  # noqa: S106 - a pass over a batch
 
 
 def history_json(
@@ -159,15 +159,15 @@ def history_json(
 
 
 def _series(trend: Trend) -> dict[str, Any]:
-    own, change = trend.series, trend.change
+    change = trend.change
     return {
-        "implementation": own.implementation,
-        **own.case.to_mapping(),
-        "figure": FIGURES.get(own.metric.name, own.metric.name),
-        "unit": UNITS[own.metric.name],
-        "kind": own.kind or None,
-        "at": [point.at for point in own.points],
-        "values": [point.value for point in own.points],
+        "implementation": trend.implementation,
+        **trend.case.to_mapping(),
+        "figure": FIGURES.get(trend.metric.name, trend.metric.name),
+        "unit": UNITS[trend.metric.name],
+        "kind": trend.kind or None,
+        "at": [point.at for point in trend.points],
+        "values": [point.value for point in trend.points],
         "steps": trend.steps,
         "ruling": change and change.verdict,
         "ratio": change and change.ratio,

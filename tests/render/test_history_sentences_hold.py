@@ -122,7 +122,7 @@ def test_every_sentence_on_a_history_is_true_of_its_snapshots(every: list[Histor
         assert said.get("times_judged", {"error": 0.01})["error"] == 0.01
         facts = said["gate_verdict"]
         counts = {str(verdict): n for verdict, n in facts["counts"].items()}
-        slower = sum(_is_worse(t) for t in history.found if t.series.metric.name == "time")
+        slower = sum(_is_worse(t) for t in history.found if t.metric.name == "time")
         assert counts.get("regression", 0) == worse + slower
         assert sum(counts.values()) == len(series) - (len(times) - enough)
         begins_later = any(own[0][0] for key, own in series.items() if key[0] in ALLOWED)
@@ -144,8 +144,8 @@ def test_times_without_a_change_show_one_in_at_most_1_percent_of_histories(
     told = [h for h in every if any(s.kind == "times_judged" for s in h.said)]
     false, met, missed = 0, 0, 0
     for history in told:
-        of_time = [t for t in history.found if t.series.metric.name == "time" and t.change]
-        steps = [history.steps[t.series.implementation] for t in of_time]
+        of_time = [t for t in history.found if t.metric.name == "time" and t.change]
+        steps = [history.steps[t.implementation] for t in of_time]
         false += any(t.steps for t, (factor, _) in zip(of_time, steps, strict=True) if factor == 1)
         for trend, (factor, since) in zip(of_time, steps, strict=True):
             if factor != 1 and trend.steps:
