@@ -1,7 +1,7 @@
 """The answer of a run, in sentences: right or not, what to use, the claims, what to beware of."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -34,7 +34,7 @@ def answer(run: Run, findings: Findings) -> dict[str, list[Sentence]]:
         "Right or not": verdicts(findings.results, run.verification or {}),
         "What to use": [s for group in uses(findings) for s in group],
         "Claims of the note": claims(findings),
-        "Beware": warnings(findings, (run.info.get("unavailable") or {}).values()),
+        "Beware": [*warnings(findings, (run.info.get("unavailable") or {}).values())],
     }
 
 
@@ -124,7 +124,7 @@ def uses(
         return -len({r.case.batch_size for r in own}), _training_first(own[0])
 
     return [
-        _uses(own, findings.wrong, faster, baseline or baseline_of(own), spans=spans)
+        [*_uses(own, findings.wrong, faster, baseline or baseline_of(own), spans=spans)]
         for own in sorted(groups.values(), key=rank)
     ]
 
@@ -136,39 +136,33 @@ def _uses(
     baseline: str | None,
     *,
     spans: bool,
-) -> list[Sentence]:
-    found_at = summary.fastest_by_size(own, wrong, faster)
-    fastest = {case.batch_size: names for case, names in found_at.items()}
+) -> Iterator[Sentence]:
+    fastest_at = summary.fastest_by_size(own, wrong, faster)
+    fastest = {case.batch_size: names for case, names in fastest_at.items()}
     at = {(r.implementation, r.case.batch_size): r for r in own}
     cases = {r.case.batch_size: r.case for r in own}
-    sizes = sorted(cases)
-    alike = groupby(sizes, key=lambda n: {*fastest.get(n, ())} if spans else n)
-    found = []
+    alike = groupby(sorted(cases), key=lambda n: {*fastest.get(n, ())} if spans else n)
     for same in (tuple(members) for _, members in alike):
-        names = fastest.get(same[-1], ())
-        case = cases[same[-1]]
+        names, case = fastest.get(same[-1], ()), cases[same[-1]]
         if not names:
-            found.append(say.unusable(case=case, sizes=same))
+            yield say.unusable(case=case, sizes=same)
             continue
-        times = {n: TIME.get(at[names[0], n]) or 0.0 for n in same}
+        times, last = {n: TIME.get(at[names[0], n]) or 0.0 for n in same}, at[names[0], same[-1]]
         both = [
             (n, base_s / times[n])
             for n in same
             if (base := at.get((baseline or "", n))) and (base_s := TIME.get(base))
         ]
-        found.append(
-            say.use(
-                names=names,
-                case=case,
-                sizes=same,
-                times_s=(times[same[0]], times[same[-1]]),
-                peak_bytes=at[names[0], same[-1]].peak_bytes,
-                baseline=baseline,
-                speedup=both[-1] if both and baseline not in names else None,
-                floors=(floor_s := at[names[0], same[-1]].floor_s) and times[same[-1]] / floor_s,
-            )
+        yield say.use(
+            names=names,
+            case=case,
+            sizes=same,
+            times_s=(times[same[0]], times[same[-1]]),
+            peak_bytes=last.peak_bytes,
+            baseline=baseline,
+            speedup=both[-1] if both and baseline not in names else None,
+            floors=last.floor_s and times[same[-1]] / last.floor_s,
         )
-    return found
 
 
 def claims(findings: Findings) -> list[Sentence]:
@@ -188,28 +182,25 @@ def claim_verdicts(findings: Findings) -> list[Sentence]:
     ]
 
 
-def warnings(findings: Findings, unavailable: Iterable[str]) -> list[Sentence]:
-    results, found = findings.results, list[Sentence]()
+def warnings(findings: Findings, unavailable: Iterable[str]) -> Iterator[Sentence]:
+    results = findings.results
     changes = {(r.implementation, r.process_changes or (), bool(r.own_process)) for r in results}
-    found += [
-        say.changes_process(name=name, changes=own, apart=apart)
-        for name, own, apart in sorted(changes)
-        if own
-    ]
+    for name, own, apart in sorted(changes):
+        if own:
+            yield say.changes_process(name=name, changes=own, apart=apart)
     for device, floor in findings.noise.items():
         where = device if len(findings.noise) > 1 else None
         if floor is None:
-            found.append(say.noise_unknown(device=where))
+            yield say.noise_unknown(device=where)
         else:
-            hides = floor.spread > DECIDES_NOTHING
-            write = say.noise_hides if hides else say.noise
-            found.append(write(spread=floor.spread, cells=floor.cells, device=where))
+            write = say.noise_hides if floor.spread > DECIDES_NOTHING else say.noise
+            yield write(spread=floor.spread, cells=floor.cells, device=where)
     if ended := _ended(results):
-        found.append(say.missing(total=len(results), ended=ended))
-    bad = grouped((r for r in results if r.status is Status.FAILED), lambda r: r.implementation)
-    for name, own in bad.items():
-        found.append(say.failed(name=name, case=own[0].case, reason=own[0].reason))
-    return found + [say.left_out(reason=reason) for reason in unavailable]
+        yield say.missing(total=len(results), ended=ended)
+    failed = (r for r in results if r.status is Status.FAILED)
+    for name, (first, *_) in grouped(failed, lambda r: r.implementation).items():
+        yield say.failed(name=name, case=first.case, reason=first.reason)
+    yield from (say.left_out(reason=reason) for reason in unavailable)
 
 
 def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:

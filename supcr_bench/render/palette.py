@@ -25,16 +25,12 @@ _VARIABLES = {INK: "--ink", QUIET: "--quiet", LINE: "--line", PAPER: "--paper"}
 _MARKERS = ("o", "s", "D", "^", "P", "v", "h")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 1.5), (8, 2, 2, 2), (4, 1.5, 1.5, 1.5))
 """Lengths of dashes and gaps, in line widths; empty for a solid line."""
-
-
 _FIXED = ("broadcast", "loopy", "rowsort")
-"""``loopy``, ``rowsort`` and ``broadcast`` have fixed colours, equal in every report."""
+"""These have the same colours in every report."""
 
 
 def _place(name: str, names: Iterable[str]) -> int:
-    if name in _FIXED:
-        return _FIXED.index(name)
-    return len(_FIXED) + [n for n in names if n not in _FIXED].index(name)
+    return [*_FIXED, *(n for n in names if n not in _FIXED)].index(name)
 
 
 def colour(name: str, names: Iterable[str]) -> str:
