@@ -134,19 +134,16 @@ def _sections(
             }
 
 
-def _use_tables(found: Sequence[Sequence[Sentence]]) -> list[Table]:
-    """What to use for each batch size, a table for each series."""
+def _use_table(number: int, found: Sequence[Sentence]) -> Table:
+    """What to use for each batch size of a series."""
     heads = (*numbers("N"), *words("use"), *numbers("time", "memory", "times as\nfast"))
-    tables = []
-    for number, own in enumerate(found):
-        rows = []
-        for sentence in own:
-            names, *figures, _ = use_cells(sentence)
-            cell = Cell("none", "bad") if sentence.kind == "unusable" else names
-            n, here = sentence.facts["sizes"][0], facets_of(sentence.facts["case"])
-            rows.append(row(str(n), cell, *figures, facets=here))
-        tables.append(Table(f"use-{number}", place(own[0].facts["case"]), heads, tuple(rows)))
-    return tables
+    rows = []
+    for sentence in found:
+        names, *figures, _ = use_cells(sentence)
+        cell = Cell("none", "bad") if sentence.kind == "unusable" else names
+        n, here = sentence.facts["sizes"][0], facets_of(sentence.facts["case"])
+        rows.append(row(str(n), cell, *figures, facets=here))
+    return Table(f"use-{number}", place(found[0].facts["case"]), heads, tuple(rows))
 
 
 def _use_data(findings: Findings, found: Sequence[Sequence[Sentence]]) -> list[Any]:
@@ -220,7 +217,7 @@ def render_report(
         info=run.info,
         answer=answers.answer(run, findings),
         claims=answers.claim_verdicts(findings),
-        uses=_use_tables(found),
+        uses=[_use_table(number, own) for number, own in enumerate(found)],
         use_data=_use_data(findings, found),
         names=names,
         baseline=baseline,
