@@ -124,10 +124,11 @@ class Case(Workload):
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Read the case of a result; old ones lack ``own_temperature`` and axes added later."""
         known = {**DEFAULTS_OF_ADDED, **values}
+        workload = {key: known[key] for key in WORKLOAD_FIELDS}
         name = current_name(values["definition"])
         default = DEFINITIONS[name].temperature if name in DEFINITIONS else None
         return cls(
-            **{key: known[key] for key in WORKLOAD_FIELDS},
+            **workload,
             definition=name,
             own_temperature=values.get("own_temperature", values["temperature"] == default),
             pass_=values["pass"],
