@@ -45,8 +45,6 @@ from supcr_bench.workers.messages import PreflightResult
 SPENT = ("spent_s", "first_call_s", "time_limit_s", "process_changes")
 """Fields of counted results that a session needs to decide what to time; a baseline leaves them
 out."""
-RANKS = "ranks"
-"""The tag of implementations whose call works across ranks."""
 NOTHING_TIMED = "No timed case of the suite has results of both versions, so time was not judged."
 
 
@@ -210,7 +208,7 @@ class GateSession:
         if any(option.startswith("ranks=") for option in self.terms.options):
             return plan
         described = ((n, c.description) for n, c in self.checked.items() if c.description)
-        known = {n for n, own in described if RANKS in own.tags} | {*self.suite.implementations}
+        known = {n for n, own in described if "ranks" in own.tags} | {*self.suite.implementations}
         kept = (only([cell], known) if cell.workload.ranks > 1 else [cell] for cell in plan)
         return [cell for own in kept for cell in own]
 

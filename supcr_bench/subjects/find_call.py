@@ -152,10 +152,8 @@ def _is_callable(owner: type) -> bool:
 
 def _with_arguments_at_call(subject: Adapter, loss: Any) -> Adapter:
     """Give temperature and weights in the call, if the subject takes them only there."""
-    own = subject.resolution
-    if signature.is_called_with_tensors(subject.target) and not isinstance(
-        subject.target, nn.Module
-    ):
+    own, target = subject.resolution, subject.target
+    if not isinstance(target, nn.Module) and signature.is_called_with_tensors(target):
         return subject
     parameters = signature.parameters_of(loss)
     named = [n for n, p in parameters.items() if signature.is_temperature(n, p.default)]

@@ -169,8 +169,6 @@ def line_of(subject: Subject) -> tuple[Path, int]:
 def load(subject: Subject) -> Implementation:
     """Import a subject, and undo what its import changes in the whole process.
 
-    Until another version is loaded, later imports find this version's folder too.
-
     Raises:
         UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
         SubjectError: another version was imported, or the subject's declaration is not valid.
@@ -184,8 +182,6 @@ def load(subject: Subject) -> Implementation:
             found = _attribute(module, subject.attribute)
             if subject.root is not None:
                 _require_own(subject, Path(subject.root), module, found)
-        if subject.root is not None:
-            isolated.enter(Path(subject.root))
     except SubjectError:
         raise
     except (Exception, SystemExit) as error:
@@ -254,23 +250,22 @@ def is_described(subject: Subject) -> bool:
 
 @contextmanager
 def _imported(subject: Subject) -> Iterator[Any]:
-    """The subject's module; within the block, a version imports modules from its root only."""
+    """The subject's module; within the block, a version imports modules from its root only.
+
+    After the block, until another version is loaded, later imports find its root first.
+    """
     if subject.root is None:
-        if subject.kind == "file":
-            yield _import_file(subject)
-            return
-        with isolated.on_path(search_folder(subject.target, Path.cwd())):
-            module = importlib.import_module(subject.target)
-        yield module
+        yield _import(subject)
         return
-    root = Path(subject.root)
     isolated.enter(None)
+    root = Path(subject.root)
     if subject.kind == "module":
         version = isolated.module(subject.target, root)
     else:
         version = isolated.script(root / subject.target)
     with version as module:
         yield module
+    isolated.enter(root)
 
 
 def _require_own(subject: Subject, root: Path, module: Any, found: object) -> None:
@@ -305,8 +300,11 @@ def _member(path: Path) -> tuple[Path, str] | None:
     return (Path(found[0]), found[1]) if found else None
 
 
-def _import_file(subject: Subject) -> Any:
+def _import(subject: Subject) -> Any:
     name, path = module_name(subject), Path(subject.target)
+    if subject.kind != "file":
+        with isolated.on_path(search_folder(name, Path.cwd())):
+            return importlib.import_module(name)
     if member := _member(path):
         if not isolated.found_in(member[0], name):
             with isolated.module(name, member[0]) as module:

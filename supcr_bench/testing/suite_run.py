@@ -97,29 +97,24 @@ class SuiteRun:
             _skip(result.implementation, result.case, f"out of memory: {result.reason}")
 
     def _skip_what_takes_too_long(self, name: str, subject: Adapter, case: Case) -> None:
+        """Skip a case by the forecast, which gets two calls at each smaller size that it lacks."""
         while True:
             if prediction := self._forecast.skip(name, case):
                 _skip(name, case, prediction[1])
             size = max(SMALLEST, 2 * (self._forecast.largest_size(name, case) or 0))
             if size >= case.batch_size:
                 return
-            if not self._probe(name, subject, replace(case, batch_size=size)):
-                return
-
-    def _probe(self, name: str, subject: Adapter, case: Case) -> bool:
-        """Make two calls for the forecast; return whether they gave a time or ran out of memory."""
-        probed = Result(implementation=name, case=case, status=Status.MEASURED)
-        limit_bytes = self.budget.memory_limit_bytes
-        try:
-            call = StopwatchCall(subject, case, limit_bytes)
-            with call.limited():
-                probed = replace(probed, time_samples_s=(call.once_s(), call.once_s()))
-        except Exception as error:  # noqa: BLE001 - the case itself will report the error
-            if not is_out_of_memory(error):
-                return False
-            probed = replace(probed, status=Status.OUT_OF_MEMORY)
-        self._forecast.observe(probed)
-        return True
+            smaller = replace(case, batch_size=size)
+            probed = Result(implementation=name, case=smaller, status=Status.MEASURED)
+            try:
+                call = StopwatchCall(subject, smaller, self.budget.memory_limit_bytes)
+                with call.limited():
+                    probed = replace(probed, time_samples_s=(call.once_s(), call.once_s()))
+            except Exception as error:  # noqa: BLE001 - the case itself will report the error
+                if not is_out_of_memory(error):
+                    return
+                probed = replace(probed, status=Status.OUT_OF_MEMORY)
+            self._forecast.observe(probed)
 
 
 def _skip(implementation: str, case: Case, reason: str) -> NoReturn:
