@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING
 
 from supcr_bench.measure.timing import frozen, garbage_collection_held
 from supcr_bench.subjects import isolated
-from supcr_bench.subjects.registry import Subject, load
+from supcr_bench.subjects.registry import Subject, load, require_own_imports
 from supcr_bench.values.case import Case
-from supcr_bench.values.implementation import Resolution
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.implementation import Implementation, Resolution
 
 if TYPE_CHECKING:
     from supcr_bench.measure.device import Device, Elapsed
     from supcr_bench.measure.timed_loss import TimedLoss
+    from supcr_bench.subjects.process_state import ProcessState
 
 SAMPLING_S = 0.13
 """Seconds of timed calls of one version, in one cell (an implementation on a case) and process.
@@ -91,7 +93,6 @@ def time_versions(
     from supcr_bench.measure.timed_loss import TimedLoss, batches_of
     from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.subjects.process_state import ProcessState
-    from supcr_bench.subjects.process_wide import require_no_interference, require_own_imports
 
     shuffle = random.Random(seed).shuffle  # noqa: S311 - not for cryptography
     to_load = list(dict.fromkeys(version for cell in cells for version in cell.versions.items()))
@@ -128,6 +129,26 @@ def time_versions(
     require_no_interference(subjects, untouched)
     require_own_imports(subjects)
     return [found[index] for index in range(len(cells))]
+
+
+def require_no_interference(
+    subjects: Mapping[Subject, Implementation], before: "ProcessState"
+) -> None:
+    """Raise a SubjectError if a version has changed the process since ``before``.
+
+    Each version has its own modules, but all share torch. If two register an operator of the same
+    name, both call the one registered last; a default that one sets affects the other too.
+    """
+    roots = {Path(subject.root) for subject in subjects if subject.root is not None}
+    changes = list(before.interference(roots)) if roots else []
+    for subject, loaded in subjects.items():
+        changes += loaded.process_changes if subject.root is not None else ()
+    if changes:
+        names = ", ".join(sorted({subject.name for subject in subjects}))
+        raise SubjectError(
+            f"{names}: {'; '.join(dict.fromkeys(changes))}, which affects the whole process, so "
+            "two versions cannot be timed in one process"
+        )
 
 
 def _enter(subject: Subject) -> None:

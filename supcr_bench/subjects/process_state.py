@@ -6,11 +6,12 @@ function, that would affect the other implementations and the time measurement.
 
 import gc
 import os
+import re
 import signal
 import sys
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from operator import is_
@@ -25,7 +26,10 @@ import psutil
 import torch
 from torch.nn.modules import module as nn_module
 
+from supcr_bench.subjects import isolated
+
 TORCH_FOLDER = Path(torch.__file__).parent
+_REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
 
 Read = Callable[[], Any]
 Write = Callable[[Any], object]
@@ -227,10 +231,42 @@ class ProcessState:
             found.append("keeps a core busy after its calls")
         return found
 
+    def interference(self, roots: Collection[Path]) -> Iterator[str]:
+        """Changes since this object was made that two versions of a loss share, in words.
+
+        ``roots`` are the folders of the versions. Other packages register operators when they are
+        first imported, which says nothing about a version.
+        """
+        namespaces = {name.partition("::")[0] for name in self.operators}
+        for name in sorted(registered_operators() - self.operators):
+            if name.partition("::")[0] not in namespaces:
+                file = _registered_in(name)
+                if file is None or any(isolated.lies_in(file, root) for root in roots):
+                    yield f"registers the operator {name} with torch"
+        yield from (change for change, _ in self.changes())
+        yield from self.lasting_changes()
+
 
 def registered_operators() -> frozenset[str]:
     """The names of the operators, if this torch lists them."""
     return frozenset(getattr(torch._C, "_dispatch_get_all_op_names", lambda: ())())
+
+
+def _registered_in(operator: str) -> str | None:
+    """The file that registered an operator; ``None`` if that is not known."""
+    try:
+        from torch._library.custom_ops import OPDEFS
+
+        if (definition := OPDEFS.get(operator)) is not None:
+            file = Path(definition._init_fn.__code__.co_filename)
+        elif match := _REGISTERED_AT.search(torch._C._dispatch_dump(operator)):
+            file = Path(match[1])
+        else:
+            return None
+    except (AttributeError, ImportError, RuntimeError):  # a torch without this
+        return None
+    by_torch = file == TORCH_FOLDER / "library.py" or file.is_relative_to(TORCH_FOLDER / "_library")
+    return None if by_torch else str(file)
 
 
 def _overridden_operators() -> set[str]:

@@ -285,6 +285,19 @@ def _require_own(subject: Subject, root: Path, module: Any, found: object) -> No
         )
 
 
+def require_own_imports(subjects: Iterable[Subject]) -> None:
+    """Raise a SubjectError if a call has imported a module from outside of its version's folder."""
+    for subject in subjects:
+        if subject.root is None:
+            continue
+        isolated.enter(Path(subject.root))
+        if found := isolated.foreign_modules(Path(subject.root)):
+            raise SubjectError(
+                f"{subject.name} imports {found[0]} when it is called, from outside of its "
+                f"version: {isolated.file_of(found[0])}; import it at the top of the file"
+            )
+
+
 def module_name(subject: Subject) -> str:
     """The name in ``sys.modules`` of a subject without a root."""
     if subject.kind != "file":

@@ -35,8 +35,7 @@ from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.compiler import COMPILATION, numba_watched
 from supcr_bench.subjects.find_call import call_by_default, find_call
 from supcr_bench.subjects.process_state import ProcessState
-from supcr_bench.subjects.process_wide import require_own_imports
-from supcr_bench.subjects.registry import Subject, load
+from supcr_bench.subjects.registry import Subject, load, require_own_imports
 from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import AUTO, Definition, get_definition

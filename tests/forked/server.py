@@ -54,7 +54,6 @@ PRELOADED = (
     "supcr_bench.measure.environment",
     "supcr_bench.measure.ranked",
     "supcr_bench.measure.version_times",
-    "supcr_bench.subjects.process_wide",
     "supcr_bench.subjects.source_files",
     "supcr_bench.sweep.local_executor",
     "supcr_bench.verification.bugs.catalogue",

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.subjects import isolated
-from supcr_bench.subjects.process_wide import require_own_imports
-from supcr_bench.subjects.registry import Subject, load
+from supcr_bench.subjects.registry import Subject, load, require_own_imports
 from supcr_bench.values.errors import SubjectError
 from tests.forked.start import Servers
 

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from supcr_bench.measure.version_times import VersionedCell, time_versions
+from supcr_bench.measure.version_times import (
+    VersionedCell,
+    require_no_interference,
+    time_versions,
+)
 from supcr_bench.subjects.process_state import ProcessState
-from supcr_bench.subjects.process_wide import require_no_interference
 from supcr_bench.subjects.registry import Subject, load, locate
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError
