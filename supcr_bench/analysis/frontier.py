@@ -79,10 +79,10 @@ def frontier(results: Sequence[Result]) -> list[FrontierRow]:
     Series whose last peak was far from its prediction are left out.
     """
     rows = list[FrontierRow]()
-    for members in series_of([r for r in results if r.peak_bytes]):
+    for members in series_of(results):
         fit, tested = byte_fit(members), predicted_peaks(members)
         if fit and len(fit.laws) > 1 and all(abs(prediction_error(r)) <= CHANGED for r in tested):
-            rows += _rows(members[-1], fit)
+            rows += _rows([r for r in members if r.peak_bytes][-1], fit)
     return rows
 
 
@@ -101,8 +101,11 @@ def _rows(last: Result, fit: CountedFit) -> Iterator[FrontierRow]:
 
 def predicted_peaks(results: Sequence[Result]) -> list[Result]:
     """For each series, the result at the largest size with a peak predicted before measuring."""
-    tested = [r for r in results if r.peak_bytes and r.predicted_peak_bytes]
-    return [members[-1] for members in series_of(tested)]
+    tested = (
+        [r for r in members if r.peak_bytes and r.predicted_peak_bytes]
+        for members in series_of(results)
+    )
+    return [members[-1] for members in tested if members]
 
 
 def prediction_error(result: Result) -> float:
