@@ -6,11 +6,9 @@ run: before a size is measured, its peak is predicted from the sizes up to a qua
 size in between contradicts them; the prediction is stored with the result.
 """
 
-import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-from scipy.optimize import brentq
 
 from supcr_bench.analysis.counted_growth import CountedFit, fit_counted
 from supcr_bench.analysis.growth import Growth, counts_of, rising, series_of
@@ -20,7 +18,6 @@ from supcr_bench.values.result import Result
 
 CAPACITIES_BYTES = tuple(gib * 2**30 for gib in (4, 8, 16, 24, 40, 80))
 """Memory capacities of common devices, in bytes."""
-MOST_ROWS = 2**40
 CHANGED = 0.1
 """A peak this far from its prediction shows that memory follows another law at larger sizes."""
 
@@ -54,23 +51,13 @@ def byte_fit(members: Sequence[Result]) -> CountedFit | None:
 
 def largest_batch(case: Case, capacity_bytes: float, peak: Callable[[float], float]) -> int:
     """The largest batch whose inputs fit beside the peak, a function of the batch size."""
+    most = int(capacity_bytes / input_bytes(case, 1))
 
-    def total(n: float) -> float:
+    def total(n: int) -> float:
         return input_bytes(case, n) + peak(n)
 
-    if total(MOST_ROWS) <= capacity_bytes:
-        return MOST_ROWS
-    if total(2) > capacity_bytes:
-        return 0
-    # In log-log the bytes are nearly a straight line, so a few steps suffice for the root.
-    root = brentq(
-        lambda x: math.log(total(math.exp(x)) / capacity_bytes),
-        math.log(2),
-        math.log(MOST_ROWS),
-        xtol=1e-9,
-    )
-    n = round(math.exp(root))
-    return n if total(n) <= capacity_bytes else n - 1
+    n = bisect_right(range(most + 1), capacity_bytes, lo=2, key=total) - 1
+    return n if n >= 2 else 0
 
 
 def frontier(results: Sequence[Result]) -> list[FrontierRow]:

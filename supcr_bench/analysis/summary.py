@@ -64,9 +64,8 @@ def time_interval(result: Result) -> Interval | None:
 
 def by_series(results: Sequence[Result], pass_: Pass) -> list[Result]:
     """Results of one pass, grouped by all but the batch size, each group by rising batch size."""
-    own = [r for r in results if r.case.pass_ == pass_]
-    order = {s: i for i, s in enumerate(dict.fromkeys(r.case.series() for r in own))}
-    return sorted(own, key=lambda r: (order[r.case.series()], r.case.batch_size))
+    own = grouped((r for r in results if r.case.pass_ == pass_), lambda r: r.case.series())
+    return [r for same in own.values() for r in sorted(same, key=lambda r: r.case.batch_size)]
 
 
 Setting = tuple[str, str, float]

@@ -253,8 +253,7 @@ class TimeRule:
         rng = np.random.default_rng(0)
         centred = np.asarray(again) - np.median(again)
         shape = (2, SIMULATED_RUNS, n)
-        drawn = np.sort(rng.choice(centred, shape) * rng.choice([-1.0, 1.0], shape), axis=2)
-        after, arm = drawn
+        after, arm = np.sort(rng.choice(centred, shape) * rng.choice([-1.0, 1.0], shape), axis=2)
         floors = np.maximum(np.abs(arm[:, rank - 1]), np.abs(arm[:, -rank]))
         needed = np.maximum(math.log1p(self.max_slowdown), floors) - after[:, rank - 1]
         return math.expm1(float(np.quantile(needed, FOUND)))
