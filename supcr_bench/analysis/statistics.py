@@ -145,13 +145,6 @@ def ratio_half_width(ratio: Interval) -> float | None:
     return max(ratio.high / ratio.estimate, ratio.estimate / ratio.low) - 1
 
 
-def aa_ratio(result: Result) -> Interval | None:
-    """Time ratio of an arm's A/A timing to its first timing; ``None`` without an A/A timing."""
-    if not result.time_samples_s or not result.aa_samples_s:
-        return None
-    return paired_ratio(result.aa_samples_s, result.time_samples_s)
-
-
 def call_spread(results: Iterable[Result]) -> float:
     """The usual share by which the middle half of calls of one case and process spreads."""
     middles = [quantiles(s) for r in results if len(s := r.time_samples_s or ()) > 1]
@@ -175,7 +168,8 @@ class NoiseFloor:
 
 def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
     """The noise floor of some results; ``None`` where none of them has an A/A arm."""
-    ratios = [ratio for result in results if (ratio := aa_ratio(result)) is not None]
+    arms = [(r.aa_samples_s, r.time_samples_s) for r in results]
+    ratios = [paired_ratio(again, first) for again, first in arms if again and first]
     if not ratios:
         return None
     deviations = sorted(max(r.estimate, 1 / r.estimate) - 1 for r in ratios)

@@ -30,7 +30,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import fdtri, stdtrit
 
-from supcr_bench.analysis.counted_growth import FEWEST_SIZES, MOST_DOUBLINGS, Vector
+from supcr_bench.analysis.counted_growth import FEWEST_SIZES, MOST_DOUBLINGS
 from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdict, what_would_tell
 
@@ -248,15 +248,11 @@ def _is_systematic(found: _Model, power: PowerFit) -> bool:
     taken, _ = np.linalg.qr(np.stack(fitted, axis=1))
     noise = np.random.default_rng(0).standard_normal((2000, len(x)))
     left = noise - (noise @ taken) @ taken.T
-    own = _von_neumann((distance - distance.mean())[None, :])[0]
-    return bool(np.mean(_von_neumann(left) <= own) < NOISE_LOOKS_SYSTEMATIC)
-
-
-def _von_neumann(distances: Vector) -> Vector:
-    """Squared differences of neighbours divided by squares: small where neighbours are alike."""
-    squares = (distances**2).sum(axis=1)
-    ratio: Vector = (np.diff(distances, axis=1) ** 2).sum(axis=1) / np.maximum(squares, 1e-300)
-    return ratio
+    residuals = np.vstack([distance - distance.mean(), left])
+    # Squared differences of neighbours divided by squares: small where neighbours are alike.
+    squares = np.maximum((residuals**2).sum(axis=1), 1e-300)
+    ratios = (np.diff(residuals, axis=1) ** 2).sum(axis=1) / squares
+    return bool(np.mean(ratios[1:] <= ratios[0]) < NOISE_LOOKS_SYSTEMATIC)
 
 
 def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> int | None:

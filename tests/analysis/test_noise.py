@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from supcr_bench.analysis.statistics import aa_ratio, noise_floor, paired_ratio, ratio_half_width
+from supcr_bench.analysis.statistics import noise_floor, paired_ratio, ratio_half_width
 from supcr_bench.measure.device import Elapsed
 from supcr_bench.measure.timing import sample_arms
 from supcr_bench.values.cell import Arm, Budget
@@ -75,11 +75,10 @@ def a_a(ratio: float, rounds: int = 6, spread: float = 1.0, **fields: object) ->
 
 
 def test_only_an_a_a_arm_has_a_ratio_to_itself() -> None:
-    found = aa_ratio(a_a(1.1))
+    found = noise_floor([make_result(times=[1.0] * 6), a_a(1.1), make_result()])
     assert found is not None
-    assert found.estimate == pytest.approx(1.1)
-    assert aa_ratio(make_result(times=[1.0] * 6)) is None
-    assert aa_ratio(make_result()) is None
+    assert found.spread == pytest.approx(0.1)
+    assert found.cells == 1
 
 
 def test_without_an_a_a_arm_there_is_no_noise_floor() -> None:
@@ -175,7 +174,9 @@ def test_intervals_of_identical_code_cover_one_on_a_busy_machine() -> None:
     results = [result for seed in range(100) for result in cell_on_a_busy_machine(seed)]
     found = noise_floor(results)
     assert found is not None
-    ratios = [ratio for r in results if (ratio := aa_ratio(r))]
+    ratios = [
+        paired_ratio(r.aa_samples_s, r.time_samples_s or ()) for r in results if r.aa_samples_s
+    ]
     assert len(ratios) == found.cells == 100
     assert sum(covers(ratio, 1) is True for ratio in ratios) >= 93
     assert 0 < found.spread < 0.05
