@@ -19,7 +19,7 @@ from supcr_bench.verification.verification import (
 )
 
 MOST_LINES = {"right": 25, "cannot be called": 15}
-"""The most lines of a single verification, by its verdict; several have 40 each."""
+"""The most lines of a single verification, by its verdict; others have 40."""
 MOST_LINES_OF_SEVERAL = 8
 LONGEST_DETAIL = 160
 """Characters of a sentence below the headline; ``--verbose`` shows the rest."""
