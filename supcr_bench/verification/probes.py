@@ -166,11 +166,6 @@ class Prober:
             raise NotFiniteError
         return Probe(views, labels, temperature, float(answer.loss), gradient)
 
-    @property
-    def rough(self) -> float:
-        """The relative difference of two numbers up to which rounding may explain it."""
-        return max(1e-3, self.limit)
-
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
         return self.probe(make_rows(n, self.count, seed), make_labels(n, 1, seed), temperature)
 

@@ -59,10 +59,6 @@ class RankQuestion:
     training: bool = True
     misfit: bool = False
 
-    def slice_of(self, rank: int) -> slice:
-        start = sum(self.rows[:rank])
-        return slice(start, start + self.rows[rank])
-
 
 class Embeddings(nn.Module):
     """The views [2, N, d] of a whole batch as parameters."""
@@ -87,7 +83,8 @@ def answer_on_rank(
     Modules are kept in ``modules``; ``announce`` is called with each stage of the call.
     """
     announce("construction")
-    problem, own = question.problem, question.slice_of(rank)
+    problem, start = question.problem, sum(question.rows[:rank])
+    own = slice(start, start + question.rows[rank])
     model = DistributedDataParallel(Embeddings(problem))
     number, wanted = question.module, subject.resolution.definition.at(problem.temperature)
     module = modules[number] if number in modules else subject.build(wanted, problem.weights)

@@ -239,7 +239,7 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
     def words_of(share: float = 1.0, share_of_more: float = 1.0, *, counts: bool = False) -> str:
         factors = one * share, more * share_of_more, warmer * share
         rows = n * (2 if member.joined else 1)
-        return factor_words(*factors, rows, prober.rough, counts_missing=counts)
+        return factor_words(*factors, rows, max(1e-3, prober.limit), counts_missing=counts)
 
     ratio = 1.0 if math.isnan(reading.ratio) else reading.ratio
     one, more = (factor * ratio for factor in reading.factors)
