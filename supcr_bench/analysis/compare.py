@@ -62,7 +62,7 @@ OTHER_MACHINE = "other machine"
 """The reason why times of different machines are undecided."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ComparisonRow:
     """One implementation on one case in both runs: statuses, and changes by metric.
 
@@ -328,21 +328,12 @@ def compare_results(
         name: median(at_one_speed[key] for key in own)
         for name, own in grouped(moved, lambda key: key[0]).items()
     }
-    session = {
-        name: session_bound(
-            [s for other, s in shifts.items() if other != name], len(drift), processes
-        )
-        for name in drift
-    }
+    others = {name: [s for other, s in shifts.items() if other != name] for name in drift}
+    session = {name: session_bound(own, len(drift), processes) for name, own in others.items()}
 
     def row(key: Key) -> ComparisonRow:
         one, other = (own.get(key) for own in by_key)
-        found = ComparisonRow(
-            implementation=key[0],
-            case=key[1],
-            first=one.status if one else None,
-            second=other.status if other else None,
-        )
+        found = ComparisonRow(*key, one.status if one else None, other.status if other else None)
         if one is None or other is None:
             return found
         bound, other_machine = drift[key[0]][0], apart(one, other)

@@ -256,10 +256,8 @@ def judge_counted(
     A ``peak`` is the largest of several sums, so it follows a law only if a firm fit does.
     """
     if len(sizes) < FEWEST_SIZES:
-        return GrowthVerdict(
-            law=None,
-            evidence=f"counted at {len(sizes)} sizes; it takes {FEWEST_SIZES} to tell laws apart",
-        )
+        said = f"counted at {len(sizes)} sizes; it takes {FEWEST_SIZES} to tell laws apart"
+        return GrowthVerdict(law=None, evidence=said)
     fit = fit_counted(sizes, figures)
     if fit is None:
         return _without_law(sizes, figures, peak=peak)

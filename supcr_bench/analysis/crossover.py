@@ -37,7 +37,7 @@ _MAD_EFFICIENCY = 0.5
 """Share of the degrees of freedom that a median absolute deviation keeps, found by simulation."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Crossover:
     """Where the faster of two implementations changes, if it does, with a 95 % interval."""
 
@@ -144,15 +144,9 @@ def _between(one: Sequence[Result], other: Sequence[Result]) -> list[Crossover]:
         return []
     sizes = tuple(case.batch_size for case, _ in met)
     found, (first, last) = crossings(sizes, [logs for _, logs in met])
-    names = {-1: one[0].implementation, 1: other[0].implementation, 0: None}
-    none = Crossover(
-        one=one[0].implementation,
-        other=other[0].implementation,
-        case=met[-1][0],
-        sizes=sizes,
-        small=names[first],
-        large=names[last],
-    )
+    own, theirs = one[0].implementation, other[0].implementation
+    names = {-1: own, 1: theirs, 0: None}
+    none = Crossover(own, theirs, met[-1][0], sizes, small=names[first], large=names[last])
     return [
         replace(none, small=names[-sign], large=names[sign], size=size, low=low, high=high)
         for sign, size, low, high in found

@@ -52,7 +52,7 @@ class Estimate:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """An implementation's time in seconds and peak, if known; and why it is ruled out, if it is."""
 

@@ -26,7 +26,6 @@ def results_frame(results: Sequence[Result]) -> pd.DataFrame:
         row["status"] = str(result.status)
         if result.further_samples_s is not None:
             row["further_samples_s"] = list(result.further_samples_s.values())
-        row |= dict.fromkeys(DERIVED)
         if interval := time_interval(result):
             row |= zip(DERIVED, (interval.estimate, interval.low, interval.high), strict=True)
         rows.append(row)

@@ -83,9 +83,7 @@ def recommend(
         if name in refuted:
             why_not = "verification found it wrong"
         why_not = why_not or _why_not(own, question, time, peak)
-        candidates.append(
-            Candidate(implementation=name, time=time, peak_bytes=peak, ruled_out=why_not)
-        )
+        candidates.append(Candidate(name, time, peak, why_not))
     candidates.sort(key=lambda c: (c.ruled_out is not None, c.time.value if c.time else math.inf))
     usable = [c for c in candidates if c.ruled_out is None]
     faster = faster_at(own_axes, question)

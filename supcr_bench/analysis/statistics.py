@@ -175,10 +175,8 @@ def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
     deviations = sorted(max(r.estimate, 1 / r.estimate) - 1 for r in ratios)
     half_widths = [w for ratio in ratios if (w := ratio_half_width(ratio)) is not None]
     within = deviations[math.ceil(CONFIDENCE * len(deviations)) - 1]
-    return NoiseFloor(
-        cells=len(ratios),
-        spread=max(within, median(half_widths) if half_widths else 0.0),
-    )
+    usual = median(half_widths) if half_widths else 0.0
+    return NoiseFloor(cells=len(ratios), spread=max(within, usual))
 
 
 def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:

@@ -167,10 +167,8 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
     """The law that times follow; cached, as each question on a run asks for the same series."""
     count = len(series.sizes)
     if count < FEWEST_SIZES:
-        return GrowthVerdict(
-            law=None,
-            evidence=f"timed at {count} sizes; it takes {FEWEST_SIZES} to tell laws from noise",
-        )
+        said = f"timed at {count} sizes; it takes {FEWEST_SIZES} to tell laws from noise"
+        return GrowthVerdict(law=None, evidence=said)
     power, models = fit_power(series), _fit(series, _GROWING)
     found, second = sorted(models, key=lambda model: model.squares)[:2]
     smallest = min(power.model.squares, found.squares)

@@ -155,8 +155,8 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
                     f"the folder {path} cannot be made: {error.strerror}; "
                     "give another with --out DIR"
                 ) from None
-        head = {"schema_version": SCHEMA_VERSION, "id": path.name}
-        whole = {**head, "started_at": _now(), "finished_at": None, **info}
+        head = {"schema_version": SCHEMA_VERSION, "id": path.name, "started_at": _now()}
+        whole = {**head, "finished_at": None, **info}
         write_json(path / RUN_FILE, whole)
         return cls(Run(path, whole, ()), file)
 
