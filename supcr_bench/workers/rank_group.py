@@ -5,12 +5,12 @@ its pipe, so the parent notices at once and ends the others.
 """
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Event
 
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
@@ -40,8 +40,8 @@ class RankGroupWorker:
         self.ranks, self._limit_s = ranks, limit_s
         self._joins = 0
         self._inbox: SimpleQueue[tuple[int, Response | None]] = SimpleQueue()
-        self._unread: deque[tuple[int, Response | None]] = deque()
         self._ended: list[int] = []
+        self._other_ended = Event()
         self._failure: str | None = None
         with ThreadPoolExecutor(ranks) as pool:  # each start imports torch, which is slow
             starting = [
@@ -62,6 +62,10 @@ class RankGroupWorker:
         self.resident_at_start_bytes = self.resident_bytes() or 0
 
     def _deliver(self, rank: int, response: Response | None) -> None:
+        if response is None:
+            self._ended.append(rank)
+            if rank > 0:
+                self._other_ended.set()
         self._inbox.put((rank, response))
 
     def join(self) -> None:
@@ -91,9 +95,7 @@ class RankGroupWorker:
             if received is None:
                 continue
             rank, response = received
-            if response is None:
-                self._ended.append(rank)
-            else:
+            if response is not None:
                 answers[rank] = response
             if response is None or isinstance(response, Failed):
                 deadline = min(deadline, time.monotonic() + SETTLE_S)
@@ -142,43 +144,30 @@ class RankGroupWorker:
         """
         deadline: float | None = None
         while True:
-            received = self._unread.popleft() if self._unread else self._receive(POLL_S)
+            received = self._receive(POLL_S)
             if deadline is not None and time.monotonic() > deadline:
                 self.kill()
             if received is None:
                 yield None
                 continue
             rank, response = received
-            if rank > 0:
-                self._note(rank, response)
-                if self._failure and deadline is None:
-                    deadline = time.monotonic() + SETTLE_S
-            elif response is None:
-                return
-            else:
+            if rank == 0:
+                if response is None:
+                    return
                 yield self._explained(response)
-
-    def _note(self, rank: int, response: Response | None) -> None:
-        """Keep the first failure of another rank, which causes the later ones."""
-        if self._failure is not None:
-            return
-        if response is None:
-            self._ended.append(rank)
-            self._failure = self._how_ended(rank)
-        elif isinstance(response, Failed):
-            self._failure = f"rank {rank} raises {response.reason}"
+            elif self._failure is None and (response is None or isinstance(response, Failed)):
+                raised = f"rank {rank} raises {response.reason}" if response else None
+                self._failure = raised or self._how_ended(rank)  # it causes later failures
+                deadline = time.monotonic() + SETTLE_S
 
     def _explained(self, response: Response) -> Response:
         """The response of rank 0, with the end of another rank as the reason if that caused it."""
         if not isinstance(response, Result) or response.status is not Status.FAILED:
             return response
-        deadline = time.monotonic() + POLL_S
-        while not self._failure and (received := self._receive(deadline - time.monotonic())):
-            if received[0] > 0:
-                self._note(*received)
-            else:
-                self._unread.append(received)
-        return replace(response, reason=self._failure) if self._ended else response
+        if not self._other_ended.wait(POLL_S):
+            return response
+        reason = self._failure or self._how_ended(next(filter(None, self._ended)))
+        return replace(response, reason=reason)
 
     def activity(self) -> Activity | None:
         return self._workers[0].activity()

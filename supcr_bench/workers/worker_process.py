@@ -139,18 +139,16 @@ class WorkerProcess:
 
     def resident_bytes(self) -> int | None:
         """Return the worker's resident memory; ``None`` once it has ended."""
-        try:
+        with contextlib.suppress(psutil.Error):
             return int(psutil.Process(self.pid).memory_info().rss)
-        except psutil.Error:
-            return None
+        return None
 
     def cpu_s(self) -> float:
         """Return the CPU seconds of the worker; 0 once it has ended."""
-        try:
+        with contextlib.suppress(psutil.Error):
             times = psutil.Process(self.pid).cpu_times()
-        except psutil.Error:
-            return 0.0
-        return float(times.user + times.system)
+            return float(times.user + times.system)
+        return 0.0
 
     def clock_s(self) -> float:
         """Return monotonic seconds, without those in which the worker was suspended."""
@@ -197,10 +195,9 @@ class WorkerProcess:
 
     def _started_processes(self) -> list[psutil.Process]:
         """The processes that the worker has started, which would outlive it."""
-        try:
+        with contextlib.suppress(psutil.Error):
             return psutil.Process(self.pid).children(recursive=True)
-        except psutil.Error:
-            return []
+        return []
 
     def close(self) -> None:
         BYSTANDERS.leave(self)
