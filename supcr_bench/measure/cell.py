@@ -62,6 +62,7 @@ class CellRun:
     alone: Callable[[], AbstractContextManager[None]] = nullcontext
     process: ProcessState = field(default_factory=ProcessState)
     account: Account = field(init=False, default_factory=Account)
+    _now: tuple[str, Arm | None] = field(init=False, default=("", None))
     _batch: Batch = field(init=False)
     _losses: dict[str, BoundLoss] = field(init=False, default_factory=dict)
     _answers: dict[Arm, Answer] = field(init=False, default_factory=dict)
@@ -78,22 +79,17 @@ class CellRun:
 
     def results(self) -> Iterator[Result]:
         """The results, as they become known; the announced stage changes during a compilation."""
-        announce = self.announce
-        now: tuple[str, Arm | None] = "", None
-
-        def tell(stage: str, arm: Arm | None) -> None:
-            nonlocal now
-            now = stage, arm
-            announce(stage, arm)
-
-        self.announce = tell
         needed = any(subject.resolution.compiled for subject in self.subjects.values())
-        ends = (lambda: announce(COMPILATION, now[1]), lambda: announce(*now))
+        ends = (lambda: self.announce(COMPILATION, self._now[1]), lambda: self.announce(*self._now))
         with watched(*ends, needed), numba_watched(*ends):
             yield from self._results()
 
+    def _enter(self, stage: str, arm: Arm | None = None) -> None:
+        self._now = stage, arm
+        self.announce(stage, arm)
+
     def _results(self) -> Iterator[Result]:
-        self.announce("inputs", None)
+        self._enter("inputs")
         with self._accounted("inputs_s"):
             self._batch = make_batch(self.cell.workload, self.table)
         with self.alone():
@@ -102,7 +98,7 @@ class CellRun:
         if not self._answers:
             return
         if not self.cell.further:
-            self.announce("reference", None)
+            self._enter("reference")
             for definition in dict.fromkeys(self.cell.definition(arm) for arm in self._live()):
                 yield from self._take_reference(definition)
             for arm in list(self._live()):
@@ -129,7 +125,7 @@ class CellRun:
         at: Pass = "forward"
         started = perf_counter()
         try:
-            self.announce("agreement", first)
+            self._enter("agreement", first)
             loss = subject.bind(definition, self._batch)
             pristine = deepcopy(self._batch)
             with self._limited():
@@ -140,7 +136,7 @@ class CellRun:
                 self._keep(arms["forward"], answer, perf_counter() - started)
             if "training" in arms:
                 at = "training"
-                self.announce("agreement", arms["training"])
+                self._enter("agreement", arms["training"])
                 with self._limited():
                     loss.backward(output)
                     self.device.synchronize()
@@ -230,7 +226,7 @@ class CellRun:
                 continue  # the counter would see what it was compiled from
             if take == meter.interpreted and not is_small(self.cell.workload, figures):
                 continue
-            self.announce(stage, arm)
+            self._enter(stage, arm)
             loss.clear_gradients()
             try:
                 with self._accounted("calls_s"), self._limited():
@@ -259,7 +255,7 @@ class CellRun:
         self.device.flush_caches()
 
         def call(arm: Arm, number: int) -> Elapsed:
-            self.announce("time", arm)
+            self._enter("time", arm)
             timed[arm].prepare(number)
             other_work_s.append(self.device.time(self.device.flush_caches).host_s)
             elapsed = self.meter.time(arm, timed[arm])
@@ -278,7 +274,7 @@ class CellRun:
             self._figures[arm]["spent_s"] += own.spent_s
             self.account += Account(calls_s=own.spent_s + (own.again.spent_s if own.again else 0.0))
         if self.cell.workload.ranks == 1 and not self.cell.further:
-            self.announce("floor", None)
+            self._enter("floor")
             with self._accounted("calls_s"), torch.no_grad():
                 floor_s = lru_cache(partial(self.meter.floor_s, batch=self._batch))
                 for arm in samples:
