@@ -6,7 +6,6 @@ which costs a microsecond and wakes no process.
 """
 
 import json
-import math
 import mmap
 import pickle
 import time
@@ -54,7 +53,7 @@ class TimeVersions:
 
     cells: tuple[VersionedCell, ...]
     seed: str
-    limit_s: float = math.inf
+    limit_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class JoinRanks:
     rank: int
     ranks: int
     store: str
-    limit_s: float = math.inf
+    limit_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition, get_definition
+from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
@@ -116,16 +116,7 @@ class RankVerification(Session):
         return [response.value for response in said]
 
 
-def rank_bug_session(
-    bug: SeededBug,
-    ranks: int,
-    seed: int = 0,
-    limit_s: float = STEP_LIMIT_S,
-    only: Collection[str] | None = None,
-) -> RankVerification:
-    factory, definition = bug.factory, get_definition(bug.definition)
-    names = factory.__module__, factory.__qualname__
-    subject = Subject(bug.name, "module", *names, definition=definition)
-    return RankVerification(
-        subject, ranks=ranks, strict=False, seed=seed, limit_s=limit_s, only=only
-    )
+def bug_subject(bug: SeededBug) -> Subject:
+    """A seeded bug by the name of its class, which ranks import."""
+    names = bug.factory.__module__, bug.factory.__qualname__
+    return Subject(bug.name, "module", *names, definition=bug.definition)

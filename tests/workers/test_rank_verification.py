@@ -11,7 +11,7 @@ from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import RECOGNITION
-from supcr_bench.workers.rank_verification import RankVerification, rank_bug_session
+from supcr_bench.workers.rank_verification import RankVerification, bug_subject
 from tests.hanging import end_ranks_in
 from tests.patience import HANGS_S
 from tests.workers.test_rank_group import LOSSES
@@ -91,8 +91,8 @@ def test_a_loss_with_another_call_is_verified_over_ranks_too(
 
 @pytest.mark.parametrize("bug", RANK_BUGS, ids=lambda b: b.name)
 def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
-    session = rank_bug_session(bug, 2, limit_s=HANGS_S, only=("step under DDP",))
-    row = SelfTestRow.of(bug, session.verified())
+    found = verified(bug_subject(bug), bug.definition, only=("step under DDP",))
+    row = SelfTestRow.of(bug, found)
     assert "step under DDP" in row.caught_by
     assert row.diagnosed == (bug.named,)
 
