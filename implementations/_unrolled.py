@@ -159,13 +159,8 @@ def merge_rows(
 def add_rows(builder: Any, work: Any, m: Any, at: Any, starts: Any, target: Any) -> None:
     """Add the numbers of eight sorted rows to their columns.
 
-    Args:
-        builder: of the code.
-        work: [M, 8, 2] numbers by place.
-        m: places.
-        at: [M, 8] the column at each place.
-        starts: [8] where the columns of each row start.
-        target: pairs by column.
+    ``work`` [M, 8, 2] has the numbers by place, and ``at`` [M, 8] the column at each place. The
+    columns of row r begin at ``starts[r]`` of ``target``, which has pairs by column.
     """
     begins = [starts.read(whole(r)) for r in range(ROWS)]
     with cgutils.for_range(builder, m) as loop:

@@ -57,7 +57,6 @@ def with_own_cells(plan: Sequence[Cell], implementations: Collection[str]) -> li
 
 def _workloads(axes: Axes, suite: Suite, own: LabelFile | None) -> list[Workload]:
     values = {axis.field: axes.values(axis) or (None,) for axis in WORKLOAD_AXES}
-    values["batch_size"] = tuple(sorted(values["batch_size"]))
     count = math.prod(map(len, values.values()))
     if count > MOST_CELLS:
         raise SuiteError(
