@@ -55,10 +55,9 @@ class LabelFile:
     @property
     def chosen(self) -> str:
         """The columns as ``--labels`` takes them, a name with a comma in quotes."""
-        quoted = (
-            '"' + c.replace('"', '""') + '"' if re.search('[,"]', c) else c for c in self.columns
-        )
-        return ",".join(quoted)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow(self.columns)
+        return text.getvalue()
 
     @property
     def spec(self) -> str:
