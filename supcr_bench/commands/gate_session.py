@@ -166,17 +166,16 @@ class GateSession:
         versions, broken = [], {}
         notes = [note for v in found for note in v.notes]
         for both in found:
-            if both.before and both.before.name in before:
-                finding = before[both.before.name]
+            if both.before and (finding := before.get(both.before.name)):
                 notes.append(f"At {revision}, {finding}: there is nothing to compare with")
                 both = replace(both, before=None, again=None)
-            if both.name in after:
+            if finding := after.get(both.name):
                 if both.before is None:
-                    raise SubjectError(after[both.name])
-                broken[both.name] = after[both.name]
+                    raise SubjectError(finding)
+                broken[both.name] = finding
             then, again = (one and self._resolved(one) for one in (both.before, both.again))
-            after_now = self._resolved(both.after)
-            versions.append(replace(both, after=after_now, before=then, again=again))
+            now = self._resolved(both.after)
+            versions.append(replace(both, after=now, before=then, again=again))
         return versions, broken, notes
 
     def _outcome(

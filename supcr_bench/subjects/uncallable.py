@@ -57,7 +57,7 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
         if DEVICE.search(str(error)):
             return _needs_device(name, reason, None)
         return UncallableError("load", reason, "Correct the file until Python can import it.")
-    target = name.rpartition(":")[0]
+    target, _, attribute = name.rpartition(":")
     if isinstance(error, ModuleNotFoundError) and f"{target}.".startswith(f"{missing}."):
         advice = "Name a module that Python can import here, or path/to/file.py:attribute."
         return UnavailableError("package", reason, advice)
@@ -67,8 +67,8 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
         return UnavailableError("package", reason, advice, _stand_in(name, missing))
     advice = "Install what it imports."
     if "relative import" in str(error):
-        file = Path(name.rpartition(":")[0]).resolve()
-        module = f"{file.parent.name}.{file.stem}:{name.rpartition(':')[2]}"
+        file = Path(target).resolve()
+        module = f"{file.parent.name}.{file.stem}:{attribute}"
         advice = f"It is a part of a package: in {file.parents[1]}, verify `{module}`."
     return UnavailableError("package", reason, advice)
 
