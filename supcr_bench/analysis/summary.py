@@ -130,6 +130,8 @@ def axis_effects(results: Sequence[Result], axis: Axis) -> list[list[Effect]]:
     """
     # A labels file fixes some axes, so their values cannot be compared.
     own = [r for r in results if not axis.from_labels or r.case.nan_density is not None]
+    if len({axis.of(r.case) for r in own}) < 2:
+        return []
     others: dict[str, None] = {axis.field: None}
     groups = grouped(own, lambda r: (r.implementation, replace(r.case, **others))).values()  # type: ignore[arg-type]
     names = implementations_of(own)

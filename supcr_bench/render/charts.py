@@ -9,7 +9,7 @@ other axes, times are drawn as ratios to the first value. Lengths are in points.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.frontier import CAPACITIES_BYTES
+from supcr_bench.analysis.frontier import CAPACITIES_BYTES, CHANGED
 from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import COMPARED, axis_effects, time_interval
 from supcr_bench.render.cells import arm_names, facets_of
@@ -142,11 +142,16 @@ def _lines(
             for r in members
             if r.status is Status.OUT_OF_MEMORY and not r.peak_bytes
         ]
+        curve = verdict.curve if verdict and law and by is _one else None
+        points = marks((r, metric.get(r)) for r in members)
+        exact = points[:-2] if curve and metric.exact else ()
+        off = [m.x for m in exact if curve and abs(curve(m.x) / m.y - 1) > CHANGED]
         yield Line(
-            points=marks((r, metric.get(r)) for r in members),
+            points=points,
             bounds=marks(time_bounds(members) if metric is TIME else limits),
             note=f" {law_text(law)}" if law else "",
-            curve=verdict.curve if verdict and law and by is _one else None,
+            curve=curve,
+            curve_above=max(off, default=0.0),
         )
 
 
@@ -184,7 +189,7 @@ def _axis_charts(axis: Axis, results: Sequence[Result]) -> Iterator[Chart]:
         log_y = max(ratios) >= _LOG_FROM * min(ratios)
         yield Chart(
             name=f"{axis.id}-{metric.name}",
-            title=f"{what} along {axis.label}, at N={case.batch_size}",
+            title=f"{what} along {axis.label}, at {case.describe(without=axis)}",
             lines=lines,
             labels=arm_names(results),
             x=Scale(axis.label, axis.text, log=min(mark.x for mark in marks) > 0),

@@ -67,7 +67,7 @@ class Line:
     Attributes:
         bounds: results that have only a lower bound.
         note: what the legend adds to the name.
-        curve: its growth law, if that is decided.
+        curve: its growth law, if that is decided; up to ``curve_above``, it takes another path.
         steps: the x of dotted vertical lines, where its level changes.
     """
 
@@ -75,6 +75,7 @@ class Line:
     bounds: Sequence[Mark] = ()
     note: str = ""
     curve: Callable[[float], float] | None = None
+    curve_above: float = 0.0
     steps: Sequence[float] = ()
 
     @property
@@ -268,7 +269,7 @@ class Chart:
         """Draw the marks, and the law where it is decided, else a thin line from mark to mark."""
         xs, ys = [mark.x for mark in line.points], [mark.y for mark in line.points]
         if line.curve:
-            xs = np.geomspace(xs[0], xs[-1], 30).tolist()
+            xs = np.geomspace(min(x for x in xs if x > line.curve_above), xs[-1], 30).tolist()
             ys = [line.curve(x) for x in xs]
         (curve,) = axes.plot(xs, ys, **self._look(line), gid=self._gid(line, f"c{number}"))
         curve.set_alpha(None if line.curve else 0.7)

@@ -117,9 +117,10 @@ def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> It
         values = [point.value for trend in own for point in trend.points]
         parts = (metric.name, case.id.removeprefix("forward-"), re.sub(r"\W+", "-", kind))
         where = f"{case.describe()}{f', {kind}' if kind else ''}"
+        dotted = "; dotted: a change point" if any(trend.steps for trend in own) else ""
         yield Chart(
             name="-".join(filter(None, parts)),
-            title=f"{metric.title.capitalize()}, {where}; dotted: a change point",
+            title=f"{metric.title.capitalize()}, {where}{dotted}",
             lines=[
                 Line(
                     points=[Mark(p.at, p.value, None, p.result) for p in trend.points],

@@ -181,10 +181,13 @@ def axis_table(groups: Sequence[Sequence[summary.Effect]], axis: Axis, metric: s
             return Cell(text, "quiet")
         return Cell(text, "bad" if effect.result.status is Status.WRONG else "")
 
+    note = _AXIS_NOTES[metric]
+    if metric == "time" and any(e.result.further_samples_s for own in groups for e in own):
+        note = f"geometric mean over processes of the {note}"
     return cells.case_table(
         f"{axis.id}-{metric}-{pass_}",
         f"Along {axis.label}: {metric}, {pass_}",
-        _AXIS_NOTES[metric],
+        note,
         firsts,
         {"implementation": lambda r: r.implementation},
         {
@@ -263,7 +266,7 @@ def crossover_table(rows: Sequence[Crossover]) -> Table:
     return cells.case_table(
         "crossovers",
         "Crossovers",
-        "batch size above which the other one is faster, and its 95 % interval",
+        "batch size at which the faster of the two changes, and its 95 % interval",
         [replace(r, case=r.case.shared) for r in rows],
         {"one": lambda r: r.one, "other": lambda r: r.other, "pass": lambda r: r.case.pass_},
         {

@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Self
 
-from supcr_bench.values.axes import DEFAULTS_OF_ADDED, WORKLOAD_AXES
+from supcr_bench.values.axes import DEFAULTS_OF_ADDED, WORKLOAD_AXES, Axis
 from supcr_bench.values.axes import DTYPES as DTYPES
 from supcr_bench.values.axes import LABEL_KINDS as LABEL_KINDS
 from supcr_bench.values.axes import PASSES as PASSES
@@ -53,10 +53,9 @@ class Workload:
         found: tuple[object, ...] = _SERIES(self.workload)
         return found
 
-    def describe(self) -> str:
-        shared = self.workload
-        phrases = (axis.named(shared, axis.phrase) for axis in WORKLOAD_AXES)
-        return " ".join(filter(None, phrases))
+    def describe(self, without: Axis | None = None) -> str:
+        shared, axes = self.workload, (axis for axis in WORKLOAD_AXES if axis is not without)
+        return " ".join(filter(None, (axis.named(shared, axis.phrase) for axis in axes)))
 
     def describe_series(self) -> str:
         return self.describe().partition(" ")[2]
