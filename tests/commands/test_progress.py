@@ -1,16 +1,19 @@
 """Progress on a terminal and without one."""
 
 import io
+import re
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
+from random import Random
 
 from rich.console import Console
 
 from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress, result_line
 from supcr_bench.sweep.runner import SweepProgress
-from supcr_bench.values.cell import Arm, Cell
+from supcr_bench.values.cell import Account, Arm, Cell
 from supcr_bench.values.result import Status
 from supcr_bench.workers.messages import Activity
+from tests.commands.time_lines import left_holds, took_holds
 from tests.made_results import make_result
 
 PLANNED = Cell(make_result().case.workload, ())
@@ -95,3 +98,33 @@ def test_a_line_has_the_short_name_of_a_definition_that_departs_from_a_shipped_o
 def test_a_dumb_terminal_gets_lines() -> None:
     dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
     assert type(make_progress(dumb, cells=9)) is PlainProgress
+
+
+def test_what_is_said_of_the_time_taken_is_true_and_noticed_where_it_is_made_false() -> None:
+    """Of 500 runs."""
+    random = Random(0)
+    for _ in range(500):
+        wall_s, at_once = 10 ** random.uniform(0, 5), random.choice([1, 1, 4])
+        parts = [at_once * wall_s * random.random() / 2.8 for _ in range(3)]
+        account = Account(inputs_s=parts[0], reference_s=parts[1], calls_s=parts[2])
+        text, known = account.describe(wall_s, at_once), {"wall_s": wall_s, **asdict(account)}
+        assert took_holds(text, known, at_once), (text, known)
+        assert not took_holds(re.sub(r"^(\d+)", r"1\1", text), known, at_once)
+        assert not took_holds(re.sub(r"(\d+)% of it", r"1\1% of it", text), known, at_once + 1)
+        assert not took_holds(f"{text}; verification took 0:07 more", known, at_once)
+
+
+def test_what_is_said_of_the_time_left_is_true_and_noticed_where_it_is_made_false() -> None:
+    random = Random(1)
+    out = console(terminal=False)
+    progress, events = make_progress(out, cells=700), []
+    for index in range(500):
+        workload = make_result(n=random.randint(2, 9999)).case.workload
+        cell = Cell(workload, (), process=random.choice([1, 1, 2, 3]))
+        left_s = 10 ** random.uniform(-1, 5)
+        events.append(SweepProgress(index=index, started=cell, ended=0, open=(), left_s=left_s))
+        progress.show(events[-1])
+    for line, event in zip(text_of(out).splitlines(), events, strict=True):
+        assert left_holds(line, event, 700), line
+        for how, by in ((r"\[", "[1"), ("N=", "N=1"), (r"about (\d)", r"about 1\1")):
+            assert not left_holds(re.sub(how, by, line), event, 700)

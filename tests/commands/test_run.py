@@ -15,6 +15,7 @@ import supcr_bench
 from supcr_bench.render.terminal import MOST_LINES
 from supcr_bench.values.result import Status
 from tests.commands.conftest import Cli, FinishedRun
+from tests.commands.time_lines import took_holds
 from tests.forked.start import Servers
 from tests.patience import HANGS_S
 
@@ -60,6 +61,8 @@ def test_a_run_measures_shows_and_writes_everything(cli: Cli, tiny_run: Finished
     assert run.info["schema_version"] == 1
     assert run.info["finished_at"] is not None
     assert run.info["accounting"]["calls_s"] > 0
+    took = done.stdout[done.stdout.index("Took    ") :].split()
+    assert took_holds(" ".join(took[1:]), run.info["accounting"])
 
     cost = pd.read_csv(path / "tables" / "cost.csv")
     assert len(cost) == len(run.results)

@@ -4,6 +4,7 @@ Each function has the name of a kind of sentence and its facts as arguments, aft
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -216,6 +217,56 @@ def is_slower(pair: Pair, name: str) -> bool:
     _, beyond, cases, _ = slower_cases(pair, name)
     judged = {key[0] for key in both(pair) if interval(pair, key)}
     return bool(cases) and bool(binom.sf(beyond - 1, cases, 0.05) <= 0.01 / len(judged))
+
+
+# --- Why times of runs of several processes are undecided ---
+
+
+@cache
+def spread_of(pair: Pair) -> tuple[float, float, float]:
+    """The variance of a log time between processes, that of a log-ratio, and what is beyond it.
+
+    The last one is the median over results of that of all other implementations.
+    """
+    own, shares, moved = [], [], []
+    for one, two in both(pair).values():
+        logs = [np.log(r.process_medians_s) for r in (one, two)]
+        if min(map(len, logs)) < 2:
+            continue
+        own += [np.var(x, ddof=1) for x in logs]
+        shares.append(sum(1 / len(x) for x in logs))
+        works = [(r.dispatched_ops, r.elements_processed) for r in (one, two)]
+        if works[0] == works[1] and None not in works[0]:
+            moved.append((one.implementation, float(logs[1].mean() - logs[0].mean())))
+    variance = float(np.mean(own))
+    noise = variance * float(np.mean(shares))
+    beyond = [
+        max(float(np.mean([x**2 for other, x in moved if other != name])) - noise, 0.0)
+        for name, _ in moved
+        if {other for other, _ in moved} > {name}
+    ]
+    return variance, noise, float(np.median(beyond))
+
+
+def reason_holds(pair: Pair, reason: str, margin: float = 0.05) -> bool:
+    """Whether so many processes, and not many fewer, make the interval as narrow as the margin.
+
+    An interval of 90 % has to be that narrow in 80 % of cases. How much is beyond the noise is an
+    estimate, so the number may be that without it.
+    """
+    variance, noise, beyond = spread_of(pair)
+    allowed = (math.log1p(margin) / (1.645 + 1.282)) ** 2
+    if reason == "the machine changed between the runs":
+        return beyond > 0.35 * allowed or beyond > 0.7 * noise
+    told = re.fullmatch(
+        r"the processes of each run differ(?:; `--processes (\d+)` would decide most)?", reason
+    )
+    assert told, f"no proposition for: {reason}"
+    least, most = (2 * variance / max(allowed - more, 1e-9) for more in (0.0, beyond))
+    processes = min(len(r.process_medians_s) for known in both(pair).values() for r in known)
+    if told[1] is None:
+        return most > 60
+    return least / 1.5 <= int(told[1]) <= 1.5 * most + 10 and int(told[1]) > processes
 
 
 # --- The sentences ---

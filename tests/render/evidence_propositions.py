@@ -283,21 +283,22 @@ def smaller_holds(peaks: Mapping[int, tuple[int, int]], said: str) -> bool:
     return (
         (_sizes(told[1]) if told[1] else []) == larger
         and int(told[4]) == n
-        and all(_is_size(text, y) for text, y in zip(told.groups()[1:3], peaks[n], strict=True))
+        and all(is_quantity(text, y) for text, y in zip(told.groups()[1:3], peaks[n], strict=True))
     )
 
 
 UNITS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 UNITS |= {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
+UNITS |= {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
-def _size(text: str) -> float:
+def quantity(text: str) -> float:
     number, unit = text.split()
     return float(number.replace(",", "")) * UNITS[unit]
 
 
-def _is_size(text: str, size: float) -> bool:
-    return math.isclose(_size(text), size, rel_tol=0.0051)
+def is_quantity(text: str, size: float) -> bool:
+    return math.isclose(quantity(text), size, rel_tol=0.0051)
 
 
 # --- Growth ---
@@ -461,7 +462,7 @@ def ran_out_holds(
 ) -> bool:
     """Whether it is the limit that was set, and the sums that fit take so little of it."""
     limit = ended.memory_limit_bytes
-    if not limit or not _is_size(told[0], limit) or _size(told[1]) >= 0.503 * limit:
+    if not limit or not is_quantity(told[0], limit) or quantity(told[1]) >= 0.503 * limit:
         return False
     start = re.match(r"meets the counts .*? from N=(\d+) on", why)
     if law:
@@ -475,7 +476,7 @@ def ran_out_holds(
     for own in fits:
         error, at = fitted(own, law), (ended, own[-1][1])
         ends = reach(own, law, at, error + 1e-5) if error <= 0.0301 else None
-        if ends and 0.9949 * ends[0] <= _size(told[1]) <= 1.0051 * ends[1]:
+        if ends and 0.9949 * ends[0] <= quantity(told[1]) <= 1.0051 * ends[1]:
             return True
     return False
 

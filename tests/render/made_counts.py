@@ -1,6 +1,7 @@
 """Counts made up for evidence that simulated runs seldom or never give."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from math import log
 from operator import mul
@@ -45,6 +46,21 @@ def in_blocks() -> list[Result]:
         memory_limit_bytes=2**30,
     )
     return [*counted("rowsort", "peak_bytes", peaks), ended]
+
+
+def mispredicted() -> list[Result]:
+    """Those blocks, where the last peak was predicted from sizes that have none."""
+    *own, last, _ = in_blocks()
+    n = last.case.batch_size
+    peak = 40.0 * n * n + 300 * n
+    predicted = replace(
+        last,
+        predicted_peak_bytes=peak,
+        predicted_peak_low_bytes=0.99 * peak,
+        predicted_peak_high_bytes=1.01 * peak,
+        predicted_peak_from=48,
+    )
+    return [*own, predicted]
 
 
 def in_other_blocks() -> list[Result]:

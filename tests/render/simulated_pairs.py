@@ -37,8 +37,10 @@ class Pair:
     slower: Mapping[str, float]
 
 
-def simulated_pair(seed: int, processes: tuple[int, int] = (1, 1)) -> Pair:
-    """Two runs of so many processes each."""
+def simulated_pair(
+    seed: int, processes: tuple[int, int] = (1, 1), between: float = 0.02, *, quiet: bool = False
+) -> Pair:
+    """Two runs of so many processes each, which differ by ``between``; if quiet, by that alone."""
     random = np.random.default_rng([18, seed])
 
     def pick(*pool: Any) -> Any:
@@ -50,6 +52,10 @@ def simulated_pair(seed: int, processes: tuple[int, int] = (1, 1)) -> Pair:
     changes = {name: pick(*CHANGES) if random.random() < 0.25 else {} for name in names}
     of_session = {name: float(np.exp(random.normal(0, pick(0.0, 0.02, 0.1)))) for name in names}
     spread, moved = pick(0.0, 0.01, 0.05, 0.3), pick(0.0, 0.01, 0.04)
+    if quiet:
+        names, sizes, changes = NAMES, SIZES[:4], {name: {} for name in NAMES}
+        slower = of_session = dict.fromkeys(names, 1.0)
+        spread, moved = 0.01, 0.0
     machines = _machines(random)
     runs = []
     for is_second in (False, True):
@@ -68,7 +74,7 @@ def simulated_pair(seed: int, processes: tuple[int, int] = (1, 1)) -> Pair:
                     if result.status.has_figures and random.random() < 0.97:
                         times["time_samples_s"] = tuple(map(float, samples))
                         if (count := processes[is_second]) > 1:
-                            drawn = np.exp(random.normal(0, 0.02, count - 1))
+                            drawn = np.exp(random.normal(0, between, count - 1))
                             times["further_samples_s"] = {
                                 f"process {k}": tuple(map(float, samples * by))
                                 for k, by in enumerate(drawn, start=2)

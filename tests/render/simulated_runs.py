@@ -152,6 +152,9 @@ def _cell(
                 "predicted_peak_bytes": peak * float(random.lognormal(0, 0.1)) if n > 60 else None,
                 "predicted_peak_from": 16,
             }
+            if predicted := figures["predicted_peak_bytes"]:
+                figures["predicted_peak_low_bytes"] = 0.9 * predicted
+                figures["predicted_peak_high_bytes"] = 1.1 * predicted
         reason = None if status is Status.MEASURED else f"it was {status.words}"
         result = Result(
             implementation=name,

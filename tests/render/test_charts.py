@@ -25,6 +25,8 @@ from supcr_bench.values.case import PASSES
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
+from tests.render.chart_propositions import legends_hold
+from tests.render.falsehoods import still_holds
 
 ROOT = Path(__file__).parents[2]
 Box = tuple[float, float, float, float]
@@ -162,6 +164,22 @@ def test_both_guide_curves_are_drawn_and_named_on_every_chart_against_n(
                 legend = axes.get_legend()
                 assert legend is not None
                 assert drawn <= {text.get_text() for text in legend.get_texts()}
+
+
+def test_each_legend_names_exactly_what_is_drawn_in_the_order_in_which_the_lines_end(
+    charts: list[Chart],
+) -> None:
+    for chart in charts:
+        assert legends_hold(chart), chart.name
+    for chart in charts[:1]:
+        for legend in (*chart.figure.legends, chart.figure.axes[0].get_legend()):
+            texts = legend.get_texts() if legend else []
+            for text, other in itertools.pairwise([*texts, *texts[:1]]):
+                true = text.get_text()
+                for false in {f"{true} too", other.get_text()} - {true}:
+                    text.set_text(false)
+                    assert not still_holds(legends_hold, chart), (chart.name, true, false)
+                text.set_text(true)
 
 
 def usual(names: Sequence[str] = ("broadcast", "rowsort")) -> list[Result]:

@@ -18,7 +18,7 @@ from supcr_bench.render.sentences import KINDS, Sentence
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.units import MISSING
-from tests.render.compared_propositions import contradictions, holds
+from tests.render.compared_propositions import contradictions, holds, reason_holds
 from tests.render.falsehoods import falsehoods
 from tests.render.simulated_pairs import Pair, simulated_pair
 
@@ -63,16 +63,33 @@ def test_no_two_sentences_of_a_pair_contradict_each_other(told: Told) -> None:
     assert [pair for *_, own in told for pair in contradictions(own)] == []
 
 
-def test_sentences_on_runs_of_several_processes_say_of_how_many_and_agree() -> None:
-    said = []
+PROCESSES, MOST = "the processes of each run differ", "would decide most"
+FALSE_WHY = {
+    PROCESSES: "the machine changed between the runs",
+    f"{PROCESSES}; `--processes N` {MOST}": f"{PROCESSES}; `--processes 900` {MOST}",
+    "the machine changed between the runs": f"{PROCESSES}; `--processes 4` {MOST}",
+}
+"""Reasons why times are undecided, and false ones instead."""
+
+
+def test_sentences_on_runs_of_several_processes_are_true_and_agree() -> None:
+    """Of how many they are, and why times are undecided."""
+    said, noticed = [], Counter[str]()
     for seed, processes in product(range(PAIRS // 25), ((3, 3), (5, 3))):
-        pair = simulated_pair(seed, processes)
+        pair = simulated_pair(seed, processes, (0.02, 0.05, 0.2)[seed % 3], quiet=seed % 2 == 1)
         own = all_sentences(compare_results(pair.first.results, pair.second.results))
         told = [s for s in own if s.kind == "processes_spread"]
         assert all(holds(pair, s) for s in told)
         assert not any(holds(pair, false) for s in told for false in falsehoods(s))
         assert contradictions(own) == []
         said += told
+        ways = [s.facts["counts"] for s in own if s.facts.get("what") == "Time"]
+        for how in (how for counts in ways for how in counts):
+            if told_why := re.fullmatch(r"undecided \((the (?:machine ch|proc).*)\)", how):
+                kind = re.sub(r"\d+", "N", told_why[1])
+                assert reason_holds(pair, told_why[1]), (seed, processes, told_why[1])
+                noticed[kind] += not reason_holds(pair, FALSE_WHY[kind])
+    assert (+noticed).keys() == FALSE_WHY.keys()
     assert len(said) > PAIRS / 50
     assert {str(s).count("3 or more") for s in said} == {1}
 

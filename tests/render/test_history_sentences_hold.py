@@ -15,7 +15,12 @@ import pytest
 
 from supcr_bench.gate.history import Snapshot, Trend, trends
 from supcr_bench.render.gate_words import verdict_sentence
-from supcr_bench.render.history import changed_tables, history_outcome, history_sentences
+from supcr_bench.render.history import (
+    changed_tables,
+    history_charts,
+    history_outcome,
+    history_sentences,
+)
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.metrics import METRICS
 from supcr_bench.values.table import Table
@@ -177,6 +182,28 @@ def test_every_row_on_counts_is_true_of_the_snapshots(every: list[History]) -> N
                 assert int(cases) == len(known), (table, ratios)
                 assert ends[0] == pytest.approx(min(known), rel=0.005, abs=0.0051)
                 assert ends[-1] == pytest.approx(max(known), rel=0.005, abs=0.0051)
+
+
+def test_a_chart_of_a_history_shows_its_values_and_the_change_points_that_it_names(
+    every: list[History],
+) -> None:
+    dotted: Counter[bool] = Counter()
+    for history in every:
+        values = {key: dict(own) for key, own in history.values().items()}
+        for chart in history_charts(history.found, history.snapshots):
+            title, _, timed_by = chart.title.partition(", machine ")
+            told = re.fullmatch(r"(.*), (N=\S+ D=1 NaN 0%)(; dotted: a change point)?", title)
+            assert told, chart.title
+            field = {title: name for name, title in TITLES.items()}.get(told[1].lower())
+            is_dotted = chart.title.endswith("; dotted: a change point")
+            assert is_dotted is any(line.steps for line in chart.lines), chart.title
+            dotted[is_dotted] += 1
+            assert bool(timed_by) is (field is None)
+            for line in chart.lines:
+                shown = {round(mark.x): mark.y for mark in line.points}
+                assert line.case.describe() == told[2]
+                assert shown == values[field or "time_samples_s", line.name, line.case]
+    assert min(dotted[known] for known in (True, False)) >= HISTORIES / 20
 
 
 def _where(history: History, own: list[tuple[int, float]]) -> str:
