@@ -138,22 +138,24 @@ class Prober:
         temperature: float | None,
         weights: Tensor | None = None,
         module: Any = None,
+        arriving: float = 1.0,
     ) -> Probe:
-        """Call the loss on a batch; it uses its defaults if no temperature or weights are given.
+        """Call the loss on a batch; ``arriving`` is the gradient at the loss.
 
-        Raises NotFiniteError, or what the loss raises.
+        The loss uses its defaults if no temperature or weights are given. Raises NotFiniteError,
+        or what the loss raises.
         """
-        own = self._subject.resolution
+        own, dims = self._subject.resolution, labels.shape[1]
         called = replace(own, temperature=own.temperature if temperature else None)
         subject = replace(self._subject, resolution=called)
         taken = labels * LABEL_STEPS if own.integer_labels else labels
-        given = torch.ones(labels.shape[1]) if weights is None else weights
-        tensors = views[0], views[-1], taken, given
+        upstream = torch.tensor([arriving, *[0.0] * dims], dtype=torch.float64)
+        tensors = views[0], views[-1], taken, torch.ones(dims) if weights is None else weights
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
             first, second, y, w = (x.to(dtype) for x in tensors)
             batch = Batch(first, second, y, w, temperature)
             try:
-                answer = subject.answer(batch, module=module, device=self._device)
+                answer = subject.answer(batch, upstream, module, self._device)
             except Exception:
                 if dtype == torch.float32:
                     raise

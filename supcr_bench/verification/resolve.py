@@ -26,6 +26,7 @@ from supcr_bench.verification.scale_rules import (
     read_eps,
     read_factor,
     read_temperature,
+    read_upstream,
     read_value,
 )
 
@@ -120,6 +121,7 @@ def read_choices(prober: Prober) -> Reading:
         reading.member = member = read_eps(prober, reading, member)
         read_default_temperature(prober, reading, member)
         read_factor(prober, reading, member, counted=counted)
+        read_upstream(prober, reading)
         if not reading.faults and not prober.repeats(prober.rows, one_module=True):
             reading.faults.append(STATE)
         try:

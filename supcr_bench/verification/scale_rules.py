@@ -62,7 +62,9 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
         words = PHRASES["temperature"][law]
         reading.faults.append(f"{words}: it is always {own:.4g}" if law == "missing" else words)
     elif own != 1:
-        reading.faults.append(f"divided by {own:.4g} times the temperature")
+        columns = {WIDTH: "the number of columns", WIDTH**0.5: "the root of the number of columns"}
+        times = [words for n, words in columns.items() if math.isclose(own, n, rel_tol=1e-3)]
+        reading.faults.append(f"divided by {[*times, f'{own:.4g}'][0]} times the temperature")
     return member
 
 
@@ -194,7 +196,7 @@ def smallest_denominator(member: Member, probe: Probe) -> float:
 
 def read_value(prober: Prober, reading: Reading, member: Member) -> None:
     """Find how the loss's value departs from the value that fits its gradient."""
-    goals, own = [], []
+    goals, own, counts = [], [], []
     for n, seed in ((prober.rows, 0), (2 * prober.rows, 5)):
         probe = prober.plain(n, seed, prober.given)
         fit = prober.fits([member], probe)[0]
@@ -203,6 +205,7 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
             reading.complete = False
             return
         goals.append(fit.value)
+        counts.append(fit.factor * mean_log_count(member, probe))
         own.append(probe.loss)
         reading.factors.append(fit.factor)
     rough = max(1e-4, prober.limit)
@@ -218,6 +221,10 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
         reading.shift = shifts[0]
         reading.faults.append(
             f"a constant of {shifts[0]:.4g} is added to the loss, without a gradient"
+        )
+    elif all(map(close, shifts, counts)):
+        reading.faults.append(
+            "the mean over the candidates in place of their sum: the gradient is the same"
         )
     else:
         reading.ratio = math.nan
@@ -274,6 +281,25 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
             parts.remove(constant)
     reading.factor_words = words = ", ".join(parts)
     reading.faults += [words] if words else []
+
+
+def mean_log_count(member: Member, probe: Probe) -> float:
+    """The weighted sum over pairs of the logarithm of the number of candidates, negated."""
+    return -sum(
+        float((weight * chosen.sum(2).clamp(min=1).log()).sum())
+        for _, chosen, weight in pairs(member, probe.views, probe.labels)
+    )
+
+
+def read_upstream(prober: Prober, reading: Reading) -> None:
+    """Find out whether the gradient scales with the gradient passed to ``backward``."""
+    rows, labels = make_rows(prober.rows, prober.count, 0), make_labels(prober.rows, 1, 0)
+    one, three = (prober.probe(rows, labels, prober.given, arriving=a) for a in (1.0, 3.0))
+    if (three.gradient - 3 * one.gradient).norm() > max(1e-3, prober.limit) * three.gradient.norm():
+        reading.faults.append(
+            "the backward ignores the gradient that arrives: a loss that is multiplied by a weight "
+            "trains as if it were not"
+        )
 
 
 def factor_words(

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -56,6 +57,55 @@ def test_a_strange_similarity_or_gradient_is_named(words: str) -> None:
 
     (fault,) = recognised(loss).faults
     assert re.search(words, fault)
+
+
+class Unweighted(torch.autograd.Function):
+    """A loss whose backward ignores the gradient that arrives."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        with torch.enable_grad():
+            own = features.detach().requires_grad_()
+            loss = mean_over_pairs(unit(own) @ unit(own).T / temperature, labels)
+        ctx.save_for_backward(*torch.autograd.grad(loss, own))
+        return loss.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.saved_tensors[0], None, None
+
+
+def unweighted(features: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
+    """features [N, d]"""
+    value: Tensor = Unweighted.apply(features, labels, temperature)  # type: ignore[no-untyped-call]
+    return value
+
+
+def mean_over_candidates(features: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
+    """features [N, d]"""
+    logits, off = unit(features) @ unit(features).T / temperature, ~torch.eye(len(labels)).bool()
+    apart = torch.cdist(labels, labels, p=1.0)
+    counts = ((apart[:, None] >= apart[:, :, None]) & off[:, None]).sum(-1).clamp(min=1)
+    return mean_over_pairs(logits, labels) - counts[off].log().mean()
+
+
+def over_root_of_columns(features: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
+    """features [N, d]"""
+    logits = unit(features) @ unit(features).T / (temperature * features.shape[1] ** 0.5)
+    return mean_over_pairs(logits, labels)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (unweighted, "ignores the gradient that arrives"),
+        (mean_over_candidates, "the mean over the candidates in place of their sum"),
+        (over_root_of_columns, "divided by the root of the number of columns times"),
+    ],
+)
+def test_a_strange_scale_is_named(loss: Callable[..., Tensor], words: str) -> None:
+    (fault,) = recognised(loss).faults
+    assert words in fault
 
 
 class Scheduled(nn.Module):
