@@ -227,7 +227,7 @@ class ScanSupCR(nn.Module):
             again, and transforms of torch.func are not supported.
 
         Raises:
-            ValueError: shapes that do not fit, or a label that is infinite.
+            ValueError: shapes that do not fit, or a label that is infinite or complex.
         """
         *given, y = views if labels is None else (*views, labels)
         loss, losses = self.compute(given, y.detach() if y.requires_grad else y)
@@ -479,8 +479,10 @@ def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[
         labels, [C, N] whether a loss has a row, rows of each loss, rows with any label.
 
     Raises:
-        ValueError: a label is infinite.
+        ValueError: labels are complex, or one is infinite.
     """
+    if labels.is_complex():
+        raise ValueError("labels must be real numbers, got complex ones")
     if not labels.is_floating_point():
         labels = labels.long()
         if sum_dtype(labels.device) == torch.float64 and bool((labels.abs() < 2**52).all()):

@@ -132,7 +132,7 @@ def evaluate_tiles(
     if not (first.is_cpu and labels.is_cpu and n * d * dims):
         return None
     if labels.dtype not in EXACT:
-        whole = not labels.is_floating_point()
+        whole = not (labels.is_floating_point() or labels.is_complex())
         if not whole or int(labels.long().abs().max()) >= 2**52:
             return None
         labels = labels.double()

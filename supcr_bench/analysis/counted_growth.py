@@ -279,10 +279,8 @@ def judge_counted(
     candidates: tuple[str, ...] = (law,)
     if slower is not None and not _refuted(slower, fit):
         rival = slower.laws[-1].name
-        candidates, said = (
-            (rival, law),
-            f"{rival} misses the counts by only {_share(slower.misfit)}",
-        )
+        candidates = rival, law
+        said = f"{rival} misses the counts by only {_share(slower.misfit)}"
     elif fit.misfit > AS_GOOD * EXACT >= fit_sum(fit.sizes, fit.figures, len(_ORDERED)).misfit:
         candidates = law, _ORDERED[count].name
         said = f"{law} misses the counts by {_share(fit.misfit)}, and sums of more laws by nothing"

@@ -49,10 +49,13 @@ def export(
     else:
         from supcr_bench.render.csv_tables import results_csv, results_parquet
 
-        try:
-            content = results_csv(stored) if format_ == CSV else results_parquet(stored)
-        except ImportError:
-            raise UsageError("writing Parquet needs pyarrow; pip install pyarrow") from None
+        if format_ == CSV:
+            content = results_csv(stored)
+        else:
+            try:
+                content = results_parquet(stored)
+            except ImportError:
+                raise UsageError("writing Parquet needs pyarrow; pip install pyarrow") from None
         note = f"{plural(len(stored.results), 'result')} of run {stored.id}"
     if out is None:
         print(content, end="")

@@ -70,11 +70,12 @@ def history(
         print_table(console, table)
     for sentence in shown.history_sentences(found, snapshots):
         print_sentence(console, str(sentence))
-    charts = list(shown.history_charts(found, snapshots))
-    for chart in charts:
+    charts = 0
+    for chart in shown.history_charts(found, snapshots):
+        charts += 1
         content = chart.svg if format_ == "svg" else chart.png()
         write_file(out / f"{chart.name}.{format_}", content, folders=True)
-    print_sentence(console, f"{plural(len(charts), 'chart')} of what changed, and of times: {out}/")
+    print_sentence(console, f"{plural(charts, 'chart')} of what changed, and of times: {out}/")
     if json_file is not None:
         write_file(json_file, shown.history_json(found, snapshots, outcome.verdict))
     worse = outcome.verdict is GateVerdict.REGRESSION

@@ -194,8 +194,8 @@ class CellTrial:
             more = rule.more_processes(decision, processes)
             enough = "longer timing would not decide it here"
             if more is not None:
-                figures["needs_s"] = needs_s = spent_s / processes * more
-                enough = _would_do(needs_s)
+                figures["needs_s"] = spent_s / processes * more
+                enough = _would_do(figures["needs_s"])
             reason = f"{reason}; {enough}"
         if low is not None and high is not None and processes >= rule.first_look:
             if decision.verdict is GateVerdict.REGRESSION and low > math.log1p(rule.max_slowdown):
@@ -257,6 +257,8 @@ class TimeTrial:
         """Leave out the dearest cells until the first look fits, with the fewest calls.
 
         If starting its processes takes longer than the rest of the budget, no cell is left out.
+        A cell of few, slow calls is taken to be shortened too, until a process shows that it was
+        not.
         """
         processes = self.rule.first_look - self.processes
         rest_s = ROOM * (self.budget_s - self.spent_s)

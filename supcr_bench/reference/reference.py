@@ -94,7 +94,8 @@ def _label_groups(labels: Tensor, definition: Definition) -> Iterator[tuple[Tens
         rows = torch.nonzero(~missing[:, c]).squeeze(1)
         y = labels[rows] if joint else labels[rows, c : c + 1]
         difference = (y.unsqueeze(1) - y.unsqueeze(0)).abs()
-        yield rows, joint_distances(difference, definition.label_distance if joint else "max")
+        rule = definition.label_distance if joint else "max"  # of one dimension it is the distance
+        yield rows, joint_distances(difference, rule)
 
 
 def logit_error(

@@ -152,9 +152,14 @@ def _slower(comparison: Comparison, *, certain: bool) -> list[Sentence]:
     """The implementations that are slower, or those in which a session may be the reason."""
     write, sure = became_slower if certain else may_be_session, comparison.slower()
     return [
-        write(name=name, slower=slower, beyond=beyond, cases=cases, session=math.exp(session))
+        write(
+            name=name,
+            slower=slower,
+            beyond=beyond,
+            cases=cases,
+            session=math.exp(comparison.session[name]),
+        )
         for name, (slower, beyond, cases) in comparison.slower_cases.items()
-        for session in [comparison.session[name]]
         if slower and (name in sure) is certain
     ]
 

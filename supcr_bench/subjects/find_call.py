@@ -177,8 +177,8 @@ def _try_calls(
         if done and call not in (*told.documented, *TRIED):
             continue  # a likelier call works, so the others need no trial
         dims = 1 if declared or own.one_dimension else SMALL.dims
-        batch = make_batch(replace(SMALL, dims=dims, device=device))
         try:
+            batch = make_batch(replace(SMALL, dims=dims, device=device))
             # Warnings of mere trials help nobody, and a subject may leave gradients off.
             with warnings.catch_warnings(action="ignore"), torch.enable_grad():
                 bound = replace(subject, resolution=own).bind(own.definition, batch)

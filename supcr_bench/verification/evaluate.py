@@ -69,10 +69,11 @@ def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Te
             rule = m.eps_rule if m.eps else ""
             terms += [(len(part.similarities), rule, part, m, slots) for part in parts]
     for (_, rule), some in grouped(terms, itemgetter(0, 1)).items():
-        _, _, same, different, places = zip(*some, strict=True)
-        values, slopes = _terms(same, different, rule, warm=warm)
-        for own in grouped(range(len(same)), list(map(id, same)).__getitem__).values():
-            found = slopes[own] @ same[own[0]].jacobian
+        _, _, parts_of, members_of, places = zip(*some, strict=True)
+        values, slopes = _terms(parts_of, members_of, rule, warm=warm)
+        of_part = [id(part) for part in parts_of]
+        for own in grouped(range(len(some)), of_part.__getitem__).values():
+            found = slopes[own] @ parts_of[own[0]].jacobian
             which = [at for at, k in enumerate(own) for _ in places[k]]
             slots = [slot for k in own for slot in places[k]]
             gradients[slots] += found[which]

@@ -63,8 +63,9 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
         reading.faults.append(f"{words}: it is always {own:.4g}" if law == "missing" else words)
     elif own != 1:
         columns = {WIDTH: "the number of columns", WIDTH**0.5: "the root of the number of columns"}
-        times = [words for n, words in columns.items() if math.isclose(own, n, rel_tol=1e-3)]
-        reading.faults.append(f"divided by {[*times, f'{own:.4g}'][0]} times the temperature")
+        named = (words for n, words in columns.items() if math.isclose(own, n, rel_tol=1e-3))
+        times = next(named, f"{own:.4g}")
+        reading.faults.append(f"divided by {times} times the temperature")
     return member
 
 

@@ -90,7 +90,7 @@ class RankGroupWorker:
     def _answers(self, limit_s: float) -> list[Response]:
         answers: dict[int, Response] = {}
         deadline = time.monotonic() + limit_s
-        while len(answers) + len(self._ended) < self.ranks and time.monotonic() < deadline:
+        while len(answers.keys() | self._ended) < self.ranks and time.monotonic() < deadline:
             received = self._receive(min(deadline - time.monotonic(), POLL_S))
             if received is None:
                 continue
@@ -166,7 +166,7 @@ class RankGroupWorker:
             return response
         if not self._other_ended.wait(POLL_S):
             return response
-        reason = self._failure or self._how_ended(next(filter(None, self._ended)))
+        reason = self._failure or self._how_ended(next(rank for rank in self._ended if rank > 0))
         return replace(response, reason=reason)
 
     def activity(self) -> Activity | None:

@@ -162,7 +162,10 @@ class WorkerProcess:
             process = psutil.Process(self.pid)
             process.suspend()
             for _ in range(MOST_POLLS):
-                if process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                # Linux wakes what its parent leaves suspended only if all threads were by then.
+                threads = [t.id for t in process.threads()] if psutil.LINUX else [self.pid]
+                states = {psutil.Process(thread).status() for thread in threads}
+                if states <= {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
                     break
                 time.sleep(0.001)
 

@@ -140,6 +140,8 @@ class Disagreeing(Scene):
             DistributedSupCR()(first, second, labels[1:] if other else labels)
         with refused("same labels dtype"):
             DistributedSupCR()(first, second, labels.to(torch.complex64) if other else labels)
+        with refused("real numbers"):
+            DistributedSupCR()(first, second, labels.to(torch.complex64))
         with refused("infinite"):
             endless = labels.clone()
             endless[0, 0] = math.inf if other else 0.0

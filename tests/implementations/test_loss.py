@@ -139,3 +139,11 @@ def test_the_operator_keeps_torchs_contract() -> None:
         choices = supcr_bench.SupCRLoss(definition=name)._choices_as_text
         given = (views, torch.randn(6, 2), None, torch.tensor(0.5), choices, True)
         torch.library.opcheck(module._operator, given)
+
+
+@pytest.mark.parametrize("name", ["scan", "tiled"])
+def test_complex_labels_are_refused(name: str) -> None:
+    batch = make_leaves(Case(batch_size=5))
+    module = importlib.import_module(f"supcr_bench.implementations.{name}").IMPLEMENTATION.factory()
+    with pytest.raises(ValueError, match="real numbers"):
+        module(batch.first, batch.second, batch.labels.to(torch.complex64))

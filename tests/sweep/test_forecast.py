@@ -175,8 +175,10 @@ def test_a_peak_is_forecast_from_five_sizes_of_its_own_series_and_no_fewer() -> 
     assert after(*known).peak("two", case(128)) == {}
 
 
-@pytest.mark.parametrize("stored", ["results/reference", "tests/golden/quick"])
-def test_the_time_left_of_a_stored_run_is_right_to_half_after_a_fifth_of_it(stored: str) -> None:
+@pytest.mark.parametrize(("stored", "least"), [("results/reference", 6), ("tests/golden/quick", 5)])
+def test_the_time_left_of_a_stored_run_is_right_to_half_after_a_fifth_of_it(
+    stored: str, least: int
+) -> None:
     """The clock is the seconds that each result took; the last seconds are told less exactly."""
     run = load_run(Path(__file__).parents[2] / stored)
     limits = {k: v for k, v in run.info["budget"].items() if k in Budget.__slots__}
@@ -200,4 +202,4 @@ def test_the_time_left_of_a_stored_run_is_right_to_half_after_a_fifth_of_it(stor
             assert abs(expected_s - left_s) <= 0.1 * sum(seconds), cell[0].case.describe()
         for result in cell:
             forecast.observe(result)
-    assert moments >= 5
+    assert moments >= least

@@ -62,7 +62,7 @@ def _directional(context: CheckContext, problem: Batch, answer: Answer, accumula
     def value(step: float) -> float:
         first, second = torch.stack(problem.views) + step * directions
         moved = problem.changed("moved", first=first, second=second)
-        return float(loss_of(context.bind(moved).forward()).detach())
+        return float(loss_of(context.call(moved)).detach())
 
     numeric = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
     views = 1 if context.definition.views == "single" else 2
@@ -132,6 +132,9 @@ def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     whole = context.definition.nan_labels == "drop_row" or context.own.one_dimension
     axes = {"nan_density": (0.1, 0.25, 0.5, 0.75, 0.9), "labels": LABEL_KINDS}
     problems = list(context.problems("n seed dims weights", (17, 0, 3, "unequal"), **axes))
+    problems.append(
+        context.problem(n=24, dims=3, nan_density=0.1, labels="tied", weights="unequal")
+    )
     for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
         problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
         problems += [problem] if context.has_pairs(problem) else []
@@ -194,7 +197,8 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
     problems = context.problems("n seed d dims nan_density", *seeded)
     tau = context.definition.temperature
     factors = (0.8, 3, 5) if context.own.temperature else ()  # authors clamp farther ones
-    others = context.problems("n seed temperature", *((9, 0, f * tau) for f in factors))
+    far = ((9, 0, dims, f * tau) for dims, f in zip((1, 2, 1), factors, strict=False))
+    others = context.problems("n seed dims temperature", *far)
     for problem in itertools.chain(problems, others):
         plain = context.compare(problem)
         yield plain

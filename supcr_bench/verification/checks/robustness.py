@@ -1,5 +1,6 @@
 """Checks of robustness: low temperatures, low precision, missing and broken labels."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -91,8 +92,8 @@ def low_precision(context: CheckContext) -> Iterator[Trial]:
 def low_temperature(context: CheckContext) -> Iterator[Trial]:
     """exp(1/tau) overflows float32 below tau = 1/88.7, and losses are trained at 0.05."""
     context.require(bool(context.own.temperature), "takes no temperature")
-    for tau in TEMPERATURES:
-        yield context.compare(context.problem(n=17, d=16, dims=1, temperature=tau))
+    for tau, dims in zip(TEMPERATURES, itertools.cycle((1, 1, 2)), strict=False):
+        yield context.compare(context.problem(n=17, d=16, dims=dims, temperature=tau))
 
 
 def _plausible(context: CheckContext, problem: Batch) -> Trial:
