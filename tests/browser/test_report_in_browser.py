@@ -87,8 +87,9 @@ def small_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(page: Any) -> Any:
-    """The page with all that is closed at first."""
+    """The page with all that is closed at first, laid out: what still moves cannot be clicked."""
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
     return page
 
 
