@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from supcr_bench.reference.tolerance import Bounds, bounds_of
 from supcr_bench.reference.trial import Trial, outright, worst_of
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import call_words
+from supcr_bench.subjects.compiler import numba_watched
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NORMALISED, Definition
 from supcr_bench.values.implementation import Recognition, Resolution
@@ -178,9 +180,26 @@ class CheckContext:
         reason = f"{self.definition.name} does not support NaN labels"
         self.require(self.takes_missing_labels, reason)
 
+    def _clock_s(self) -> float:
+        """CPU seconds of this thread since the start, without those in which numba compiled."""
+        return time.thread_time() - self._started_s
+
+    def without_compilation(self) -> AbstractContextManager[None]:
+        """Within the block, what numba compiles counts towards no limit."""
+        began = 0.0
+
+        def start() -> None:
+            nonlocal began
+            began = time.thread_time()
+
+        def end() -> None:
+            self._started_s += time.thread_time() - began
+
+        return numba_watched(start, end)
+
     def affordable(self, n: int, most_s: float | None = None) -> bool:
         """Whether a call of this size is fast enough; if not, count it as left out."""
-        if time.thread_time() - self._started_s > BUDGET_S:
+        if self._clock_s() > BUDGET_S:
             self.left_out += 1
             return False
         sizes = sorted(size for size in self._timed if size <= n)
@@ -219,10 +238,10 @@ class CheckContext:
 
         The recorded time lets :meth:`affordable` predict the time of larger inputs.
         """
-        started = time.thread_time()
+        started = self._clock_s()
         answer = self.subject.answer(problem, upstream, module, self.device, **how)
         n = len(problem.labels)
-        elapsed = time.thread_time() - started
+        elapsed = self._clock_s() - started
         if self.definition.label_distance == "per_dimension":
             elapsed /= problem.labels.shape[1]
         self._timed[n] = min(self._timed.get(n, math.inf), elapsed)

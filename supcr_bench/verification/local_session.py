@@ -85,7 +85,7 @@ class LocalSession(Session):
     def make(self, check: str) -> Outcome:
         """Make one check, and keep the inputs that fail for the diagnosis."""
         try:
-            with interrupted_after(self._limit_s, "the check"):
+            with interrupted_after(self._limit_s, "the check"), self.context.without_compilation():
                 outcome, failed = self._checks[check].outcome(self.context)
             if lost := self._device.error():
                 raise CheckEndedError(

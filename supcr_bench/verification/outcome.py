@@ -74,10 +74,11 @@ class Outcome:
     def judged(
         cls, check: str, group: Group, trials: Sequence[Trial], left_out: int, seconds: float
     ) -> Self:
-        """Make the outcome from a check's worst trial; without trials the check does not apply."""
+        """Make the outcome from a check's worst trial."""
         if not trials:
-            reason = "every case would have taken too long" if left_out else "no case applies"
-            verdict = Verdict.NOT_APPLICABLE
+            verdict, reason = Verdict.NOT_APPLICABLE, "no case applies"
+            if left_out:
+                verdict, reason = Verdict.NOT_RUN, "every case would have taken too long"
             return cls(check, group, verdict, left_out=left_out, finding=reason, seconds=seconds)
         worst, failed = worst_of(trials), sum(t.failed for t in trials)
         return cls(

@@ -200,10 +200,13 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
     far = ((9, 0, dims, f * tau) for dims, f in zip((1, 2, 1), factors, strict=False))
     others = context.problems("n seed dims temperature", *far)
     for problem in itertools.chain(problems, others):
-        plain = context.compare(problem)
-        yield plain
         upstream = context.upstream(problem)
         trial = context.compare(problem, upstream=upstream)
+        if len(problem.labels) > 17 and not trial.failed:
+            yield trial  # the gradient of the total is one of those that it adds up
+            continue
+        plain = context.compare(problem)
+        yield plain
         alone = torch.cat((upstream[:1], torch.zeros_like(upstream[1:])))
         if trial.failed and not plain.failed and context.compare(problem, upstream=alone).failed:
             own = "its own backward ignores the gradient that it receives"
@@ -214,10 +217,11 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
 @check("ties", "definition")
 def ties(context: CheckContext) -> Iterator[Trial]:
     """Labels tie, as real labels do; there definitions differ and sorting goes wrong."""
-    rows = (2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2), (33, 1, 0.0)
+    rows = (2, 1, 0.0), (3, 1, 0.0), (5, 1, 0.0), (17, 2, 0.2)
     kinds = ("tied", "clustered", "binary", "constant")
     problems = context.problems("n dims nan_density", *rows, labels=kinds)
-    yield from map(context.compare, problems)
+    larger = context.problems("n", (33,), labels=("tied", "binary"))
+    yield from map(context.compare, itertools.chain(problems, larger))
 
 
 @check("label dimensions", "definition")

@@ -93,7 +93,7 @@ def low_temperature(context: CheckContext) -> Iterator[Trial]:
     """exp(1/tau) overflows float32 below tau = 1/88.7, and losses are trained at 0.05."""
     context.require(bool(context.own.temperature), "takes no temperature")
     for tau, dims in zip(TEMPERATURES, itertools.cycle((1, 1, 2)), strict=False):
-        yield context.compare(context.problem(n=17, d=16, dims=dims, temperature=tau))
+        yield context.compare(context.problem(n=13, d=16, dims=dims, temperature=tau))
 
 
 def _plausible(context: CheckContext, problem: Batch) -> Trial:
