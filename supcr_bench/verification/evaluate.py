@@ -39,7 +39,7 @@ def evaluate(
     change the tensors in place: they are cached.
 
     Args:
-        members: which.
+        members: the losses to evaluate.
         views: [N, d] each, one or two.
         labels: [N, D]; a row without a label is left out.
         warm: take the limit of a high temperature, where all candidates weigh the same, times

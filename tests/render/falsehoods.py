@@ -1,7 +1,8 @@
 """Sentences made false on purpose, one fact at a time, so that tests of the truth can fail."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from supcr_bench.render.sentences import Sentence
@@ -42,3 +43,18 @@ def still_holds(decide: Callable[..., bool], *false: object) -> bool:
         return decide(*false)
     except (AssertionError, LookupError, StopIteration, ValueError):
         return False
+
+
+@dataclass
+class Tries:
+    """How often each kind of false text was tried, ``most`` times each, and was found true."""
+
+    most: int = 10
+    tried: Counter[Hashable] = field(default_factory=Counter)
+    found_true: Counter[Hashable] = field(default_factory=Counter)
+
+    def add(self, kind: Hashable, decide: Callable[..., bool], *false: object) -> None:
+        """Decide what was made false, if its kind was not yet tried often enough."""
+        if self.tried[kind] < self.most:
+            self.tried[kind] += 1
+            self.found_true[kind] += still_holds(decide, *false)

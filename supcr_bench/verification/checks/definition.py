@@ -132,9 +132,8 @@ def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     whole = context.definition.nan_labels == "drop_row" or context.own.one_dimension
     axes = {"nan_density": (0.1, 0.25, 0.5, 0.75, 0.9), "labels": LABEL_KINDS}
     problems = list(context.problems("n seed dims weights", (17, 0, 3, "unequal"), **axes))
-    problems.append(
-        context.problem(n=24, dims=3, nan_density=0.1, labels="tied", weights="unequal")
-    )
+    larger = (24, 0, 3, 0.1, "tied", "unequal")
+    problems += context.problems("n seed dims nan_density labels weights", larger)
     for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
         problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
         problems += [problem] if context.has_pairs(problem) else []
