@@ -16,11 +16,10 @@ import pandas as pd
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frame import results_frame
-from supcr_bench.analysis.frontier import prediction_error
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.growth_law import GrowthVerdict
-from supcr_bench.values.metrics import MEMORY, TIME, Metric
+from supcr_bench.values.metrics import Metric
 from supcr_bench.values.result import Result, stored_name
 
 _BYTES = ("peak_bytes", "dispatch_peak_bytes", "predicted_cuda_peak_bytes")
@@ -50,48 +49,18 @@ def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 
 
-def _row(result: Result, **figures: Any) -> dict[str, Any]:
-    return {"implementation": result.implementation, **result.case.to_mapping(), **figures}
-
-
 def _cost(result: Result) -> dict[str, Any]:
     values, time = result.to_mapping(), summary.time_interval(result)
-    return _row(
-        result,
-        status=result.status,
-        time_s=time and time.estimate,
-        time_low_s=time and time.low,
-        time_high_s=time and time.high,
-        samples=len(result.samples_s),
+    return {
+        "implementation": result.implementation,
+        **result.case.to_mapping(),
+        "status": result.status,
+        "time_s": time and time.estimate,
+        "time_low_s": time and time.low,
+        "time_high_s": time and time.high,
+        "samples": len(result.samples_s),
         **{key: values[key] for key in (*_BYTES, "launches", "elements")},
-    )
-
-
-def _prediction(result: Result) -> dict[str, Any]:
-    return _row(
-        result,
-        fitted_up_to=result.predicted_peak_from or 0,
-        predicted_bytes=result.predicted_peak_bytes,
-        low_bytes=result.predicted_peak_low_bytes or 0.0,
-        high_bytes=result.predicted_peak_high_bytes or 0.0,
-        peak_bytes=result.peak_bytes,
-        error=prediction_error(result),
-    )
-
-
-def _effect(axis: str, effect: summary.Effect) -> dict[str, Any]:
-    result = effect.result
-    figures = _row(
-        result,
-        status=result.status,
-        base=result is effect.base,
-        tolerances=result.tolerances,
-        time_s=TIME.get(result),
-        time_ratio=effect.ratio(TIME),
-        peak_bytes=result.peak_bytes,
-        memory_ratio=effect.ratio(MEMORY),
-    )
-    return {"axis": axis, **figures}
+    }
 
 
 def csv_tables(findings: Findings) -> Mapping[str, str]:
@@ -103,13 +72,6 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "growth.csv": findings.growth,
         "crossovers.csv": findings.crossovers,
         "frontier.csv": findings.frontier,
-        "predictions.csv": [_prediction(r) for r in findings.predictions],
-        "axes.csv": [
-            _effect(axis.name, effect)
-            for axis in summary.COMPARED
-            for members in summary.axis_effects(results, axis)
-            for effect in members
-        ],
         "claims.csv": findings.claims,
     }
     return {

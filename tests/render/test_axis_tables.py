@@ -1,13 +1,11 @@
 """Tables of what an axis changes."""
 
-import csv
 import io
 
 import pytest
 from rich.console import Console
 
 from supcr_bench.analysis.findings import find
-from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.run_tables import axis_tables, run_tables
 from supcr_bench.render.terminal import print_table
 from supcr_bench.values.axes import PASSES, get_axis
@@ -69,16 +67,6 @@ def test_an_axis_that_does_not_vary_has_no_table() -> None:
 def test_the_tables_of_a_run_hold_them() -> None:
     names = [table.name for table in run_tables(find(nan_run(), {}))]
     assert "nan-density-memory-training" in names
-
-
-def test_the_csv_file_holds_plain_figures_of_every_value() -> None:
-    rows = list(csv.DictReader(io.StringIO(csv_tables(find(nan_run(), {}))["axes.csv"])))
-    assert len(rows) == len(nan_run())
-    assert (rows[1]["axis"], rows[1]["nan_density"], rows[1]["base"]) == (
-        *("nan_density", "0.25"),
-        "False",
-    )
-    assert float(rows[1]["time_ratio"]) == pytest.approx(0.75**3)
 
 
 def test_what_was_not_measured_steps_back_and_what_is_wrong_alarms() -> None:
