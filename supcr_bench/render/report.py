@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
@@ -27,7 +26,7 @@ from supcr_bench.values.cell import Account
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Key, Result
-from supcr_bench.values.table import Cell, Facets, Table, as_html, numbers, row, words
+from supcr_bench.values.table import Cell, Facets, Table, numbers, row, words
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import details
 
@@ -87,10 +86,6 @@ def render_page(
     def number(found: object) -> int | None:
         return places.get(found.key) if places and isinstance(found, Result) else None
 
-    def table_html(table: Table, *, caption: bool) -> Markup:
-        html = as_html(table, chosen.classes, number, caption=caption, most_rows=MOST_ROWS)
-        return Markup(html)  # noqa: S704  (as_html escapes every text)
-
     environment = Environment(
         loader=PackageLoader("supcr_bench.render", "."),
         autoescape=True,
@@ -101,7 +96,7 @@ def render_page(
     return environment.get_template(template).render(
         **values,
         filter=chosen,
-        table_html=table_html,
+        number=number,
         most_rows=MOST_ROWS,
         palette_css=palette_css(),
     )

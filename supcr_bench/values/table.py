@@ -1,12 +1,8 @@
-"""A table, and how HTML writes it.
+"""A table; the package ``render`` shows it in a terminal, on a page and in Markdown."""
 
-The package ``render`` shows a table in a terminal, on a report page and in Markdown.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from html import escape
 from typing import Literal
 
 Facets = Mapping[str, str]
@@ -88,50 +84,3 @@ def row(*cells: Cell | str, facets: Facets | None = None, group: object = None) 
     """Make a row; a plain string becomes a cell without highlighting."""
     made = tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells)
     return Row(made, facets or {}, group)
-
-
-def as_html(
-    table: Table,
-    classes: Callable[[Facets], str] = lambda _: "",
-    number: Callable[[object], int | None] = lambda _: None,
-    *,
-    caption: bool = False,
-    most_rows: int | None = None,
-) -> str:
-    """The ``<table>`` element with escaped texts.
-
-    ``classes`` gives the CSS classes of a row or a column from its facets, and ``number`` the
-    number of a cell's result among the page's results.
-    """
-    own = [
-        classes({"implementation": column.implementation}) if column.implementation else ""
-        for column in table.columns
-    ]
-    parts = [f"<table><caption>{escape(table.title)}</caption>" if caption else "<table>"]
-    heads = (
-        f'<th scope="col"{_class(_kind(column), also)}>{escape(column.header)}</th>'
-        for column, also in zip(table.columns, own, strict=True)
-    )
-    parts.append(f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>")
-    for i, line in enumerate(table.rows[:most_rows]):
-        cells = (
-            _cell(_kind(column), cell, also, number(cell.result))
-            for column, cell, also in zip(table.columns, line.cells, own, strict=True)
-        )
-        ruled = "n" if table.starts_group(i) else ""
-        parts.append(f"<tr{_class(classes(line.facets), ruled)}>{''.join(cells)}")
-    return "\n".join([*parts, "</tbody>", "</table>"])
-
-
-def _kind(column: Column) -> str:
-    return "" if column.kind == "number" else column.kind
-
-
-def _class(*names: str) -> str:
-    joined = " ".join(filter(None, names))
-    return f' class="{joined}"' if joined else ""
-
-
-def _cell(kind: str, cell: Cell, also: str, number: int | None) -> str:
-    shown = "" if number is None else f' data-r="{number}"'
-    return f"<td{_class(kind, cell.tone, also)}{shown}>{escape(cell.text)}"

@@ -11,7 +11,7 @@ from supcr_bench.values.definition import current_name, short_name
 from supcr_bench.values.errors import UncallableError
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.implementation import Recognition
-from supcr_bench.values.table import Cell, Row, Table, Tone, as_html, numbers, prose, row, words
+from supcr_bench.values.table import Cell, Row, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
@@ -168,8 +168,12 @@ class Verification:
         """Sentences and the table of checks as HTML, then the program."""
         lines = [self.headline, *(line for line, _ in details(self, every=True))]
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        table = checks_table(self)
+        rows = [[f"<th>{escape(header)}" for header in table.headers]]
+        rows += [[f"<td>{escape(text)}" for text in own] for own in table.texts]
+        checks = "".join(f"<tr>{''.join(own)}" for own in rows)
         program = f"<pre>{escape(self.program)}</pre>" if self.program else ""
-        return f"{text}{as_html(checks_table(self))}{program}"
+        return f"{text}<table>{checks}</table>{program}"
 
 
 def checks_table(found: Verification) -> Table:
