@@ -10,9 +10,10 @@ from supcr_bench.sweep.cluster_executor import Slot
 from supcr_bench.sweep.runner import Event
 from supcr_bench.values.cell import Account, Budget, Cell
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.messages import Activity, PreflightResult
+from supcr_bench.workers.messages import Activity, Failed
 
 BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
+SUBJECT = Subject("a", "module", "a", "Loss")
 
 
 def made_slots(*kinds: str) -> list[Slot]:
@@ -47,11 +48,8 @@ class MadeBackend:
 
     def preflight(
         self, slots: Sequence[Slot], subjects: Sequence[Subject], device: str
-    ) -> list[Mapping[str, PreflightResult]]:
-        return [
-            {"a": PreflightResult("a", "is not there" if slot.node == "1" else None)}
-            for slot in slots
-        ]
+    ) -> list[Mapping[str, Subject | Failed]]:
+        return [{"a": Failed("is not there") if slot.node == "1" else SUBJECT} for slot in slots]
 
     def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
         with self.lock:

@@ -16,6 +16,7 @@ from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
+from supcr_bench.workers.messages import Failed
 
 SUITE = Path("supcr-gate.toml")
 WORKFLOW = Path(".github/workflows/supcr-gate.yml")
@@ -46,10 +47,11 @@ def find_losses(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     with closing(LocalExecutor()) as executor:
         found = executor.preflight([locate(name) for name in names], "cpu")
     for name, one in found.items():
+        if isinstance(one, Failed):
+            others[name] = one.reason
+            continue
         recognised = one.resolution.recognised if one.resolution else None
-        if one.finding:
-            others[name] = one.finding
-        elif recognised and recognised.faults:
+        if recognised and recognised.faults:
             others[name] = f"differs from {recognised.nearest}: {recognised.faults[0]}"
         elif one.description:
             losses[name] = one.description.definition

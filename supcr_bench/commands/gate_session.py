@@ -40,7 +40,7 @@ from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import plural
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Failed
 
 SPENT = ("spent_s", "first_call_s", "time_limit_s", "process_changes")
 """Fields of counted results that a session needs to decide what to time; a baseline leaves them
@@ -55,7 +55,7 @@ class GateSession:
         self.console, self.work, self.terms = console, work, terms
         self.suite, self.budget = work.suite, make_budget(work.suite)
         self.executor = LocalExecutor(self.budget.threads)
-        self.checked: dict[str, PreflightResult] = {}
+        self.checked: dict[str, Subject] = {}
 
     def close(self) -> None:
         self.executor.close()
@@ -68,13 +68,12 @@ class GateSession:
         if baseline is not None:
             keys = {(a.implementation, cell.case(a)) for cell in self._cells() for a in cell.arms}
             notes = comparability_notes(baseline, name, self.suite.name, self.suite.seed, keys)
-        known = {n: found.description for n, found in self.checked.items() if found.description}
         resolved = [self._resolved(subject) for subject in self.work.subjects]
-        run = self._deterministic("Agreement and cost", resolved, dict.fromkeys(known))
+        run = self._deterministic("Agreement and cost", resolved, dict.fromkeys(self.checked))
         info = {
             "id": self.suite.name,
             "started_at": datetime.now(UTC).date().isoformat(),
-            **provenance(self.work, known),
+            **provenance(replace(self.work, subjects=tuple(resolved))),
         }
         return replace(run, info={**info, **run.info}), notes
 
@@ -192,7 +191,7 @@ class GateSession:
             notes=tuple(dict.fromkeys(notes)),
             time=time,
             environment=dict(self.executor.environment),
-            code=provenance(self.work, {})["code"],
+            code=provenance(self.work)["code"],
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
@@ -202,8 +201,8 @@ class GateSession:
         Cases across ranks are kept for implementations that declare the tag ``ranks`` or that the
         suite names, and for all if the command line asks for ranks.
         """
-        resolutions = {n: c.resolution for n, c in self.checked.items() if c.resolution}
-        plan = under(self.work.plan, {n: own.definition for n, own in resolutions.items()})
+        called = [(n, own.resolution) for n, own in self.checked.items() if own.resolution]
+        plan = under(self.work.plan, {name: own.definition for name, own in called})
         if any(option.startswith("ranks=") for option in self.terms.options):
             return plan
         described = ((n, c.description) for n, c in self.checked.items() if c.description)
@@ -220,7 +219,8 @@ class GateSession:
         for cell in self._cells():
             for arm in cell.arms:
                 key = arm.implementation, cell.case(arm)
-                call = self.checked[arm.implementation].resolution if key not in ran else None
+                own = self.checked.get(arm.implementation) if key not in ran else None
+                call = own and own.resolution
                 if call and (why := call.why_not(cell.definition(arm), cell.workload)):
                     unfit[key] = why
         notes = [
@@ -234,14 +234,15 @@ class GateSession:
         return kept[0], kept[1], notes
 
     def _resolved(self, subject: Subject) -> Subject:
-        return replace(subject, resolution=self.checked[subject.name].resolution)
+        found = self.checked.get(subject.name, subject)
+        return replace(subject, resolution=found.resolution, description=found.description)
 
     def _findings(self, subjects: Sequence[Subject]) -> dict[str, str]:
         """The errors of subjects (implementations) that cannot be loaded or called, by name."""
         check_devices(self.work.plan, self.executor)
-        checked = self.executor.preflight(subjects, self.work.plan[0].workload.device)
-        self.checked |= checked
-        return {name: found.finding for name, found in checked.items() if found.finding}
+        found = self.executor.preflight(subjects, self.work.plan[0].workload.device)
+        self.checked |= {n: own for n, own in found.items() if isinstance(own, Subject)}
+        return {n: own.reason for n, own in found.items() if isinstance(own, Failed)}
 
     def _deterministic(
         self, stage: str, subjects: Sequence[Subject], verify: Mapping[str, Collection[str] | None]

@@ -16,6 +16,7 @@ from supcr_bench.commands.run_work import Work, new_run, provenance
 from supcr_bench.render.cells import definitions_note
 from supcr_bench.render.terminal import make_console, print_sentence
 from supcr_bench.store.run import RunWriter, default_page, load_run, new_run_id
+from supcr_bench.subjects.registry import Subject
 from supcr_bench.subjects.source_files import changes
 from supcr_bench.sweep.cluster_executor import ClusterExecutor
 from supcr_bench.sweep.forecast import Forecast
@@ -24,10 +25,9 @@ from supcr_bench.sweep.plan import make_budget, over_processes, under, with_own_
 from supcr_bench.sweep.ray_executor import make_ray_executor
 from supcr_bench.sweep.runner import Executor, SweepProgress, run_verified
 from supcr_bench.values.cell import CACHES, Account, Budget, Cell
-from supcr_bench.values.errors import StoreError, SubjectError, UsageError
+from supcr_bench.values.errors import StoreError, SubjectError, UnavailableError, UsageError
 from supcr_bench.values.files import require_writable
 from supcr_bench.values.growth_law import get_law
-from supcr_bench.values.implementation import Description
 from supcr_bench.values.machine import SAME_MACHINE, machine_of, usable_cpus
 from supcr_bench.values.result import Result
 from supcr_bench.values.units import format_clock
@@ -60,9 +60,10 @@ def carry_out(
         executor, budget = make_executor(executor_name, work)
         with closing(executor):
             check_devices(work.plan, executor)
-            work, descriptions = check_calls(work, executor, require_all=require_all)
+            work = check_calls(work, executor, require_all=require_all)
+            descriptions = {s.name: s.description for s in work.subjects if s.description}
             if writer is None:
-                info = _run_info(work, budget, executor, descriptions)
+                info = _run_info(work, budget, executor)
                 writer = held.enter_context(RunWriter.create(root, folder.name, info))
             else:
                 _continue(writer, work, executor, console)
@@ -126,11 +127,9 @@ def _continue(writer: RunWriter, work: Work, executor: Executor, console: Consol
     print_sentence(console, f"Continuing {writer.path}: {done} results are already stored")
 
 
-def _run_info(
-    work: Work, budget: Budget, executor: Executor, descriptions: Mapping[str, Description]
-) -> dict[str, Any]:
+def _run_info(work: Work, budget: Budget, executor: Executor) -> dict[str, Any]:
     return {
-        **provenance(work, descriptions),
+        **provenance(work),
         "files": {subject.name: dict(subject.files) for subject in work.subjects},
         "command": shlex.join(["supcr-bench", *sys.argv[1:]]),
         "budget": asdict(budget),
@@ -208,7 +207,7 @@ def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecuto
         cluster = make_ray_executor(address or None, work.suite, work.subjects, work.labels)
         return cluster, cluster.budget
     budget = make_budget(work.suite)
-    return LocalExecutor(budget.threads, work.labels.spec if work.labels else None), budget
+    return LocalExecutor(budget.threads, work.labels), budget
 
 
 def check_devices(plan: Sequence[Cell], executor: Executor) -> None:
@@ -220,40 +219,33 @@ def check_devices(plan: Sequence[Cell], executor: Executor) -> None:
             )
 
 
-def check_calls(
-    work: Work, executor: Executor, *, require_all: bool
-) -> tuple[Work, dict[str, Description]]:
+def check_calls(work: Work, executor: Executor, *, require_all: bool) -> Work:
     """Load and call each implementation once on the executor's machines.
 
     If the user named the implementations (``require_all``), a missing dependency is an error; if
     the suite did, the implementation is left out.
 
     Returns:
-        the work with each implementation's call and definition, without those that are left out,
-        and descriptions by name.
+        the work with each implementation's call and definition, without those that are left out.
 
     Raises:
         SubjectError: one cannot be loaded or called, or none is available.
     """
-    descriptions, definitions, unavailable = {}, {}, {}
-    subjects = {s.name: s for s in work.subjects}
-    for name, checked in executor.preflight(work.subjects, work.plan[0].workload.device).items():
-        if checked.description and (own := checked.resolution):
-            descriptions[name], definitions[name] = checked.description, own.definition
-            subjects[name] = replace(subjects[name], resolution=own, files=checked.files)
-            continue
-        if require_all or not checked.unavailable:
-            raise SubjectError(checked.finding)
-        unavailable[name] = str(checked.finding)
-    if not descriptions:
+    subjects, unavailable = {s.name: s for s in work.subjects}, {}
+    for name, found in executor.preflight(work.subjects, work.plan[0].workload.device).items():
+        if isinstance(found, Subject):
+            subjects[name] = found
+        elif require_all or not isinstance(found.error, UnavailableError):
+            raise SubjectError(found.reason)
+        else:
+            unavailable[name] = found.reason
+    if len(unavailable) == len(subjects):
         raise SubjectError("; ".join(unavailable.values()))
-    apart = [s.name for s in subjects.values() if s.resolution and s.resolution.own_process]
-    work = replace(
-        work,
-        subjects=tuple(subjects.values()),
-        plan=tuple(with_own_cells(under(work.plan, definitions), apart)),
-    )
-    return work.without(unavailable), descriptions
+    called = {name: own.resolution for name, own in subjects.items() if own.resolution}
+    plan = under(work.plan, {name: own.definition for name, own in called.items()})
+    plan = with_own_cells(plan, [name for name, own in called.items() if own.own_process])
+    work = replace(work, subjects=tuple(subjects.values()), plan=tuple(plan))
+    return work.without(unavailable)
 
 
 def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, Any]:

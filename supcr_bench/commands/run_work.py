@@ -17,7 +17,6 @@ from supcr_bench.sweep.suite import Suite, read_suite
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import StoreError, SubjectError, UnknownNameError
-from supcr_bench.values.implementation import Description
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Work:
         return {
             "suite": self.suite.model_dump(mode="json", by_alias=True, exclude_none=True),
             "subjects": [s.name for s in self.subjects],
-            "labels": asdict(self.labels) if self.labels else None,
+            "labels": self.labels.to_mapping() if self.labels else None,
             "unavailable": dict(self.unavailable),
             "suite_file": self.suite_file,
         }
@@ -68,7 +67,7 @@ _NOT_MEASURED = ("suite", "suite_file", "unavailable", "purpose")
 _WORDS = {"name": "suite", "subjects": "implementations", "grid": "axes"}
 
 
-def provenance(work: Work, descriptions: Mapping[str, Description]) -> dict[str, Any]:
+def provenance(work: Work) -> dict[str, Any]:
     """What a run or a baseline stores about its work, the measured code and supcr-bench."""
     code = {}
     for subject in work.subjects:
@@ -78,7 +77,7 @@ def provenance(work: Work, descriptions: Mapping[str, Description]) -> dict[str,
     return {
         **work.to_mapping(),
         "code": code,
-        "implementations": {name: asdict(d) for name, d in descriptions.items()},
+        "implementations": {s.name: asdict(s.description) for s in work.subjects if s.description},
         "version": supcr_bench.__version__,
         "seed": work.suite.seed,
         "revision": git_revision(Path(supcr_bench.__file__).parent),
@@ -106,7 +105,7 @@ def make_work(
     """Find the implementations, read the labels and lay out the cells."""
     definition = suite.compared_with
     subjects = tuple(replace(locate(name), definition=definition) for name in dict.fromkeys(names))
-    file = read_label_file(labels)[0] if labels else None
+    file = read_label_file(labels) if labels else None
     plan = make_plan(suite, [s.name for s in subjects], file)
     return Work(suite, subjects, file, tuple(plan), suite_file=suite_file)
 

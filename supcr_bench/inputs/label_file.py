@@ -14,7 +14,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile, is_zipfile
@@ -39,7 +39,8 @@ _THOUSANDS = re.compile(r"-?[1-9]\d{0,2},\d{3}")
 class LabelFile:
     """The file, its columns that serve as labels, and a digest of their values, to name them.
 
-    ``notes`` are sentences about how it was read.
+    ``notes`` are sentences about how it was read. ``table`` holds the [rows, D] labels as float64
+    with NaN; it is ``None`` for a file that a stored run names.
     """
 
     path: str
@@ -47,6 +48,7 @@ class LabelFile:
     digest: str
     rows: int
     notes: tuple[str, ...] = ()
+    table: Any = field(default=None, compare=False, repr=False)
 
     @property
     def label_kind(self) -> str:
@@ -63,6 +65,10 @@ class LabelFile:
     def spec(self) -> str:
         """The file and its columns, as ``--labels`` takes them."""
         return f"{self.path}:{self.chosen}"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The values for ``run.json``, which names the labels and does not hold them."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
 
 
 def _split(spec: str) -> tuple[Path, str]:
@@ -269,8 +275,8 @@ def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
             )
 
 
-def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
-    """The file named by ``FILE[:COLUMN,...]`` and its [rows, D] labels as float64 with NaN.
+def read_label_file(spec: str) -> LabelFile:
+    """The file named by ``FILE[:COLUMN,...]``, with its labels.
 
     Without columns, every column is a label dimension; columns that are unlikely to be labels are
     refused. Two-axis arrays give columns ``name.0``, ``name.1`` and so on.
@@ -313,5 +319,5 @@ def read_label_file(spec: str) -> "tuple[LabelFile, npt.NDArray[np.float64]]":
     notes.insert(0, f"labels are {len(table)} rows of {path.name}: {', '.join(chosen)}")
     with warnings.catch_warnings(action="ignore"):  # NaN is of many kinds
         notes += [note for column in chosen for note in _precision(path, frame[column])]
-    file = LabelFile(str(path.resolve()), tuple(chosen), digest, len(table), tuple(notes))
-    return file, table
+    place = str(path.resolve())
+    return LabelFile(place, tuple(chosen), digest, len(table), tuple(notes), table)

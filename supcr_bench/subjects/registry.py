@@ -29,10 +29,11 @@ from typing import Any, Literal
 
 from supcr_bench.subjects import isolated
 from supcr_bench.subjects.packages import membership, search_folder
+from supcr_bench.values.default_call import DefaultCall
 from supcr_bench.values.definition import AUTO, Definition
 from supcr_bench.values.errors import SubjectError, UncallableError, UnknownNameError
 from supcr_bench.values.growth_law import LAWS
-from supcr_bench.values.implementation import Implementation, Resolution
+from supcr_bench.values.implementation import Description, Implementation, Resolution
 
 ENTRY_POINTS = "supcr_bench.implementations"
 FOLDER = "supcr_bench.implementations"
@@ -57,7 +58,9 @@ class Subject:
             recognise it; ``None`` for the one that the implementation declares.
         compiled: whether its module is compiled by ``torch.compile`` before it is called.
         resolution: how it is called; ``None`` before a trial call has shown it.
+        description: what it declares, with the definition that the trial call resolved.
         files: its source files when the run began, with digests; empty if that is not known.
+        default_call: the results of a version's call without options.
     """
 
     name: str
@@ -68,7 +71,9 @@ class Subject:
     definition: Definition | str | None = None
     resolution: Resolution | None = None
     compiled: bool = False
+    description: Description | None = None
     files: tuple[tuple[str, str], ...] = ()
+    default_call: DefaultCall | None = None
 
 
 def folder() -> Path:

@@ -23,7 +23,7 @@ from supcr_bench.values.cell import Arm, Budget, Cell, new_session
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.messages import Activity, PreflightResult
+from supcr_bench.workers.messages import Activity, Failed
 
 ATTEMPTS = 3
 """A cell that lost its slot this many times is assumed to be the cause."""
@@ -69,7 +69,7 @@ class ClusterBackend(Protocol):
 
     def preflight(
         self, slots: Sequence[Slot], subjects: Sequence[Subject], device: str
-    ) -> Sequence[Mapping[str, PreflightResult]]:
+    ) -> Sequence[Mapping[str, Subject | Failed]]:
         """Load and call each subject (implementation) in each slot; results by slot, in order."""
 
     def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
@@ -180,15 +180,15 @@ class ClusterExecutor(Executor):
     def machine_for(self, workload: Workload, before: str | None) -> str:
         return self._slots.kind_for(workload, before)
 
-    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:
         """Check the subjects on every machine; a finding names the machine."""
-        merged: dict[str, PreflightResult] = {}
+        merged: dict[str, Subject | Failed] = {}
         slots = list({s.node: s for s in self._slots.all if device in s.devices}.values())
         found = self._backend.preflight(slots, subjects, device)
         for slot, results in zip(slots, found, strict=True):
             for name, result in results.items():
-                if result.finding:
-                    merged[name] = replace(result, finding=f"{result.finding} (on {slot.name})")
+                if isinstance(result, Failed):
+                    merged[name] = replace(result, reason=f"{result.reason} (on {slot.name})")
                 else:
                     merged.setdefault(name, result)
         return merged

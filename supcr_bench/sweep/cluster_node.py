@@ -3,12 +3,9 @@
 The worker process that measures outlives the task, so each machine imports torch only once.
 """
 
-import atexit
 import hashlib
 import os
 import platform
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -24,7 +21,7 @@ from supcr_bench.sweep.runner import Event
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.machine import usable_cpus
-from supcr_bench.workers.messages import Activity, PreflightResult
+from supcr_bench.workers.messages import Activity, Failed
 
 DISTRIBUTION = "supcr-bench"
 BESIDE = ("implementations", "suites")
@@ -34,32 +31,16 @@ HEARTBEAT_S = 1.0
 machine."""
 
 
-Labels = tuple[str, bytes]
-"""The user's labels, ``labels.csv:COLUMN,...``, and the content of that file, which only one
-machine has."""
-
-
-def labels_to_send(labels: LabelFile) -> Labels:
-    path = Path(labels.path)
-    return f"labels{''.join(path.suffixes[-2:])}:{labels.chosen}", path.read_bytes()
-
-
 _KEPT: dict[object, LocalExecutor] = {}
 """The executor that later tasks in this process reuse, by its options."""
 
 
-def kept_executor(threads: int, labels: Labels | None) -> LocalExecutor:
+def kept_executor(threads: int, labels: LabelFile | None) -> LocalExecutor:
     wanted = threads, labels, os.environ.get("CUDA_VISIBLE_DEVICES")
     if wanted not in _KEPT:
         while _KEPT:
             _KEPT.popitem()[1].close()
-        name = None
-        if labels is not None:
-            folder = Path(tempfile.mkdtemp(prefix="supcr-bench-"))
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            name = f"{folder}/{labels[0]}"
-            Path(name.partition(":")[0]).write_bytes(labels[1])
-        _KEPT[wanted] = LocalExecutor(threads, name)
+        _KEPT[wanted] = LocalExecutor(threads, labels)
     return _KEPT[wanted]
 
 
@@ -93,18 +74,18 @@ def facts(files: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def environment(threads: int, labels: Labels | None) -> dict[str, Any]:
+def environment(threads: int, labels: LabelFile | None) -> dict[str, Any]:
     return dict(kept_executor(threads, labels).environment)
 
 
 def preflight(
-    threads: int, labels: Labels | None, subjects: Sequence[Subject], device: str
-) -> Mapping[str, PreflightResult]:
+    threads: int, labels: LabelFile | None, subjects: Sequence[Subject], device: str
+) -> Mapping[str, Subject | Failed]:
     return kept_executor(threads, labels).preflight(subjects, device)
 
 
 def measure(
-    labels: Labels | None, cell: Cell, subjects: Sequence[Subject], budget: Budget
+    labels: LabelFile | None, cell: Cell, subjects: Sequence[Subject], budget: Budget
 ) -> Iterator[Event | tuple[Activity, float]]:
     """Run a cell and yield its events; an activity carries its duration, because clocks differ."""
     last_sent: Activity | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
+from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.compiler import COMPILATION
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.runner import Event, Executor
@@ -20,7 +21,6 @@ from supcr_bench.workers.messages import (
     Failed,
     MeasureCell,
     Preflight,
-    PreflightResult,
 )
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import BYSTANDERS, WorkerProcess
@@ -39,7 +39,7 @@ RESIDENT_SLACK_BYTES = 2**30
 
 
 class LocalExecutor(Executor):
-    """Runs one worker at a time; ``labels`` names the user's labels as ``FILE:COLUMN,...``.
+    """Runs one worker at a time; ``labels`` are those of the user's file.
 
     Each process of a run is a new worker.
     """
@@ -47,7 +47,7 @@ class LocalExecutor(Executor):
     location = "on this machine"
     max_parallel_cells = 1  # cells that share a machine would slow each other down
 
-    def __init__(self, threads: int = 1, labels: str | None = None) -> None:
+    def __init__(self, threads: int = 1, labels: LabelFile | None = None) -> None:
         self._threads, self._labels = threads, labels
         self._worker: WorkerProcess | RankGroupWorker | None = WorkerProcess(threads)
         self._process = 1
@@ -76,16 +76,18 @@ class LocalExecutor(Executor):
             )
         return self._worker
 
-    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:
         """Load and call each implementation in the worker; hangs and crashes count as its error."""
         return {subject.name: self._preflight(subject, device) for subject in subjects}
 
-    def _preflight(self, subject: Subject, device: str) -> PreflightResult:
+    def _preflight(self, subject: Subject, device: str) -> Subject | Failed:
         worker = self._live_worker()
         worker.send(Preflight(subject, device))
         finding = ""
         for response in worker.responses():
-            if isinstance(response, PreflightResult):
+            if isinstance(response, Failed):
+                return response
+            if isinstance(response, Subject):
                 if response.resolution and response.resolution.own_process:
                     self.close()  # what it changed would hold for the next one, too
                 return response
@@ -101,8 +103,11 @@ class LocalExecutor(Executor):
             return self._preflight(subject, device)  # the one before it had ended the worker
         if activity and activity.stage == RECOGNITION:
             # Large batches may be the cause, which the sweep will show.
-            return self._preflight(replace(subject, definition=NO_SELF), device)
-        return PreflightResult(subject.name, f"{subject.name} {finding}")
+            checked = self._preflight(replace(subject, definition=NO_SELF), device)
+            if isinstance(checked, Failed):
+                return checked
+            return replace(checked, definition=subject.definition)
+        return Failed(f"{subject.name} {finding}")
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         """Run a cell; if an arm ends the worker, run the others in a new one.

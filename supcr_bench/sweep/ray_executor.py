@@ -21,14 +21,14 @@ from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep import cluster_node
 from supcr_bench.sweep.cluster_executor import ClusterExecutor, Slot, SlotLostError
-from supcr_bench.sweep.cluster_node import labels_to_send, require_same_code
+from supcr_bench.sweep.cluster_node import require_same_code
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.runner import Event
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import UsageError, WorkerError
 from supcr_bench.values.machine import usable_cpus
-from supcr_bench.workers.messages import Activity, PreflightResult
+from supcr_bench.workers.messages import Activity, Failed
 
 LOOPBACK = "127.0.0.1"
 CONNECT_LIMIT_S = 5.0
@@ -73,7 +73,7 @@ class RayBackend:
         import ray
 
         self._ray: Any = ray  # ray is only partly typed
-        self._labels = labels_to_send(labels) if labels else None
+        self._labels = labels
         if address is None:
             ray.init(
                 address="local",
@@ -161,7 +161,7 @@ class RayBackend:
 
     def preflight(
         self, slots: Sequence[Slot], subjects: Sequence[Subject], device: str
-    ) -> list[Mapping[str, PreflightResult]]:
+    ) -> list[Mapping[str, Subject | Failed]]:
         tasks = [
             self._task(cluster_node.preflight, slot).remote(
                 slot.budget.threads, self._labels, list(subjects), device

@@ -28,7 +28,7 @@ from supcr_bench.values.machine import usable_cpus
 from supcr_bench.values.result import Key, Result, Status
 from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.messages import Activity, PreflightResult
+from supcr_bench.workers.messages import Activity, Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 from supcr_bench.workers.worker_process import BYSTANDERS
 
@@ -64,8 +64,8 @@ class Executor(Protocol):
             WorkerError: no machine is left that has the workload's device.
         """
 
-    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
-        """Load each implementation and call it once on a tiny batch; results by name."""
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:
+        """Load each implementation and call it once on a tiny batch; subjects or errors by name."""
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         """Run a cell: yield a result for each arm, and Activity and Account events between."""

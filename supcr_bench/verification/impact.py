@@ -54,9 +54,9 @@ def find_question(
         raise UsageError(f"--temperature {temperature:g}: a temperature is above 0")
     from supcr_bench.inputs.label_file import read_label_file
 
-    file, table = read_label_file(labels)
+    file = read_label_file(labels)
     say(file.notes)
-    rows = int((table == table).any(axis=1).sum())  # NaN is not equal to itself
+    rows = int((file.table == file.table).any(axis=1).sum())  # NaN is not equal to itself
     if rows < max(2, batch_size or 2):
         raise UsageError(
             f"--labels {labels}: {rows} rows have a label, fewer than a batch of "

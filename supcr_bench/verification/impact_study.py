@@ -109,7 +109,8 @@ class ImpactStudy:
             for kind in ("continuous", "tied"):
                 yield from self._measured(kind, None, ("ordered",))
             return
-        file, table = read_label_file(self._question.labels)
+        file = read_label_file(self._question.labels)
+        table: Table = file.table
         missing = np.isnan(table)
         whole_rows = self._near.nan_labels == "drop_row"
         kept = table[~(missing.any(axis=1) if whole_rows else missing.all(axis=1))]

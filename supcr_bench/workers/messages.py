@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
-from supcr_bench.values.default_call import DefaultCall
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.values.implementation import Description, Resolution
 from supcr_bench.values.result import Result
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Load a subject (implementation), call it on a tiny batch; response: a PreflightResult."""
+    """Load a subject (implementation) and call it; response: Failed, or the subject as called."""
 
     subject: Subject
     device: str
@@ -37,14 +36,14 @@ class Preflight:
 class MeasureCell:
     """Measure a cell (the arms of one workload); responses: a Result for each arm, then an Account.
 
-    If an arm breaks the group of ranks, Failed comes before the Account. ``labels`` names the
-    user's labels as ``FILE:COLUMN,...``, if the workload has them.
+    If an arm breaks the group of ranks, Failed comes before the Account. ``labels`` are
+    those of the user's file, if the workload has them.
     """
 
     cell: Cell
     subjects: tuple[Subject, ...]
     budget: Budget
-    labels: str | None
+    labels: LabelFile | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +128,7 @@ class Failed:
     error: SubjectError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PreflightResult:
-    """The result of loading and calling a subject before it is measured.
-
-    ``finding`` says why it cannot be loaded or called, and is ``None`` if it can; ``unavailable``
-    is true if a package is not installed; ``files`` are its source files with digests.
-    ``default_call`` holds the results of a version's call without options.
-    """
-
-    name: str
-    finding: str | None
-    description: Description | None = None
-    resolution: Resolution | None = None
-    unavailable: bool = False
-    files: tuple[tuple[str, str], ...] = ()
-    default_call: DefaultCall | None = None
-
-
-Response = Returned | Failed | PreflightResult | Result | Account | Alone
+Response = Returned | Failed | Subject | Result | Account | Alone
 
 
 def write_message(message: Request | Response, pipe: IO[bytes]) -> None:

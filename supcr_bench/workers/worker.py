@@ -24,7 +24,6 @@ import psutil
 import torch
 from torch import distributed
 
-from supcr_bench.inputs.label_file import read_label_file
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Meter, get_device
 from supcr_bench.measure.environment import collect_environment
@@ -39,7 +38,7 @@ from supcr_bench.subjects.registry import Subject, load, require_own_imports
 from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import AUTO, Definition, get_definition
-from supcr_bench.values.errors import InputError, SubjectError, UnavailableError
+from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
@@ -96,8 +95,11 @@ class Worker:
 
     def answer(self, request: messages.Request) -> None:
         match request:
-            case messages.Preflight():
-                self._respond(self._preflight(request.subject, request.device))
+            case messages.Preflight(subject, device):
+                try:
+                    self._respond(self._preflight(subject, device))
+                except SubjectError as error:
+                    self._respond(messages.Failed(str(error), error))
             case messages.MeasureCell():
                 try:
                     self._measure(request)
@@ -132,25 +134,20 @@ class Worker:
             return messages.Failed(describe_error(error))
         raise TypeError(f"a worker does not take {request!r}")
 
-    def _preflight(self, subject: Subject, device: str) -> messages.PreflightResult:
+    def _preflight(self, subject: Subject, device: str) -> Subject:
         arm = Arm(subject.name, "forward")
         self._page.write("preflight", arm)
-        try:
-            declared = load(subject).definition
-            recognised = (subject.definition or declared) == AUTO
-            stage = messages.RECOGNITION if recognised else "preflight"
-            self._page.write(stage, arm)
-            with self._compilation_told(stage, arm):
-                found, adapter = resolved(subject, device)
-            require_own_imports([subject])
-        except SubjectError as error:
-            unavailable = isinstance(error, UnavailableError)
-            return messages.PreflightResult(subject.name, str(error), unavailable=unavailable)
-        return messages.PreflightResult(
-            subject.name,
-            None,
-            replace(found.description, definition=adapter.resolution.definition.name),
-            adapter.resolution,
+        declared = load(subject).definition
+        recognised = (subject.definition or declared) == AUTO
+        stage = messages.RECOGNITION if recognised else "preflight"
+        self._page.write(stage, arm)
+        with self._compilation_told(stage, arm):
+            found, adapter = resolved(subject, device)
+        require_own_imports([subject])
+        return replace(
+            subject,
+            resolution=adapter.resolution,
+            description=replace(found.description, definition=adapter.resolution.definition.name),
             files=source_files(subject),
             default_call=call_by_default(adapter) if subject.root is not None else None,
         )
@@ -222,11 +219,7 @@ class Worker:
                     raise SubjectError(f"{change} since the run began")
             self._unchanged.add(subject.name)
         device = get_device(cell.workload.device)
-        table = None
-        if request.labels:
-            file, table = read_label_file(request.labels)
-            if file.label_kind != cell.workload.labels:
-                raise InputError(f"{file.path} has changed since the run began")
+        table = request.labels.table if request.labels else None
         coordinator = None
         if cell.workload.ranks > 1:
             shard = RankShard(cell, subjects, device, budget.memory_limit_bytes, table)

@@ -130,12 +130,13 @@ def test_a_suite_of_any_bytes(content: bytes | str) -> None:
 
 
 def labels(spec: str) -> None:
-    file, table = read_label_file(spec)
+    file = read_label_file(spec)
+    table = file.table
     assert table.shape == (file.rows, len(file.columns))
     assert file.rows >= 2
     assert table.dtype == np.float64
     assert not np.isinf(table.astype(np.float32)).any()
-    assert read_label_file(file.spec)[0].digest == file.digest
+    assert read_label_file(file.spec).digest == file.digest
 
 
 @OFTEN

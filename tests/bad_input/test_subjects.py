@@ -8,6 +8,7 @@ import pytest
 from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.definition import TORCHCELL
+from supcr_bench.workers.messages import Failed
 
 SOURCE = """
 import torch
@@ -97,8 +98,9 @@ def test_each_is_told_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     finally:
         executor.close()
     for name, words in ROWS.items():
-        finding = str(found[name].finding)
-        assert found[name].finding is not None, name
+        checked = found[name]
+        assert isinstance(checked, Failed), name
+        finding = checked.reason
         assert words in finding, finding
         assert "Traceback" not in finding
         assert name.partition(":")[0] in finding or name in finding

@@ -8,7 +8,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.runner import run_verified
 from supcr_bench.values.cell import Cell
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Failed
 
 PREFLIGHT, MEASURE = LocalExecutor.preflight, run_verified
 
@@ -28,7 +28,7 @@ class Recordings:
 
     def preflight(
         self, executor: LocalExecutor, subjects: Sequence[Subject], device: str
-    ) -> Mapping[str, PreflightResult]:
+    ) -> Mapping[str, Subject | Failed]:
         key = ("preflight", device, tuple(map(code_of, subjects)))
         if key not in self.known:
             self.known[key] = list(PREFLIGHT(executor, subjects, device).items())

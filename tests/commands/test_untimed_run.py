@@ -26,7 +26,7 @@ from supcr_bench.sweep.runner import Event, SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Failed
 from tests.examples import implementation
 from tests.measure.fake_meter import FakeMeter
 from tests.one_machine import OneMachine
@@ -54,7 +54,7 @@ METER = FakeMeter(
 class InProcess(OneMachine):
     """Cells run here and now, metered by formula."""
 
-    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:
         return {}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:

@@ -41,7 +41,8 @@ def test_every_column_is_a_dimension_unless_some_are_named(tmp_path: Path, suffi
     with pytest.raises(InputError, match="column 'batch' numbers the rows; name the label columns"):
         read_label_file(str(path))
     table = TABLE.assign(batch=[1, 1, 2, 2, 3])
-    file, labels = read_label_file(str(write(tmp_path, suffix, table)))
+    file = read_label_file(str(write(tmp_path, suffix, table)))
+    labels = file.table
     assert file.columns == ("fitness", "growth", "batch")
     assert file.rows == 5
     np.testing.assert_array_equal(labels, table.to_numpy(dtype=np.float64))
@@ -49,14 +50,15 @@ def test_every_column_is_a_dimension_unless_some_are_named(tmp_path: Path, suffi
 
 @FORMATS
 def test_named_columns_come_in_the_order_given(tmp_path: Path, suffix: str) -> None:
-    file, labels = read_label_file(f"{write(tmp_path, suffix)}:growth,fitness")
+    file = read_label_file(f"{write(tmp_path, suffix)}:growth,fitness")
+    labels = file.table
     assert file.columns == ("growth", "fitness")
     np.testing.assert_array_equal(labels, TABLE[["growth", "fitness"]].to_numpy())
 
 
 @FORMATS
 def test_missing_labels_and_ties_are_kept(tmp_path: Path, suffix: str) -> None:
-    _, labels = read_label_file(f"{write(tmp_path, suffix)}:fitness")
+    labels = read_label_file(f"{write(tmp_path, suffix)}:fitness").table
     assert labels.dtype == np.float64
     assert np.isnan(labels[2, 0])
     assert np.isnan(labels).sum() == 1
@@ -67,7 +69,7 @@ def test_the_same_labels_have_the_same_digest_in_every_format_and_place(tmp_path
     elsewhere = tmp_path / "else" / "where"
     elsewhere.mkdir(parents=True)
     paths = [write(tmp_path, s) for s in (".csv", ".parquet", ".npz")] + [write(elsewhere, ".csv")]
-    files = [read_label_file(f"{path}:fitness,growth")[0] for path in paths]
+    files = [read_label_file(f"{path}:fitness,growth") for path in paths]
     assert len({file.digest for file in files}) == 1
     assert len({file.path for file in files}) == 4
     assert files[0].label_kind == f"file:{files[0].digest}"
@@ -76,21 +78,22 @@ def test_the_same_labels_have_the_same_digest_in_every_format_and_place(tmp_path
 def test_other_labels_have_another_digest(tmp_path: Path) -> None:
     path = write(tmp_path, ".csv")
     chosen = ["fitness", "growth", "growth,fitness", "fitness,growth"]
-    assert len({read_label_file(f"{path}:{columns}")[0].digest for columns in chosen}) == 4
+    assert len({read_label_file(f"{path}:{columns}").digest for columns in chosen}) == 4
 
 
 def test_the_digest_is_pinned(tmp_path: Path) -> None:
-    file, _ = read_label_file(f"{write(tmp_path, '.csv')}:batch")
+    file = read_label_file(f"{write(tmp_path, '.csv')}:batch")
     assert file.digest == "024ee3f0fff6"
 
 
 def test_a_two_axis_array_gives_a_column_for_each_dimension(tmp_path: Path) -> None:
     path = tmp_path / "labels.npz"
     np.savez(path, y=np.arange(6.0).reshape(3, 2), z=np.array([7.0, 8.0, 9.0]))
-    file, labels = read_label_file(str(path))
+    file = read_label_file(str(path))
+    labels = file.table
     assert file.columns == ("y.0", "y.1", "z")
     np.testing.assert_array_equal(labels, [[0, 1, 7], [2, 3, 8], [4, 5, 9]])
-    assert read_label_file(f"{path}:y.1")[1].ravel().tolist() == [1, 3, 5]
+    assert read_label_file(f"{path}:y.1").table.ravel().tolist() == [1, 3, 5]
 
 
 def test_a_text_column_is_refused_with_the_row_that_shows_it(tmp_path: Path) -> None:
@@ -98,7 +101,7 @@ def test_a_text_column_is_refused_with_the_row_that_shows_it(tmp_path: Path) -> 
     path.write_text("name,y\n1,1.5\nYAL001C,2.5\n")
     with pytest.raises(InputError, match=r"column 'name' is not numeric \(row 2 holds 'YAL001C'"):
         read_label_file(str(path))
-    assert read_label_file(f"{path}:y")[1].ravel().tolist() == [1.5, 2.5]
+    assert read_label_file(f"{path}:y").table.ravel().tolist() == [1.5, 2.5]
 
 
 def test_a_missing_column_is_refused_with_the_nearest(tmp_path: Path) -> None:
@@ -175,8 +178,8 @@ def test_a_colon_inside_the_path_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "run:1"
     folder.mkdir()
     path = write(folder, ".csv")
-    assert read_label_file(f"{path}:batch,fitness")[0].columns == ("batch", "fitness")
-    assert read_label_file(f"{path}:growth")[0].columns == ("growth",)
+    assert read_label_file(f"{path}:batch,fitness").columns == ("batch", "fitness")
+    assert read_label_file(f"{path}:growth").columns == ("growth",)
 
 
 def test_without_pyarrow_the_message_says_what_to_install(

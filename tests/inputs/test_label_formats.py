@@ -41,7 +41,8 @@ CSV = "y,z\n1.5,2\n3.25,4\n"
 )
 def test_text_of_columns(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    file, table = read_label_file(str(tmp_path / name))
+    file = read_label_file(str(tmp_path / name))
+    table = file.table
     assert table.tolist() == ROWS
     assert file.columns == ("y", "z")
     assert file.notes[0] == f"labels are 2 rows of {name}: y, z"
@@ -49,7 +50,8 @@ def test_text_of_columns(tmp_path: Path, name: str, content: bytes) -> None:
 
 def test_a_sheet_of_a_spreadsheet(tmp_path: Path) -> None:
     pd.DataFrame(ROWS, columns=["y", "z"]).to_excel(tmp_path / "a.xlsx", index=False)
-    file, table = read_label_file(str(tmp_path / "a.xlsx"))
+    file = read_label_file(str(tmp_path / "a.xlsx"))
+    table = file.table
     assert (file.columns, table.tolist()) == (("y", "z"), ROWS)
 
 
@@ -62,7 +64,8 @@ def test_arrays(tmp_path: Path) -> None:
         ("a.pt", ("a.0", "a.1")),
         ("b.pt", ("y", "z")),
     ):
-        file, table = read_label_file(str(tmp_path / name))
+        file = read_label_file(str(tmp_path / name))
+        table = file.table
         assert (file.columns, table.tolist()) == (columns, ROWS)
 
 
@@ -75,9 +78,9 @@ def test_names_with_commas_spaces_colons_and_other_letters(tmp_path: Path) -> No
         ("a:b", ("a:b",)),
         ("größe,birth year", ("größe", "birth year")),
     ):
-        file, _ = read_label_file(f"{path}:{spec}")
+        file = read_label_file(f"{path}:{spec}")
         assert file.columns == columns
-        again = read_label_file(file.spec)[0]
+        again = read_label_file(file.spec)
         assert (again.columns, again.digest) == (columns, file.digest)
     assert "it is not UTF-8 and was read as Latin-1" in file.notes
 
@@ -87,18 +90,18 @@ def test_a_comma_that_may_mean_two_things_matters_in_the_columns_that_are_read(
 ) -> None:
     file = tmp_path / "scores.csv"
     file.write_text("id;age;score\nS1;40;1,288\nS2;;2,250\n")
-    assert read_label_file(f"{file}:age")[1][0] == [40]
+    assert read_label_file(f"{file}:age").table[0] == [40]
     with pytest.raises(InputError, match=r"'1,288' may be 1288 or 1.288; write one of these"):
         read_label_file(f"{file}:age,score")
     file.write_text("id;age;score\nS1;40;1,288\nS2;;0,250\n")  # no thousands begin with 0
-    assert read_label_file(f"{file}:score")[1].tolist() == [[1.288], [0.25]]
+    assert read_label_file(f"{file}:score").table.tolist() == [[1.288], [0.25]]
 
 
 def test_a_single_column_may_count_the_rows_and_have_decimal_commas(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("y\n1\n2\n3\n")
-    assert read_label_file(str(tmp_path / "a.csv"))[1].ravel().tolist() == [1, 2, 3]
+    assert read_label_file(str(tmp_path / "a.csv")).table.ravel().tolist() == [1, 2, 3]
     (tmp_path / "b.csv").write_text("birth weight\n1,5\n2,25\n")
-    assert read_label_file(str(tmp_path / "b.csv"))[1].ravel().tolist() == [1.5, 2.25]
+    assert read_label_file(str(tmp_path / "b.csv")).table.ravel().tolist() == [1.5, 2.25]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,8 @@ def test_labels_stay_apart(
 ) -> None:
     path = tmp_path / "t.csv"
     path.write_text("t\n" + "".join(f"{label}\n" for label in labels))
-    file, table = read_label_file(str(path))
+    file = read_label_file(str(path))
+    table = file.table
     n = len(labels)
     batch = make_batch(
         Workload(batch_size=n, labels="file:x", nan_density=None, dtype=dtype), table

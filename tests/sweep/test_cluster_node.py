@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,18 +36,22 @@ def test_tasks_share_a_worker_until_one_has_other_labels(tmp_path: Path) -> None
     rowsort = [locate("rowsort")]
     assert cluster_node.environment(1, None)["threads"] == 1
     first = cluster_node.kept_executor(1, None)
-    found = cluster_node.preflight(1, None, rowsort, "cpu")
-    assert found["rowsort"].finding is None
+    found = cluster_node.preflight(1, None, rowsort, "cpu")["rowsort"]
+    assert isinstance(found, Subject)
+    assert found.resolution is not None
     budget = Budget(threads=1, time_limit_s=60.0, sampling_s=0.005)
     events = list(cluster_node.measure(None, CELL, rowsort, budget))
     assert [e.status for e in events if isinstance(e, Result)] == [Status.MEASURED]
     assert cluster_node.kept_executor(1, None) is first
 
     (tmp_path / "own.csv").write_text("y\n1\n2\n3\n4\n")
-    labels = cluster_node.labels_to_send(read_label_file(f"{tmp_path}/own.csv:y")[0])
-    assert labels == ("labels.csv:y", b"y\n1\n2\n3\n4\n")
+    labels = read_label_file(f"{tmp_path}/own.csv:y")
+    (tmp_path / "own.csv").unlink()  # only one machine has the file
     assert cluster_node.environment(1, labels)["threads"] == 1
     assert cluster_node.kept_executor(1, labels) is not first
+    own = replace(CELL.workload, labels=labels.label_kind, nan_density=None)
+    events = list(cluster_node.measure(labels, replace(CELL, workload=own), rowsort, budget))
+    assert [e.status for e in events if isinstance(e, Result)] == [Status.MEASURED]
 
 
 class Busy:

@@ -15,7 +15,7 @@ from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import PASSES, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.messages import RECOGNITION, Activity
+from supcr_bench.workers.messages import RECOGNITION, Activity, Failed
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.hanging import call_long_ago
 from tests.patience import HANGS_S
@@ -69,6 +69,11 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def subject(path: Path, name: str) -> Subject:
     return replace(locate(f"{path}:{name}"), name=name)
+
+
+def reason_of(checked: Subject | Failed) -> str:
+    assert isinstance(checked, Failed)
+    return checked.reason
 
 
 def run(executor: LocalExecutor, subjects: list[Subject]) -> tuple[list[Result], list[Account]]:
@@ -176,11 +181,12 @@ def test_a_check_names_who_hangs_and_who_crashes_and_clears_the_others(
     call_long_ago(monkeypatch, WorkerProcess, "Sleeps")
     subjects = [locate("rowsort"), subject(losses, "Sleeps"), subject(losses, "Exits")]
     checked = executor.preflight(subjects, "cpu")
-    assert checked["rowsort"].finding is None
-    assert checked["rowsort"].description is not None
-    assert checked["rowsort"].description.claimed_time == "N^2 log N"
-    assert "did not answer within" in str(checked["Sleeps"].finding)
-    assert "exited with status 7" in str(checked["Exits"].finding)
+    rowsort, sleeps, exits = checked.values()
+    assert isinstance(rowsort, Subject)
+    assert rowsort.description is not None
+    assert rowsort.description.claimed_time == "N^2 log N"
+    assert "did not answer within" in reason_of(sleeps)
+    assert "exited with status 7" in reason_of(exits)
 
 
 def test_a_loss_that_hangs_on_more_than_a_few_rows_is_left_to_the_sweep(
@@ -189,11 +195,12 @@ def test_a_loss_that_hangs_on_more_than_a_few_rows_is_left_to_the_sweep(
     call_long_ago(monkeypatch, WorkerProcess, "SleepsOnMany", RECOGNITION)
     subjects = [subject(losses, "SleepsOnMany"), locate("rowsort")]
     checked = executor.preflight(subjects, "cpu")
-    assert [found.finding for found in checked.values()] == [None, None]
-    assert {n: r.resolution.definition.name for n, r in checked.items() if r.resolution} == {
+    called = {n: own.resolution for n, own in checked.items() if isinstance(own, Subject)}
+    assert {n: own.definition.name for n, own in called.items() if own} == {
         "SleepsOnMany": "no-self",
         "rowsort": "torchcell",
     }
+    assert [own.definition for own in checked.values() if isinstance(own, Subject)] == [None, None]
 
 
 def test_what_takes_another_route_on_other_devices_predicts_nothing_of_them(
@@ -231,7 +238,7 @@ def test_what_an_implementation_has_started_ends_though_its_worker_crashed(
         "os._exit(3)\n"
     )
     (found,) = executor.preflight([locate(f"{path}:Loss")], "cpu").values()
-    assert "exited with status 3" in str(found.finding)
+    assert "exited with status 3" in reason_of(found)
     with suppress(psutil.NoSuchProcess):
         child = psutil.Process(int((tmp_path / "pid").read_text()))
         deadline = time.monotonic() + HANGS_S

@@ -17,7 +17,7 @@ from supcr_bench.values.case import Case
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.messages import Activity, PreflightResult
+from supcr_bench.workers.messages import Activity, Failed
 from tests.one_machine import OneMachine
 
 BUDGET = Budget(time_limit_s=10.0, memory_limit_bytes=2**30)
@@ -41,8 +41,8 @@ class FakeExecutor(OneMachine):
         self.ends = ends or {}
         self.cells: list[Cell] = []
 
-    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
-        return {s.name: PreflightResult(s.name, None) for s in subjects}
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:
+        return {s.name: s for s in subjects}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         self.cells.append(cell)

@@ -18,7 +18,7 @@ from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.cell import Account, Cell
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.messages import Activity
+from supcr_bench.workers.messages import Activity, Failed
 from tests.made_machines import BUDGET, MadeBackend, made_slots
 from tests.patience import HANGS_S
 
@@ -220,7 +220,7 @@ def test_closing_a_sweep_ends_what_is_open() -> None:
 def test_a_subject_that_one_machine_lacks_is_found_and_the_machine_named() -> None:
     executor = ClusterExecutor(made_slots("x", "x", "x"), MadeBackend())
     found = executor.preflight((), "cpu")
-    assert found["a"].finding == "is not there (on machine 1)"
+    assert found["a"] == Failed("is not there (on machine 1)")
 
 
 def test_series_of_unlike_machines_are_forecast_apart() -> None:

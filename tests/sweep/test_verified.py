@@ -16,7 +16,7 @@ from supcr_bench.values.definition import TORCHCELL, Definition
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Outcome, Verdict
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.messages import PreflightResult
+from supcr_bench.workers.messages import Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 from tests.made_verifications import make_verification
 from tests.one_machine import OneMachine
@@ -41,7 +41,7 @@ class FakeExecutor(OneMachine):
     def __init__(self) -> None:
         self.cells: list[Cell] = []
 
-    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, PreflightResult]:
+    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:
         return {}
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
