@@ -8,8 +8,11 @@ is undecided.
 
 The error probability covers a whole gate run: it bounds the probability that any cell is called a
 regression without exceeding the allowed slowdown, or passes while exceeding it. Each cell gets an
-equal share (Bonferroni), which is divided among the two ratios and the looks (interim evaluations).
-A cell can suffer only one of the two errors, so each of its two bounds may use the whole share.
+equal share (Bonferroni), which is divided among the looks (interim evaluations). A cell can suffer
+only one of the two errors, so each may use the whole share. Either ratio can make it a regression,
+so their lower bounds divide the share. Both must lie below for a pass, which takes an error of the
+one that exceeds, so each upper bound may use the whole share (the intersection-union test, Berger,
+Technometrics 24, 1982).
 
 Each fresh process gives one log-ratio. The bounds of their median are order statistics: the number
 of values below the median is binomial(n, 1/2) whatever their distribution (David and Nagaraja,
@@ -22,13 +25,13 @@ no verdict is given that a mode already seen could reverse.
 
 The bounds of look k fail with probability alpha / (k (k + 1)), which sums to at most alpha over any
 number of looks (Lan and DeMets, Biometrika 70, 1983, with the union bound in place of the joint
-distribution, for which the looks would have to be planned).
+distribution, for which the looks would have to be planned). The last look, after which no time is
+left, uses all that the looks before it left: alpha / k.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import median
 from typing import Literal
 
@@ -54,13 +57,19 @@ FOUND = 0.95
 """The detectable slowdown is found in this share of simulated runs."""
 
 
-centre_interval = partial(median_interval, independent=True)
-"""The median of values, with bounds that each fail with a probability alpha."""
+def centre_interval(
+    values: Sequence[float], alpha: float, alpha_high: float | None = None
+) -> Interval:
+    """The median of values; each bound fails with probability alpha, the upper with its own."""
+    found = median_interval(values, alpha, independent=True)
+    if alpha_high is None:
+        return found
+    return replace(found, high=median_interval(values, alpha_high, independent=True).high)
 
 
-def spent_at(look: int, alpha: float) -> float:
+def spent_at(look: int, alpha: float, *, last: bool = False) -> float:
     """The part of alpha that a look may use; looks count from 1."""
-    return alpha / (look * (look + 1))
+    return alpha / look if last else alpha / (look * (look + 1))
 
 
 def first_look(alpha: float) -> int:
@@ -156,18 +165,22 @@ class TimeRule:
         look: int,
         means: Sequence[float] = (),
         mean_again: Sequence[float] = (),
+        *,
+        last: bool = False,
     ) -> CellDecision:
         """Judge one cell by the log-ratios of the version after and of the A/A arm.
 
         There is one log-ratio of the median call per process, and one of the mean call where
-        ``means`` are given; ``look`` is the number of this look, from 1.
+        ``means`` are given; ``look`` is the number of this look, from 1, and whether it is the
+        ``last``.
         """
-        alpha = spent_at(look, self.error / self.cells / RATIOS)
+        share = spent_at(look, self.error / self.cells, last=last)
+        alphas = share / RATIOS, share
         found = CellDecision(
-            GateVerdict.UNDECIDED, centre_interval(after, alpha), centre_interval(again, alpha)
+            GateVerdict.UNDECIDED, centre_interval(after, *alphas), centre_interval(again, share)
         )
         if means:
-            found = replace(found, mean=centre_interval(means, alpha))
+            found = replace(found, mean=centre_interval(means, *alphas))
         low, high, floor = found.after.low, found.after.high, _farthest(found.again)
         if len(after) < self.first_look or low is None or high is None or floor is None:
             return replace(found, reason=f"{len(after)} processes are too few to decide")
@@ -177,7 +190,7 @@ class TimeRule:
             slow = None  # identical code has it too
         verdict, reason = self._judge_median((low, found.after.estimate, high), floor, slow, fast)
         if found.mean is not None and verdict is not GateVerdict.REGRESSION:
-            of_mean, words = self._judge_mean(found.mean, centre_interval(mean_again, alpha))
+            of_mean, words = self._judge_mean(found.mean, centre_interval(mean_again, share))
             if of_mean is not GateVerdict.PASS:
                 typical = format_share(math.expm1(found.after.estimate), signed=True)
                 together = f"{words}; the median call by {typical}"
@@ -240,20 +253,20 @@ class TimeRule:
         factor = max(factors)
         return math.ceil(processes * factor**2) if factor < 4 else None
 
-    def detectable(self, again: Sequence[float], look: int) -> float | None:
+    def detectable(self, again: Sequence[float], look: int, *, last: bool = False) -> float | None:
         """The slowdown that is found in 95 % of simulated runs with the noise of an A/A arm.
 
         Each simulated run draws as many processes from those of the arm, with random sign:
         exchanging two copies of the same code changes nothing.
         """
-        n, alpha = len(again), spent_at(look, self.error / self.cells / RATIOS)
-        rank = interval_rank(n, alpha)
+        n, share = len(again), spent_at(look, self.error / self.cells, last=last)
+        rank, rank_again = interval_rank(n, share / RATIOS), interval_rank(n, share)
         if not rank or n < self.first_look:
             return None
         rng = np.random.default_rng(0)
         centred = np.asarray(again) - np.median(again)
         shape = (2, SIMULATED_RUNS, n)
         after, arm = np.sort(rng.choice(centred, shape) * rng.choice([-1.0, 1.0], shape), axis=2)
-        floors = np.maximum(np.abs(arm[:, rank - 1]), np.abs(arm[:, -rank]))
+        floors = np.maximum(np.abs(arm[:, rank_again - 1]), np.abs(arm[:, -rank_again]))
         needed = np.maximum(math.log1p(self.max_slowdown), floors) - after[:, rank - 1]
         return math.expm1(float(np.quantile(needed, FOUND)))

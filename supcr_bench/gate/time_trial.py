@@ -143,6 +143,7 @@ class CellTrial:
     samples: list[VersionTimes] = field(default_factory=list)
     decision: CellDecision | None = None
     look: int = 0
+    last: bool = False
     raised: VersionTimes | None = None
     cost_s: float = 0.0
     left_out_s: float | None = None
@@ -163,14 +164,14 @@ class CellTrial:
         if sample.seconds:
             self.samples.append(sample)
 
-    def judge(self, look: int) -> None:
-        self.look = look
+    def judge(self, look: int, *, last: bool) -> None:
+        self.look, self.last = look, last
         means = (
             [math.log(s.totals[version] / s.totals[BEFORE]) for s in self.samples]
             for version in (AFTER, AGAIN)
         )
         after, again = self.log_ratios(AFTER), self.log_ratios(AGAIN)
-        self.decision = self.rule.judge(after, again, look, *means)
+        self.decision = self.rule.judge(after, again, look, *means, last=last)
 
     def change(self, error: str | None, command: Sequence[str], spent_s: float) -> GatedChange:
         decision, undecided = self.decision, GateVerdict.UNDECIDED
@@ -306,7 +307,7 @@ class TimeTrial:
             except TimingError as error:
                 self.error = str(error)
                 self.spent_s = self._clock() - began
-                self._look(look)
+                self._look(look, last=True)
                 break
             self.processes += 1
             now = self._clock()
@@ -316,12 +317,16 @@ class TimeTrial:
                 trial.add(sample)
                 if sample.needed_s is not None:
                     self._set_aside(trial, self._start_s + sample.needed_s)
-            out_of_time = self.spent_s + (now - started) > self.budget_s
+            rest_s, process_s = self.budget_s - self.spent_s, now - started
+            out_of_time = process_s > rest_s
             if self.processes < self.rule.first_look and not out_of_time:
                 self._leave_out()
-            if self.processes >= look_at or out_of_time:
-                self._look(look)
-                look, look_at = look + 1, next_look(self.processes)
+            # A look that none can follow waits for the last process, and uses all that is left.
+            following = next_look(self.processes)
+            another = (following - self.processes) * process_s <= rest_s
+            if out_of_time or (self.processes >= look_at and another):
+                self._look(look, last=out_of_time)
+                look, look_at = look + 1, following
             yield (
                 f"{self.processes} processes, {len(self.undecided)} of {len(self.trials)} cells "
                 f"undecided, {self.spent_s:.0f} of at most {self.budget_s:.0f} s"
@@ -329,10 +334,10 @@ class TimeTrial:
             if out_of_time:
                 break
 
-    def _look(self, look: int) -> None:
+    def _look(self, look: int, *, last: bool) -> None:
         for trial in self.undecided:
             if trial.samples:
-                trial.judge(look)
+                trial.judge(look, last=last)
 
     def changes(self, command: Sequence[str]) -> list[GatedChange]:
         """One change for each cell; ``command`` calls the gate, without its implementations."""
@@ -351,7 +356,7 @@ class TimeTrial:
         bounds = [ends for _, ends in judged]
         farthest = max(bounds, key=lambda ends: max(map(abs, ends)), default=None)
         again = [(t, t.log_ratios(AGAIN)) for t, _ in judged]
-        found = [t.rule.detectable(ratios, t.look) for t, ratios in again]
+        found = [t.rule.detectable(ratios, t.look, last=t.last) for t, ratios in again]
         return TimeStudy(
             max_slowdown=rule.max_slowdown,
             allowed=tuple(sorted({t.rule.max_slowdown for t in self.trials})),

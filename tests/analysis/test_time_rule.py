@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from supcr_bench.analysis.time_rule import TimeRule, next_look
+from supcr_bench.analysis.time_rule import TimeRule, centre_interval, next_look, spent_at
 from supcr_bench.values.gate import GateVerdict
 
 RULE = TimeRule(max_slowdown=0.05, cells=4)
@@ -133,6 +133,23 @@ def test_a_mean_call_that_takes_longer_is_a_regression_beside_a_median_call_that
     assert RULE.judge(around(1.0), CALM, 1, around(1.02), CALM).verdict is GateVerdict.PASS
 
 
+def test_the_last_look_uses_the_error_that_earlier_looks_left():
+    values = around(1.0, 0.02, n=30)
+    planned = RULE.judge(values, CALM, 3).after
+    last = RULE.judge(values, CALM, 3, last=True).after
+    assert planned.low is not None
+    assert last.low is not None
+    assert planned.low < last.low
+
+
+def test_a_pass_needs_an_error_of_one_ratio_so_its_upper_bounds_share_nothing():
+    found = RULE.judge(around(1.0, 0.02, n=40), CALM, 1, around(1.0, 0.02, n=40), CALM).after
+    share = spent_at(1, RULE.error / RULE.cells)
+    values = around(1.0, 0.02, n=40)
+    assert found.high == centre_interval(values, share).high
+    assert found.low == centre_interval(values, share / 2).low
+
+
 def test_a_mean_call_at_its_limit_never_passes():
     ruled = RULE.judge(around(1.0), CALM, 1, around(1.21), CALM)
     assert ruled.verdict is not GateVerdict.PASS
@@ -151,10 +168,12 @@ def test_a_slowdown_at_the_limit_is_ruled_on_no_more_often_than_the_error_allows
         again = 0.01 * rng.standard_t(3, size=(cells, 40))
         n, look, seen = rule.first_look, 1, False
         while n <= 40:
+            following = next_look(n)
             seen |= any(
-                rule.judge(a[:n].tolist(), g[:n].tolist(), look).verdict is wrong
+                rule.judge(a[:n].tolist(), g[:n].tolist(), look, last=following > 40).verdict
+                is wrong
                 for a, g in zip(after, again, strict=True)
             )
-            n, look = next_look(n), look + 1
+            n, look = following, look + 1
         mistaken += seen
     assert mistaken / runs <= 0.1 + 2 * math.sqrt(0.1 * 0.9 / runs)

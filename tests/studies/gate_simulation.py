@@ -153,13 +153,16 @@ def simulate(
     verdicts = [GateVerdict.UNDECIDED] * CELLS
     n, look = RULE.first_look, 1
     while True:
+        n = n if next_look(n) <= PROCESSES else PROCESSES  # a look that none can follow waits
+        last = n == PROCESSES
         for cell in [c for c, v in enumerate(verdicts) if v is GateVerdict.UNDECIDED]:
             arms = (x[cell, :n, a].tolist() for x in (ratio, mean) for a in (AFTER, AGAIN))
             after, again, means, mean_again = arms
-            verdicts[cell] = RULE.judge(after, again, look, means, mean_again).verdict
-        if n == PROCESSES or GateVerdict.UNDECIDED not in verdicts:
+            judged = RULE.judge(after, again, look, means, mean_again, last=last)
+            verdicts[cell] = judged.verdict
+        if last or GateVerdict.UNDECIDED not in verdicts:
             return verdicts, n
-        n, look = min(next_look(n), PROCESSES), look + 1
+        n, look = next_look(n), look + 1
 
 
 def errors(name: str, runs: int) -> tuple[int, int, int, int]:
