@@ -95,8 +95,8 @@ class JoinRanks:
 class AskRank:
     """Put a question to a subject on a rank; response: Failed, or Returned with an Answer.
 
-    Without a question, only load the subject; the response is Failed, or Returned with its
-    resolution, which is ``None`` if the definition is unknown.
+    Without a question, resolve how to call the subject, and its definition; the response is Failed,
+    or Returned with the resolution.
     """
 
     subject: Subject

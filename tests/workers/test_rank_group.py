@@ -32,23 +32,23 @@ import os, signal, time
 from torch import distributed
 from supcr_bench.verification.bugs.right import RightNoSelf
 
-class OnTheLastRank(RightNoSelf):
+class OnASecondRank(RightNoSelf):
     def forward(self, perturbed, intact, labels):
-        if distributed.get_rank() == distributed.get_world_size() - 1:
+        if distributed.get_rank() == 1:
             self.happen()
         distributed.barrier()
         return super().forward(perturbed, intact, labels)
 
-class Exits(OnTheLastRank):
+class Exits(OnASecondRank):
     def happen(self): os._exit(9)
 
-class IsKilled(OnTheLastRank):
+class IsKilled(OnASecondRank):
     def happen(self): os.kill(os.getpid(), signal.SIGKILL)
 
-class Hangs(OnTheLastRank):
+class Hangs(OnASecondRank):
     def happen(self): time.sleep(600)
 
-class Raises(OnTheLastRank):
+class Raises(OnASecondRank):
     def happen(self): raise ValueError("not today")
 
 class AllRaise(RightNoSelf):
