@@ -82,9 +82,10 @@ class RankVerification(Session):
 
     def _answers(self, question: RankQuestion) -> list[Answer]:
         """Every rank's answer to a question; a new group is started if the last one has ended."""
-        if self._group is None:
-            self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
         try:
+            if self._group is None:
+                self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
+                self._group.ask(AskRank(self._subject, None), OPEN_LIMIT_S)  # loads it
             said: list[Any] = self._group.ask(AskRank(self._subject, question))
             for rank, response in enumerate(said):
                 if isinstance(response, Failed):

@@ -189,7 +189,7 @@ class Worker:
         found = _load_once(subject)
         if request.question is None:
             self._page.write(messages.RECOGNITION, None)
-            return resolve(found, subject.definition)[0]
+            return subject.resolution or resolve(found, subject.definition)[0]
         assert subject.resolution is not None
         adapter = Adapter.of(found, subject.resolution)
         announce = partial(self._page.write, arm=None)
