@@ -19,7 +19,7 @@ POSITIONS = {PLACE: "place = delta.argsort(dim=1, stable=True).argsort(dim=1)"}
 DISTANCE = "(y[rows].unsqueeze(1) - y[rows].unsqueeze(0)).abs()"
 PAIRS = "(m * (m - 1))"
 MISSING = "torch.isnan(y))"
-LABELS = "labels.reshape(len(labels), -1)"
+LABELS = "labels.unsqueeze(-1).flatten(1)"
 OWN_LOGITS = "self.logits(view[rows])"
 WEIGHTS = "else self.weights.to(parts)"
 NORMALISED = " / weights.sum()"

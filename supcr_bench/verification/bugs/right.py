@@ -39,7 +39,7 @@ class RankedContrast(nn.Module):
         """Labels [N] or [N, D] as [N, D]; raises a ValueError if one is infinite."""
         if torch.isinf(labels).any():
             raise ValueError("a label is infinite: labels are finite, or NaN where missing")
-        return labels.reshape(len(labels), -1)
+        return labels.unsqueeze(-1).flatten(1)
 
     def similarity(self, rows: Tensor) -> Tensor:
         """[M, M] cosines of [M, d] rows, which are scaled first, so that no square overflows."""
