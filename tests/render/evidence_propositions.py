@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations, pairwise
+from operator import attrgetter
 
 import numpy as np
 from scipy.optimize import linprog, minimize_scalar, nnls
@@ -19,6 +20,18 @@ from supcr_bench.values.case import Case
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.holds import Holds
 from supcr_bench.values.result import Result, Status
+from tests.render.counted_sums import (
+    EXACTLY,
+    Points,
+    best_sum,
+    fitted,
+    plain,
+    rising_by,
+    slower_than,
+    spans,
+    terms_at,
+    terms_of,
+)
 from tests.render.propositions import (
     DUELS,
     FIGURES,
@@ -304,14 +317,8 @@ def is_quantity(text: str, size: float) -> bool:
 # --- Growth ---
 
 
-def rising(own: Series, field: str) -> list[tuple[Result, float]]:
-    """The figures at sizes with more labelled rows than any before, and at least two."""
-    kept: list[tuple[Result, float]] = []
-    for r in own:
-        figure = time_of(r) if field == "time" else getattr(r, field)
-        if figure and r.case.labelled_rows > (kept[-1][0].case.labelled_rows if kept else 1):
-            kept.append((r, float(figure)))
-    return kept
+def rising(own: Series, field: str) -> Points:
+    return rising_by(own, time_of if field == "time" else attrgetter(field))
 
 
 def growth_holds(own: Series, field: str, said: str) -> bool:
@@ -338,74 +345,10 @@ def growth_holds(own: Series, field: str, said: str) -> bool:
     return why_holds(points, said)
 
 
-Points = Sequence[tuple[Result, float]]
-Counts = tuple[tuple[tuple[float, float], ...], tuple[float, ...]]
-"""The labelled rows and all rows of each size, and the counts."""
-
-
-def plain(points: Points) -> Counts:
-    sizes = tuple((float(r.case.labelled_rows), float(r.case.batch_size)) for r, _ in points)
-    return sizes, tuple(count for _, count in points)
-
-
-def terms_of(points: Points, law: str) -> np.ndarray:
-    """The terms of all laws up to one, each divided by the count; [sizes, terms]."""
-    sizes, counts = plain(points)
-    found: np.ndarray = _terms(sizes, law) / np.array(counts)[:, None]
-    return found
-
-
-@cache
-def _terms(sizes: tuple[tuple[float, float], ...], law: str) -> np.ndarray:
-    names = list(LAWS)[: list(LAWS).index(law) + 1]
-    apart, rows = any(m != n for m, n in sizes), []
-    for m, n in sizes:
-        row = []
-        for name in names:
-            f = LAWS[name].of
-            row += [f(m)] if name == "constant" else [f(m), f(m) * (1 - 1 / m)]
-            row += [f(n)] if apart and name != "constant" else []
-        rows.append(row)
-    return np.array(rows)
-
-
-def fitted(points: Points, law: str) -> float:
-    """By how much the best sum of laws up to one misses the counts."""
-    return _fitted(*plain(points), law)
-
-
-def _fitted(sizes: tuple[tuple[float, float], ...], counts: tuple[float, ...], law: str) -> float:
-    return _fit(sizes, counts, law)[0]
-
-
-@cache
-def _fit(
-    sizes: tuple[tuple[float, float], ...], counts: tuple[float, ...], law: str
-) -> tuple[float, np.ndarray]:
-    """By how much the best sum misses, and its weights."""
-    terms = _terms(sizes, law) / np.array(counts)[:, None]
-    scale = terms.max(axis=0)
-    weights, _ = nnls(terms / scale, np.ones(len(sizes)), maxiter=100 * terms.shape[1])
-    return float(np.abs(terms / scale @ weights - 1).max()), weights / scale
-
-
-def spans(points: Points, fewest: int = 5) -> Iterator[Points]:
-    yield from (points[first:] for first in range(len(points) - fewest + 1))
-
-
 def near(shown: str, share: float) -> bool:
     """Whether a share in percent is shown in the digits that it has."""
     unit = 10.0 ** -len(shown.partition(".")[2])
     return abs(float(shown) - 100 * share) <= 0.51 * unit + 1e-3 * float(shown)
-
-
-def slower_than(law: str) -> str | None:
-    at = list(LAWS).index(law)
-    return list(LAWS)[at - 1] if at else None
-
-
-EXACTLY = 6.5e-5
-"""A sum of few laws that misses by this is as good as one of all laws that misses by rounding."""
 
 
 def course_holds(points: Points, course: str) -> bool:
@@ -570,10 +513,10 @@ def _most(
     slack: float,
 ) -> float:
     """The largest share, at the last size, of laws after one until another in sums that fit."""
-    terms = _terms(sizes, "N^4") / np.array(counts)[:, None]
+    terms = terms_at(sizes, "N^4") / np.array(counts)[:, None]
     scale = terms.max(axis=0)
     meets, shares = terms / scale, terms[-1] / scale
-    first, stop = (_terms(sizes, name).shape[1] for name in (law, until))
+    first, stop = (terms_at(sizes, name).shape[1] for name in (law, until))
     shares[:first], shares[stop:] = 0, 0
     limits = np.concatenate([np.full(len(sizes), slack + 1), np.full(len(sizes), slack - 1)])
     found = linprog(-shares / max(shares.max(), 1e-300), np.vstack([meets, -meets]), limits).x
@@ -611,9 +554,9 @@ def _decides(
     """Whether slower laws miss by ten times as much, and faster ones can have only 5 %."""
     (m, n), slower = sizes[-1], slower_than(law)
     longer = (*sizes, *((m / n * more, float(more)) for more in further))
-    error, weights = _fit(sizes, counts, law)
-    figures = (*counts, *map(float, (_terms(longer, law) @ weights)[len(sizes) :]))
-    if slower and _fitted(longer, figures, slower) <= 10 * margin * max(error, 2e-5):
+    error, weights = best_sum(sizes, counts, law)
+    figures = (*counts, *map(float, (terms_at(longer, law) @ weights)[len(sizes) :]))
+    if slower and best_sum(longer, figures, slower)[0] <= 10 * margin * max(error, 2e-5):
         return False
     return _most(longer, figures, law, "N^4", 2 * error + 2e-5) <= 0.05 / margin
 

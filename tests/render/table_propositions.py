@@ -14,11 +14,9 @@ from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Row, Table
+from tests.render.counted_sums import EXACTLY, Points, fitted
 from tests.render.evidence_propositions import (
-    EXACTLY,
-    Points,
     course_holds,
-    fitted,
     is_quantity,
     quantity,
     rising,
@@ -29,6 +27,7 @@ from tests.render.propositions import (
     Known,
     bounds_of,
     fits,
+    intervals_within,
     log_ratios,
     middle_of,
     place_of,
@@ -251,6 +250,9 @@ def _clear(own: Sequence[Sequence[float]]) -> bool:
 
 
 def frontier(run: Known, table: Table) -> bool:
+    told = re.search(r"intervals within \u00b1([\d.]+)%", table.note)
+    if told and not intervals_within(run, share=float(told[1]) / 100, shown=5.1e-4):
+        return False
     return all(
         fits(
             run,

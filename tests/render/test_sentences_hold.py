@@ -289,6 +289,8 @@ def _false_tables(kind: str, table: Table) -> Iterator[tuple[str, Table]]:
         yield "processes", replace(table, note=processes + table.note)
     elif kind == "memory":
         yield "by", replace(table, note=table.note.replace("; by ", "; by no "))
+    elif kind == "frontier" and "\u00b1" in table.note:
+        yield "intervals", replace(table, note=table.note.replace("\u00b1", "\u00b19"))
     elif kind == "predictions":
         cell = table.rows[0].cells[-1]
         other: Tone = "" if cell.tone else "bad"
@@ -524,6 +526,9 @@ def test_a_sentence_that_is_false_or_contradicts_another_is_noticed(told: list[T
         ("missing", {"total": 1}),
         ("mispredicted", {"share": 9.9}),
         ("fits", {"batch_size": 2**20}),
+        ("fits", {"batch_size": round(1.01 * by_kind["fits"].facts["batch_size"])}),
+        ("intervals_within", {"share": 0.9 * by_kind["intervals_within"].facts["share"]}),
+        ("intervals_within", {"share": 1.1 * by_kind["intervals_within"].facts["share"]}),
     ):
         assert not propositions.holds(own.known, changed(kind, **facts)), (kind, facts)
     swapped = {"name": by_kind["overtakes"].facts["other"]}
