@@ -77,10 +77,13 @@ def middle(values: Sequence[float]) -> float:
     return float(np.exp(np.median(np.log(values))))
 
 
-def narrowest(gated: Gated, values: Sequence[float]) -> tuple[float, float] | None:
-    """Bounds of the median at the first look; those of later looks are wider."""
+def narrowest(gated: Gated, values: Sequence[float], ratios: int = 1) -> tuple[float, float] | None:
+    """Bounds of the median at a first look that is the last; those of all other looks are wider.
+
+    The error is divided among so many ratios.
+    """
     assert gated.outcome.time
-    alpha = 0.01 / gated.outcome.time.cells / 2 / 2
+    alpha = 0.01 / gated.outcome.time.cells / ratios
     rank = 0
     while binom.cdf(rank, len(values), 0.5) <= alpha:
         rank += 1
@@ -180,14 +183,16 @@ def _of_time(gated: Gated, change: GatedChange) -> set[str]:
     before, _ = both(gated, change)
     if before is None or not before.status.has_figures:
         return {"new"}
-    ends, limit = narrowest(gated, values) if values else None, 1 + allowed(gated, change)
-    if ends is None or len(values) < 7:
+    if len(values) < fewest(gated):
         return {"undecided"}
+    ends, limit = narrowest(gated, values), 1 + allowed(gated, change)
     means = [times.totals["after"] / times.totals["before"] for times in own if times.totals]
-    of_mean, far = narrowest(gated, means), narrowest(gated, noise)
-    assert of_mean and far
+    of_mean, far = narrowest(gated, means, ratios=2), narrowest(gated, noise)
+    assert ends and of_mean and far
     found = {"undecided"}
-    if ends[0] > limit or of_mean[0] > 1 + max(0.2, 2 * (limit - 1)):
+    low = narrowest(gated, values, ratios=2)
+    assert low
+    if low[0] > limit or of_mean[0] > 1 + max(0.2, 2 * (limit - 1)):
         found.add("regression")
     if ends[1] < limit and max(far[1], 1 / far[0]) < limit:
         found.add("pass")
