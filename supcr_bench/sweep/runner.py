@@ -233,18 +233,15 @@ class _Sweep:
         """
         series: dict[tuple[object, ...], float] = {}
         with self._lock:
+            ahead = self._forecast.ahead()
             for planned in (self._plan[index] for index in indices):
-                key = planned.workload.series()
-                own = sum(
-                    self._forecast.expected_s(
-                        arm.implementation,
-                        planned.case(arm),
-                        timed=planned.timed,
-                        machine=self._machines.get(key),
-                    )
-                    for arm in self.wanted(planned)
-                )
-                series[key] = series.get(key, 0.0) + own * self._beside(planned.further)
+                key, own_s = planned.workload.series(), 0.0
+                how: dict[str, Any] = {"timed": planned.timed, "machine": self._machines.get(key)}
+                for arm in self.wanted(planned):
+                    asked = arm.implementation, planned.case(arm)
+                    own_s += ahead.expected_s(*asked, **how)
+                    ahead.assume(*asked, **how)
+                series[key] = series.get(key, 0.0) + own_s * self._beside(planned.further)
         one_by_one = max(series.values(), default=0.0)
         return max(sum(series.values()) / self._executor.max_parallel_cells, one_by_one)
 

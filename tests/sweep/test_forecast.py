@@ -175,7 +175,10 @@ def test_a_peak_is_forecast_from_five_sizes_of_its_own_series_and_no_fewer() -> 
     assert after(*known).peak("two", case(128)) == {}
 
 
-@pytest.mark.parametrize(("stored", "least"), [("results/reference", 6), ("tests/golden/quick", 5)])
+@pytest.mark.parametrize(
+    ("stored", "least"),
+    [("results/reference", 6), ("results/gpu", 10), ("tests/golden/quick", 5)],
+)
 def test_the_time_left_of_a_stored_run_is_right_to_half_after_a_fifth_of_it(
     stored: str, least: int
 ) -> None:
@@ -189,11 +192,10 @@ def test_the_time_left_of_a_stored_run_is_right_to_half_after_a_fifth_of_it(
     moments = 0
     for index, cell in enumerate(cells):
         left_s = sum(seconds[index:])
-        expected_s = sum(
-            forecast.expected_s(r.implementation, r.case, machine=r.machine)
-            for other in cells[index:]
-            for r in other
-        )
+        ahead, expected_s = forecast.ahead(), 0.0
+        for r in (r for other in cells[index:] for r in other):
+            expected_s += ahead.expected_s(r.implementation, r.case, machine=r.machine)
+            ahead.assume(r.implementation, r.case, machine=r.machine)
         share = 1 - left_s / sum(seconds)
         if 0.2 <= share <= 0.85:
             moments += 1
@@ -203,3 +205,28 @@ def test_the_time_left_of_a_stored_run_is_right_to_half_after_a_fifth_of_it(
         for result in cell:
             forecast.observe(result)
     assert moments >= least
+
+
+def test_what_is_looked_ahead_at_changes_nothing_that_was_measured() -> None:
+    forecast = after(measured(32, 0.1), measured(64, 0.2), one="N^3")
+    ahead = forecast.ahead()
+    ahead.assume("one", case(128))
+    assert ahead.call_s("one", case(128)) is not None
+    assert ahead.largest_size("one", case(512)) == 128
+    assert forecast.largest_size("one", case(512)) == 64
+
+
+def test_a_case_that_would_be_skipped_is_not_assumed_nor_those_after_it() -> None:
+    ahead = after(measured(64, 0.5), one="N^3").ahead()
+    for n in (128, 256):
+        assert ahead.expected_s("one", case(n)) == 0
+        ahead.assume("one", case(n))
+    assert ahead.largest_size("one", case(512)) == 64
+
+
+def test_a_call_is_expected_to_grow_as_in_another_series() -> None:
+    known = [measured(n, s) for n, s in ((64, 0.1), (128, 0.3))]
+    other = measured(64, 0.2, dims=2)
+    near, far = (after(*known, *own) for own in ([other], []))
+    assert near.expected_s("one", case(128, dims=2)) == pytest.approx(0.05 + FEWEST_CALLS * 0.6)
+    assert far.expected_s("one", case(128, dims=2)) == pytest.approx(0.05 + FEWEST_CALLS * 0.3)
