@@ -13,6 +13,7 @@ is the diagnosis.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -280,6 +281,8 @@ GRADIENTS = {
     OWN_ROWS: "the gradient is that of each rank's loss of its own rows",
 }
 """Wrong gradients that a rank's embeddings may receive, each with its cause in words."""
+Found = list[tuple[list[str], list[str]]]
+"""For each batch, the losses and the gradients, right and wrong ones, that the ranks gave."""
 
 
 def fitting(
@@ -316,19 +319,37 @@ def fitting(
     ]
 
 
+def found_on_plain(context: RankContext) -> Found:
+    return [
+        fitting(context, problem, context.known[problem])
+        for problem in plain(context)
+        if problem in context.known
+    ]
+
+
+def _common(found: Sequence[list[str]]) -> str | None:
+    """The first name that is in every list."""
+    return next((name for name in found[0] if all(name in names for names in found)), None)
+
+
 def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnosis | None:
     """Return what is most likely wrong, judged from answers that the ranks have given already."""
     wrong = [o.check for o in outcomes if o.verdict is Verdict.FAIL and o.group != "robustness"]
-    known = {problem: context.known.get(problem) for problem in plain(context)}
-    found = [fitting(context, problem, own) for problem, own in known.items() if own]
+    found = found_on_plain(context)
     if not wrong or not found:
         return None
-    value, gradient = (
-        next((name for name in names[0] if all(name in other for other in names)), None)
-        for names in zip(*found, strict=True)
-    )
+    value, gradient = map(_common, zip(*found, strict=True))
     causes = [VALUES[value]] if value in VALUES else []
     implied = value in (OWN_ROWS, "mean") and gradient == OWN_ROWS
     if gradient in GRADIENTS and not implied:
         causes.append(GRADIENTS[gradient])
     return Diagnosis(causes=tuple(causes))
+
+
+def follows(context: RankContext) -> bool:
+    """Whether the ranks' losses on plain batches are right, or follow a known mistake."""
+    for problem in plain(context):
+        with suppress(FindingError):
+            context.answers(problem, rows=context.even)
+    found = found_on_plain(context)
+    return bool(found) and _common([values for values, _ in found]) is not None

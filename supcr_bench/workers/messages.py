@@ -95,8 +95,8 @@ class JoinRanks:
 class AskRank:
     """Put a question to a subject on a rank; response: Failed, or Returned with an Answer.
 
-    Without a question, load the subject, and resolve its call and definition if that is not done;
-    the response is Failed, or Returned with the resolution.
+    Without a question, only load the subject; the response is Failed, or Returned with its
+    resolution, which is ``None`` if the definition is unknown.
     """
 
     subject: Subject

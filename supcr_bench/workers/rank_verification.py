@@ -1,13 +1,13 @@
 """Verifies one implementation check by check across ranks (processes that share a batch)."""
 
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from supcr_bench.reference.compare import Answer
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
+from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
@@ -17,14 +17,14 @@ from supcr_bench.verification.ranks import (
     RankQuestion,
     RanksRaisedError,
     diagnose_ranks,
+    follows,
 )
-from supcr_bench.verification.resolve import NO_GRAPH
 from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Session
 from supcr_bench.workers.messages import AskRank, Failed
 from supcr_bench.workers.rank_group import RankGroupWorker
 
-OPEN_LIMIT_S = 60.0
-"""Time limit in seconds to import an implementation and recognise what it computes."""
+LOAD_LIMIT_S = 60.0
+"""Time limit in seconds to import an implementation."""
 STEP_LIMIT_S = 10.0
 """Time limit of one question, which usually takes hundredths of a second: with the start of the
 ranks, a hang is detected within 30 s."""
@@ -55,18 +55,10 @@ class RankVerification(Session):
         self._group: RankGroupWorker | None = None
 
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Resolve the subject in a group of one rank, where its loss is that of one process."""
-        with closing(RankGroupWorker(1)) as alone:
-            said: Any = alone.ask(AskRank(self._subject, None), OPEN_LIMIT_S)[0]
-        if isinstance(said, Failed):
-            raise said.error or CheckEndedError(said.reason)
-        own = said.value
-        self._subject = replace(self._subject, resolution=own)
-        self._context = RankContext(Adapter(self._answers, own), self.seed, ranks=self.ranks)
-        self.definition = own.definition.name
-        told = own.recognised or tested_as(own)
-        # Why a loss has no graph, the answers of several ranks tell.
-        self.recognised = replace(told, faults=tuple(f for f in told.faults if f != NO_GRAPH))
+        """Load the subject on every rank, and resolve how to call it and its definition."""
+        self._context = self._resolved(self._subject.definition) or self._recognise()
+        self.definition = self._context.definition.name
+        self.recognised = tested_as(self._context.subject.resolution)
         return [(check.name, check.group) for check in self._checks.values()]
 
     def make(self, check: str) -> Outcome:
@@ -80,15 +72,39 @@ class RankVerification(Session):
             self._group.close()
             self._group = None
 
-    def _answers(self, question: RankQuestion) -> list[Answer]:
+    def _resolved(self, definition: Definition | str | None) -> RankContext | None:
+        """Load the subject for a definition; ``None`` if the definition is yet to be recognised."""
+        self._subject = replace(self._subject, definition=definition, resolution=None)
+        found = self._request(None, LOAD_LIMIT_S)[0]
+        if found is None:
+            return None
+        self._subject = replace(self._subject, resolution=found)
+        # If an attempt ends the ranks, the checks will show that, with the definition's usual call.
+        with suppress(CheckEndedError):
+            found = self._request(None)[0]
+            self._subject = replace(self._subject, resolution=found)
+        return RankContext(Adapter(self._request, found), self.seed, ranks=self.ranks)
+
+    def _recognise(self) -> RankContext:
+        """Find the shipped definition that the loss computes, correctly or with a known mistake."""
+        for definition in DEFINITIONS.values():
+            context = self._resolved(definition)
+            if context is not None and follows(context):
+                return context
+        context = self._resolved(NO_SELF)
+        assert context is not None
+        return context
+
+    def _request(self, question: RankQuestion | None, limit_s: float | None = None) -> list[Any]:
         """Every rank's answer to a question; a new group is started if the last one has ended."""
+        if self._group is None:
+            self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
         try:
-            if self._group is None:
-                self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
-                self._group.ask(AskRank(self._subject, None), OPEN_LIMIT_S)  # loads it
-            said: list[Any] = self._group.ask(AskRank(self._subject, question))
+            said: list[Any] = self._group.ask(AskRank(self._subject, question), limit_s)
             for rank, response in enumerate(said):
                 if isinstance(response, Failed):
+                    if response.error and question is None:
+                        raise response.error
                     # The ranks may have stopped at different messages, so they form a new group.
                     self._group.join()
                     everyone = all(isinstance(r, Failed) for r in said)

@@ -32,18 +32,19 @@ from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard,
 from supcr_bench.measure.version_times import time_versions
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.compiler import COMPILATION, numba_watched
-from supcr_bench.subjects.find_call import call_by_default
+from supcr_bench.subjects.find_call import call_by_default, find_call
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.subjects.registry import Subject, load, require_own_imports
 from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm
-from supcr_bench.values.definition import AUTO, Definition
+from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.verification.ranks import answer_on_rank
-from supcr_bench.verification.resolve import resolve, resolved
+from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
 
 GRACE_S = 1.0
@@ -188,12 +189,22 @@ class Worker:
         subject = request.subject
         found = _load_once(subject)
         if request.question is None:
-            self._page.write(messages.RECOGNITION, None)
-            return subject.resolution or resolve(found, subject.definition)[0]
+            return self._resolved_on_rank(subject, found)
         assert subject.resolution is not None
         adapter = Adapter.of(found, subject.resolution)
         announce = partial(self._page.write, arm=None)
         return answer_on_rank(adapter, request.question, self._rank, self._modules, announce)
+
+    def _resolved_on_rank(self, subject: Subject, found: Implementation) -> Resolution | None:
+        if subject.resolution is not None:
+            self._page.write(messages.RECOGNITION, None)
+            return find_call(found, subject.resolution.definition)
+        definition = subject.definition or found.definition
+        if definition == AUTO:
+            return None
+        if not isinstance(definition, Definition):
+            definition = get_definition(definition)
+        return Adapter.usual(found.under(definition).factory, definition).resolution
 
     def _measure(self, request: messages.MeasureCell) -> None:
         """Measure a cell (all arms of one workload); ranks other than 0 join in each call."""

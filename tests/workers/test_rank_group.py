@@ -32,23 +32,23 @@ import os, signal, time
 from torch import distributed
 from supcr_bench.verification.bugs.right import RightNoSelf
 
-class OnASecondRank(RightNoSelf):
+class OnTheLastRank(RightNoSelf):
     def forward(self, perturbed, intact, labels):
-        if distributed.get_rank() == 1:
+        if distributed.get_rank() == distributed.get_world_size() - 1:
             self.happen()
         distributed.barrier()
         return super().forward(perturbed, intact, labels)
 
-class Exits(OnASecondRank):
+class Exits(OnTheLastRank):
     def happen(self): os._exit(9)
 
-class IsKilled(OnASecondRank):
+class IsKilled(OnTheLastRank):
     def happen(self): os.kill(os.getpid(), signal.SIGKILL)
 
-class Hangs(OnASecondRank):
+class Hangs(OnTheLastRank):
     def happen(self): time.sleep(600)
 
-class Raises(OnASecondRank):
+class Raises(OnTheLastRank):
     def happen(self): raise ValueError("not today")
 
 class AllRaise(RightNoSelf):

@@ -9,9 +9,8 @@ from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.verification.bugs.catalogue import RANK_BUGS, SelfTestRow
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
-from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.ranks import GRADIENTS
 from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.messages import RECOGNITION
 from supcr_bench.workers.rank_verification import RankVerification, bug_subject
 from tests.hanging import end_ranks_in
 from tests.patience import HANGS_S
@@ -36,20 +35,11 @@ class Stacked(RightAcrossRanks):
     def forward(self, features, labels):
         return super().forward(features[:, 0], features[:, 1], labels)
 
-class NoSelfAcrossRanks(RightAcrossRanks):
-    EPS = 0.0
-    SELF_WHEN_TIED = False
-
-class Strict(NoSelfAcrossRanks):
-    def pair_sum(self, s, delta):
-        itself = torch.eye(len(s), dtype=torch.bool)
-        farther = (delta.unsqueeze(1) > delta.unsqueeze(2)) | itself
-        contrast = s.unsqueeze(1).masked_fill(~farther, -torch.inf).logsumexp(dim=2)
-        return (contrast - s).masked_fill(itself, 0.0).sum()
-
-class DotProduct(NoSelfAcrossRanks):
-    def similarity(self, rows):
-        return rows @ rows.mT
+class SeveralRanksOnly(RightAcrossRanks):
+    def forward(self, *views_and_labels):
+        if torch.distributed.get_world_size() < 2:
+            raise RuntimeError("start several ranks first")
+        return super().forward(*views_and_labels)
 
 class AThird(RightAcrossRanks):
     def gather(self, own):
@@ -95,20 +85,10 @@ def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
     assert found.headline.startswith("right over 2 ranks is right: torchcell; ")
 
 
-def test_what_one_process_shows_of_it_is_named_over_ranks(tmp_path: Path) -> None:
-    strict = of_file(tmp_path, STATEFUL, "Strict")
-    found = verified(strict, only=("step under DDP",))
-    assert found.causes == (PHRASES["comparison"][">"],)
-    assert found.reading.nearest == "no-self"
-    dot = verified(of_file(tmp_path, STATEFUL, "DotProduct"), only=("step under DDP",))
-    assert dot
-    assert dot.reading.choices == (PHRASES["similarity"]["dot"],)
-
-
-def test_what_is_gathered_without_a_gradient_is_named_where_the_definition_is_not_known() -> None:
-    plain = Subject("plain", "module", BUGS_MODULE, "PlainAllGather")
-    found = verified(plain, only=("step under DDP",))
-    assert found.causes == (GRADIENTS["none"],)
+def test_a_loss_that_refuses_to_run_on_one_rank_alone_is_verified(tmp_path: Path) -> None:
+    subject = of_file(tmp_path, STATEFUL, "SeveralRanksOnly")
+    found = verified(subject, only=("step under DDP", "ragged ranks"))
+    assert [o.verdict for o in found.outcomes] == [Verdict.PASS, Verdict.PASS]
 
 
 @pytest.mark.parametrize("definition", ["auto", "torchcell"])
@@ -163,7 +143,7 @@ def test_a_rank_that_dies_twice_is_not_asked_again(tmp_path: Path) -> None:
 def test_a_rank_that_hangs_ends_the_verification(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end_ranks_in(monkeypatch, {"forward"})
+    end_ranks_in(monkeypatch, {RECOGNITION, "forward"})
     found = verified(of_file(tmp_path, LOSSES, "Hangs"), "no-self", only=())
     first, *others = found.outcomes
     assert first.overdue
