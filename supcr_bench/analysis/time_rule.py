@@ -26,7 +26,8 @@ no verdict is given that a mode already seen could reverse.
 The bounds of look k fail with probability alpha / (k (k + 1)), which sums to at most alpha over any
 number of looks (Lan and DeMets, Biometrika 70, 1983, with the union bound in place of the joint
 distribution, for which the looks would have to be planned). The last look, after which no time is
-left, uses all that the looks before it left: alpha / k.
+left, uses all that the looks before it left: alpha / k. This takes the number of looks, which the
+time budget sets, to be independent of a cell's own ratios.
 """
 
 import math
@@ -60,7 +61,10 @@ FOUND = 0.95
 def centre_interval(
     values: Sequence[float], alpha: float, alpha_high: float | None = None
 ) -> Interval:
-    """The median of values; each bound fails with probability alpha, the upper with its own."""
+    """The median of values, and bounds of it.
+
+    Each bound fails with probability ``alpha``, the upper one with ``alpha_high`` if that is given.
+    """
     found = median_interval(values, alpha, independent=True)
     if alpha_high is None:
         return found
@@ -251,7 +255,7 @@ class TimeRule:
             room = math.log1p(self.max_mean_slowdown) - mean.estimate
             factors.append((mean.high - mean.estimate) / room if room > 0 else math.inf)
         factor = max(factors)
-        return math.ceil(processes * factor**2) if factor < 4 else None
+        return max(math.ceil(processes * factor**2), self.first_look) if factor < 4 else None
 
     def detectable(self, again: Sequence[float], look: int, *, last: bool = False) -> float | None:
         """The slowdown that is found in 95 % of simulated runs with the noise of an A/A arm.

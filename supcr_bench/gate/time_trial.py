@@ -317,16 +317,12 @@ class TimeTrial:
                 trial.add(sample)
                 if sample.needed_s is not None:
                     self._set_aside(trial, self._start_s + sample.needed_s)
-            rest_s, process_s = self.budget_s - self.spent_s, now - started
-            out_of_time = process_s > rest_s
+            out_of_time = self.spent_s + (now - started) > self.budget_s
             if self.processes < self.rule.first_look and not out_of_time:
                 self._leave_out()
-            # A look that none can follow waits for the last process, and uses all that is left.
-            following = next_look(self.processes)
-            another = (following - self.processes) * process_s <= rest_s
-            if out_of_time or (self.processes >= look_at and another):
+            if self.processes >= look_at or out_of_time:
                 self._look(look, last=out_of_time)
-                look, look_at = look + 1, following
+                look, look_at = look + 1, next_look(self.processes)
             yield (
                 f"{self.processes} processes, {len(self.undecided)} of {len(self.trials)} cells "
                 f"undecided, {self.spent_s:.0f} of at most {self.budget_s:.0f} s"

@@ -185,16 +185,15 @@ def _of_time(gated: Gated, change: GatedChange) -> set[str]:
         return {"new"}
     if len(values) < fewest(gated):
         return {"undecided"}
-    ends, limit = narrowest(gated, values), 1 + allowed(gated, change)
+    limit = 1 + allowed(gated, change)
     means = [times.totals["after"] / times.totals["before"] for times in own if times.totals]
-    of_mean, far = narrowest(gated, means, ratios=2), narrowest(gated, noise)
-    assert ends and of_mean and far
+    slower, mean_slower = narrowest(gated, values, ratios=2), narrowest(gated, means, ratios=2)
+    passing, far = narrowest(gated, values), narrowest(gated, noise)
+    assert slower and mean_slower and passing and far
     found = {"undecided"}
-    low = narrowest(gated, values, ratios=2)
-    assert low
-    if low[0] > limit or of_mean[0] > 1 + max(0.2, 2 * (limit - 1)):
+    if slower[0] > limit or mean_slower[0] > 1 + max(0.2, 2 * (limit - 1)):
         found.add("regression")
-    if ends[1] < limit and max(far[1], 1 / far[0]) < limit:
+    if passing[1] < limit and max(far[1], 1 / far[0]) < limit:
         found.add("pass")
     return found
 

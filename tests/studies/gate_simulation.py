@@ -153,7 +153,6 @@ def simulate(
     verdicts = [GateVerdict.UNDECIDED] * CELLS
     n, look = RULE.first_look, 1
     while True:
-        n = n if next_look(n) <= PROCESSES else PROCESSES  # a look that none can follow waits
         last = n == PROCESSES
         for cell in [c for c, v in enumerate(verdicts) if v is GateVerdict.UNDECIDED]:
             arms = (x[cell, :n, a].tolist() for x in (ratio, mean) for a in (AFTER, AGAIN))
@@ -162,7 +161,7 @@ def simulate(
             verdicts[cell] = judged.verdict
         if last or GateVerdict.UNDECIDED not in verdicts:
             return verdicts, n
-        n, look = next_look(n), look + 1
+        n, look = min(next_look(n), PROCESSES), look + 1
 
 
 def errors(name: str, runs: int) -> tuple[int, int, int, int]:
