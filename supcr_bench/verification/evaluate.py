@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 import torch
@@ -15,14 +15,18 @@ from supcr_bench.verification.family import (
     STRICT,
     Member,
     candidates,
+    compared,
     losses,
     pair_weights,
     places,
     rule_of,
+    with_rules,
 )
 
 Rows = tuple[tuple[float, ...], ...]
 """A matrix as nested tuples of numbers, a key of the caches below."""
+Pairs = tuple[Tensor, Tensor]
+"""[n, n, n] candidates and [n, n] weights of pairs."""
 ALL_KEPT = 300
 """Larger sets of members are cached only for nearly alike rows (``warm``), a probe that all losses
 get."""
@@ -55,30 +59,43 @@ def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Te
     columns = sum(len(rows) * len(rows[0]) for rows in batch[:-1])
     sums = torch.zeros(len(members), 2, dtype=torch.float64)
     gradients = torch.zeros(len(members), 2, columns, dtype=torch.float64)
-    terms: list[tuple[int, str, Part, Member, list[int]]] = []
-    for kind, indices in grouped(range(len(members)), lambda at: members[at].kind).items():
+    terms: list[Term] = []
+    for kind, indices in _by_kind(members).items():
         parts = _parts(kind, *batch)
         rules = list(dict.fromkeys(part.rules for part in parts))
-        keys: dict[int, tuple[object, ...]] = {}
-        for at in indices:
-            m = members[at]
-            number = (m.temperature, m.partner, m.eps, m.eps_rule)
-            keys[at] = (*(id(r.of(m)) for r in rules), *number)
-        for slots in grouped(indices, keys.__getitem__).values():
-            m = members[slots[0]]
+        pairs = [[r.of(members[at]) for at in indices] for r in rules]
+        columns_of = [map(id, of_rules) for of_rules in pairs]
+        keys = list(zip(*columns_of, (_numbers(members[at]) for at in indices), strict=True))
+        for alike in grouped(range(len(indices)), keys.__getitem__).values():
+            m, slots = members[indices[alike[0]]], [indices[at] for at in alike]
+            chosen = dict(zip(rules, (of_rules[alike[0]] for of_rules in pairs), strict=True))
             rule = m.eps_rule if m.eps else ""
-            terms += [(len(part.similarities), rule, part, m, slots) for part in parts]
-    for (_, rule), some in grouped(terms, itemgetter(0, 1)).items():
-        _, _, parts_of, members_of, places = zip(*some, strict=True)
-        values, slopes = _terms(parts_of, members_of, rule, warm=warm)
-        of_part = [id(part) for part in parts_of]
+            terms += [Term(part, m, rule, chosen[part.rules], slots) for part in parts]
+    for (_, rule), some in grouped(terms, lambda term: (term.part.rows, term.rule)).items():
+        values, slopes = _terms(some, rule, warm=warm)
+        of_part = [id(term.part) for term in some]
         for own in grouped(range(len(some)), of_part.__getitem__).values():
-            found = slopes[own] @ parts_of[own[0]].jacobian
-            which = [at for at, k in enumerate(own) for _ in places[k]]
-            slots = [slot for k in own for slot in places[k]]
+            found = slopes[own] @ some[own[0]].part.jacobian
+            which = [at for at, k in enumerate(own) for _ in some[k].slots]
+            slots = [slot for k in own for slot in some[k].slots]
             gradients[slots] += found[which]
             sums[slots] += values[own][which]
     return sums, gradients
+
+
+_numbers = attrgetter("temperature", "partner", "eps", "eps_rule")
+_fields_of_kind = attrgetter(
+    "similarity", "normalised", "views", "measured", "label_distance", "gradient"
+)
+
+
+def _by_kind(members: Sequence[Member]) -> dict[Member, list[int]]:
+    """The indices of the members of each kind, in order."""
+    fields = list(map(_fields_of_kind, members))
+    kinds: dict[Member, list[int]] = {}
+    for indices in grouped(range(len(members)), fields.__getitem__).values():
+        kinds.setdefault(members[indices[0]].kind, []).extend(indices)
+    return {kind: sorted(indices) for kind, indices in kinds.items()}
 
 
 _kept, _last = (functools.lru_cache(maxsize=most)(_evaluate) for most in (256, 1))
@@ -90,19 +107,24 @@ class Rules:
     def __init__(self, differences: Rows) -> None:
         self._difference = torch.tensor(differences, dtype=torch.float64)
         self._ties = bool((self._difference.abs().sort().values.diff() == 0).any())
-        self._by_answer: dict[bytes, tuple[Tensor, Tensor]] = {}
-        self._by_rule: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+        self._compared: dict[tuple[str, ...], Tensor] = {}
+        self._by_answer: dict[bytes, Pairs] = {}
+        self._by_rule: dict[tuple[object, ...], Pairs] = {}
 
-    def of(self, m: Member) -> tuple[Tensor, Tensor]:
+    def of(self, m: Member) -> Pairs:
         """[n, n, n] candidates and [n, n] weights: one object for all members that share them."""
         within = m.measured not in ("candidate", "partner")  # distances in one row are compared
         ties = "" if within and not self._ties else m.ties
         rule = (rule_of(m), ties, m.pairs == "with itself" and m.views.startswith("across"))
-        if rule not in self._by_rule:
-            chosen, weight = candidates(m, self._difference)
+        found = self._by_rule.get(rule)
+        if found is None:
+            comparison = (m.comparison, m.measured, ties)
+            if comparison not in self._compared:
+                self._compared[comparison] = compared(m, self._difference)
+            chosen, weight = with_rules(m, self._compared[comparison])
             answer = chosen.numpy().tobytes() + weight.numpy().tobytes()
-            self._by_rule[rule] = self._by_answer.setdefault(answer, (chosen, weight))
-        return self._by_rule[rule]
+            found = self._by_rule[rule] = self._by_answer.setdefault(answer, (chosen, weight))
+        return found
 
 
 _rules = functools.lru_cache(maxsize=64)(Rules)
@@ -116,12 +138,30 @@ class Part(NamedTuple):
         jacobian: [n n, V N d], their derivatives w.r.t. the views.
         rules: the candidates and weights of pairs.
         share: the weight of the loss.
+        rows: n.
     """
 
     similarities: Tensor
     jacobian: Tensor
     rules: Rules
     share: float
+    rows: int
+
+
+class Term(NamedTuple):
+    """A part of one member, which stands for all members that have the same numbers there.
+
+    Attributes:
+        rule: the member's rule for eps; empty if it has none.
+        pairs: the member's candidates and weights.
+        slots: where these members are among all that are evaluated.
+    """
+
+    part: Part
+    member: Member
+    rule: str
+    pairs: Pairs
+    slots: list[int]
 
 
 @functools.lru_cache(maxsize=512)
@@ -142,25 +182,23 @@ def _parts(kind: Member, *batch: Rows) -> list[Part]:
         )
         jacobian = torch.cat([slope.flatten(1) for slope in slopes], dim=1)
         rules = _rules(tuple(map(tuple, difference.tolist())))
-        parts.append(Part(similarities, jacobian, rules, share))
+        parts.append(Part(similarities, jacobian, rules, share, len(similarities)))
     return parts
 
 
-def _terms(
-    parts: Sequence[Part], members: Sequence[Member], rule: str, *, warm: bool
-) -> tuple[Tensor, Tensor]:
-    """The values [R, 2] of both sums of R parts, and derivatives [R, 2, n n] w.r.t. similarities.
+def _terms(terms: Sequence[Term], rule: str, *, warm: bool) -> tuple[Tensor, Tensor]:
+    """The values [R, 2] of both sums of R terms, and derivatives [R, 2, n n] w.r.t. similarities.
 
-    All parts have n rows, and their members add eps by the same ``rule``.
+    All their parts have n rows, and their members add eps by the same ``rule``.
     """
 
     def column(values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
 
-    similarities = torch.stack([part.similarities for part in parts]).requires_grad_()
-    rules = (part.rules.of(m) for part, m in zip(parts, members, strict=True))
-    chosen, weight = map(torch.stack, zip(*rules, strict=True))
-    weight = weight * column([part.share for part in parts])
+    members = [term.member for term in terms]
+    similarities = torch.stack([term.part.similarities for term in terms]).requires_grad_()
+    chosen, weight = map(torch.stack, zip(*(term.pairs for term in terms), strict=True))
+    weight = weight * column([term.part.share for term in terms])
     partner = column([m.partner for m in members])
     if warm:
         alike = (weight / chosen.sum(-1).clamp(min=1)).unsqueeze(-1) * chosen

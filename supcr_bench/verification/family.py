@@ -14,8 +14,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,9 +54,10 @@ NOTHING = -1e6
 """The logarithm of an empty sum, as a finite number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One member of the family; ``PHRASES`` says what each choice means.
+
+    A tuple, since a reading makes and looks up tens of thousands.
 
     Attributes:
         similarity: ``dot``; a negative distance (``euclidean``, ``squared`` or ``manhattan``); or
@@ -269,15 +269,25 @@ def candidates(
 
     ``difference`` holds [n, n] signed label differences, or distances; ``anchors`` are the rows i.
     """
+    return with_rules(member, compared(member, difference, anchors), anchors)
+
+
+def compared(member: Member, difference: Tensor, anchors: slice = slice(None)) -> Tensor:
+    """[i, j, k]: whether the comparison of label distances puts k in S(i,j)."""
     n = len(difference)
-    rows = torch.arange(n)[anchors].unsqueeze(1)
     place = places(member, difference)
     own = place[anchors]
     limit = place.unsqueeze(0) if member.measured == "candidate" else own.unsqueeze(2)
     place = place.unsqueeze(0) if member.measured == "partner" else own.unsqueeze(1)
-    chosen = COMPARISONS[member.comparison](place, limit).expand(len(rows), n, n)
-    itself = torch.arange(n) == rows
-    partner = torch.eye(n, dtype=torch.bool)
+    return COMPARISONS[member.comparison](place, limit).expand(len(own), n, n)
+
+
+def with_rules(
+    member: Member, chosen: Tensor, anchors: slice = slice(None)
+) -> tuple[Tensor, Tensor]:
+    """What :func:`candidates` returns, for the ``chosen`` that :func:`compared` returns."""
+    partner = _diagonal(chosen.shape[2])
+    itself = partner[anchors]
     if not member.keeps_partner and member.measured != "partner":
         chosen = chosen & ~partner
     others = chosen & ~itself.unsqueeze(1)
@@ -288,6 +298,12 @@ def candidates(
     if member.keeps_partner and (member.comparison in STRICT or member.measured == "partner"):
         chosen = chosen | partner
     return chosen, pair_weights(member, others.any(-1), itself)
+
+
+@functools.cache
+def _diagonal(n: int) -> Tensor:
+    """[n, n]: where both rows are the same."""
+    return torch.eye(n, dtype=torch.bool)
 
 
 def pairs(

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
@@ -52,9 +52,9 @@ _TOGETHER = {
 def alone(departure: str, member: Member, plain: Member) -> Member:
     """The plain member with only one choice of another member, which ``departure`` names."""
     if departure == "sign":
-        return replace(plain, temperature=-plain.temperature)
-    names = [f.name for f in fields(Member) if f.name in _TOGETHER.get(departure, (departure,))]
-    return replace(plain, **{name: getattr(member, name) for name in names})
+        return plain._replace(temperature=-plain.temperature)
+    names = [name for name in Member._fields if name in _TOGETHER.get(departure, (departure,))]
+    return plain._replace(**{name: getattr(member, name) for name in names})
 
 
 class ImpactStudy:
@@ -77,17 +77,17 @@ class ImpactStudy:
         others = (d for d in DEFINITIONS.values() if d.name != nearest.name)
         self._definitions = [self._at_study(d) for d in (nearest, *others)]
         self._near = self._definitions[0]
-        self._plain = replace(member_of(self._near), temperature=self._tau)
+        self._plain = member_of(self._near)._replace(temperature=self._tau)
         self._member: Member | None = None
         self._departures: list[tuple[str, Member, Member]] = []  # each with what it departs from
         self._dims = 1
         if reading and reading.member:
             signed = math.copysign(self._tau, reading.member.temperature)
-            self._member = replace(reading.member, temperature=signed)
+            self._member = reading.member._replace(temperature=signed)
             for name, (words, _) in departures(reading, self._near).items():
                 plain = self._plain
                 if name == "eps":  # what it does depends on the size of the similarities
-                    plain = replace(alone("similarity", self._member, plain), temperature=signed)
+                    plain = alone("similarity", self._member, plain)._replace(temperature=signed)
                 if name == "label_distance":
                     self._dims = 2
                 if name != "temperature" and (one := alone(name, self._member, plain)) != plain:

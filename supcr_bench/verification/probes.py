@@ -121,13 +121,16 @@ class Prober:
         self.weights, self.several = own.weights, not own.one_dimension
         self.rows = 5 if self.count == 1 else 4
         self.detached, self.sign, self.limit, self.powers = False, 1, FITS, (1.0, 1.0)
+        self._plain: dict[tuple[object, ...], Probe] = {}
 
     def repeats(self, n: int, *, one_module: bool = False) -> bool:
         """Whether a batch of n rows gives the same numbers twice, by two modules or by one."""
-        rows, labels = make_rows(n, self.count, 0), make_labels(n, 1, 0)
-        definition = self._subject.resolution.definition.at(self.given)
-        new = self._subject.build(definition, torch.ones(1), self._device) if one_module else None
-        one, other = (self.probe(rows, labels, self.given, module=new) for _ in range(2))
+        one, new = self.plain(n, 0, self.given), None
+        if one_module:
+            definition = self._subject.resolution.definition.at(self.given)
+            new = self._subject.build(definition, torch.ones(1), self._device)
+            one = self.probe(one.views, one.labels, self.given, module=new)
+        other = self.probe(one.views, one.labels, self.given, module=new)
         moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
         return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
 
@@ -169,7 +172,12 @@ class Prober:
         return Probe(views, labels, temperature, float(answer.loss), gradient)
 
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
-        return self.probe(make_rows(n, self.count, seed), make_labels(n, 1, seed), temperature)
+        """The probe of a batch of n rows; the loss is called once for each."""
+        key = (n, seed, temperature, self.dtype, self.sign)
+        if key not in self._plain:
+            rows, labels = make_rows(n, self.count, seed), make_labels(n, 1, seed)
+            self._plain[key] = self.probe(rows, labels, temperature)
+        return self._plain[key]
 
     def at(self, member: Member, temperature: float | None) -> Member:
         """A member that was read at temperature 1, at another one; ``None`` changes nothing."""
@@ -177,16 +185,25 @@ class Prober:
             return member
         divisor = temperature ** self.powers[0]
         partner = divisor / temperature ** self.powers[1]
-        return replace(member, temperature=member.temperature * divisor, partner=partner)
+        return member._replace(temperature=member.temperature * divisor, partner=partner)
 
-    def fits(self, members: Sequence[Member], probe: Probe, *, warm: bool = False) -> list[Fit]:
+    def fits(
+        self,
+        members: Sequence[Member],
+        probe: Probe,
+        *,
+        warm: bool = False,
+        most: float = math.inf,
+    ) -> list[Fit]:
         """How well each member, at temperature 1, gives a probe's gradient, up to a factor.
 
-        The best comes first. ``warm``: whether all candidates weigh the same on the probe.
+        The best comes first. ``warm``: whether all candidates weigh the same on the probe;
+        ``most``: the largest residual of those that are returned.
         """
         kept = probe.reached
         goal = probe.gradient[kept]
-        there = [self.at(m, probe.temperature) for m in members]
+        at_one = probe.temperature in (None, 1.0)
+        there = members if at_one else [self.at(m, probe.temperature) for m in members]
         sums, parts = evaluate(there, probe.views, probe.labels, warm=warm)
         gradients = (parts[:, 1] if self.detached else parts.sum(1))[:, kept]
         factors = (gradients @ goal) / gradients.square().sum(1).clamp(min=1e-300)
@@ -195,20 +212,21 @@ class Prober:
         if self.detached and not warm:  # the denominators change only the value
             rest = torch.maximum(rest, (values - probe.loss).abs() / abs(probe.loss or 1.0))
         rest = rest.nan_to_num(math.inf)
-        found = list(map(Fit, members, rest.tolist(), factors.tolist(), values.tolist()))
-        return sorted(found, key=lambda fit: fit.residual)
+        order = rest.argsort(stable=True)[: int((rest <= most).sum())]
+        numbers = (x[order].tolist() for x in (rest, factors, values))
+        return list(map(Fit, map(members.__getitem__, order.tolist()), *numbers))
 
     def fitting(self, members: Sequence[Member], probe: Probe) -> list[Member]:
         """The members that give a probe's gradient times a positive factor."""
-        found = self.fits(list(dict.fromkeys(members)), probe)
-        return [f.member for f in found if f.residual <= self.limit and f.factor > 0]
+        found = self.fits(list(dict.fromkeys(members)), probe, most=self.limit)
+        return [f.member for f in found if f.factor > 0]
 
     def by_log_eps(self, members: Sequence[Member], probe: Probe) -> Tensor:
         """[H, 2]: a and b of each member's value a + b log(eps), for an eps in empty sums only."""
         tiny = (-600.0, -400.0)
         values = []
         for log_eps in tiny:
-            at = [replace(m, eps=math.exp(log_eps)) for m in members]
+            at = [m._replace(eps=math.exp(log_eps)) for m in members]
             by_member = {f.member: f.value for f in self.fits(at, probe)}
             values.append([by_member[m] for m in at])
         low, high = torch.tensor(values, dtype=torch.float64)

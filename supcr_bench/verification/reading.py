@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -202,26 +202,25 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
         members = [] if coarse else [*structures(views, some, most_faults, tied=False)]
         if most_faults == 1:
             cut = itertools.product(("anchors_detached", "others_detached"), members)
-            members += [replace(m, gradient=which) for which, m in cut if not m.faults()]
+            members += [m._replace(gradient=which) for which, m in cut if not m.faults()]
         for prober.detached in (False, True):
-            found = [f for f in prober.fits(members, probe, warm=True) if f.residual <= WARM]
+            found = prober.fits(members, probe, warm=True, most=WARM)
             if not found:
                 continue
             any_found = True
             drawn = {(m.views, m.similarity, m.gradient) for m in (f.member for f in found)}
             alike = [
-                replace(m, gradient=gradient)
+                m._replace(gradient=gradient) if gradient else m
                 for how, kind, gradient in drawn
                 for m in structures((how,), ((kind, normalised),))
             ]
             yield [
-                f.member if f.factor > 0 else replace(f.member, temperature=-1.0)
-                for f in prober.fits(alike, probe, warm=True)
-                if f.residual <= WARM
+                f.member if f.factor > 0 else f.member._replace(temperature=-1.0)
+                for f in prober.fits(alike, probe, warm=True, most=WARM)
             ]
     if not any_found:
         prober.detached = False
-        turned = [replace(m, temperature=-1.0) for m in structures(views, kinds[:3], 1)]
+        turned = [m._replace(temperature=-1.0) for m in structures(views, kinds[:3], 1)]
         yield [*structures(views, kinds[:3], 3 if coarse else 1), *turned]
 
 
@@ -243,7 +242,7 @@ def _exactly(prober: Prober, members: list[Member], core: Probe) -> list[Member]
     if prober.detached:
         members = [*members, *_with_eps_in_empty_sums(prober, members, core)]
     odd = [
-        replace(m, similarity=kind)
+        m._replace(similarity=kind)
         for kind, twin in ODD_TWINS.items()
         for m in members
         if m.similarity == twin
@@ -267,14 +266,14 @@ def _at_nearest(prober: Prober, members: list[Member], core: Probe) -> list[Memb
     """Members at the temperature at which one comes nearest."""
     # Members with the same sets give the same numbers: some of each are enough for a search.
     temperature = prober.nearest_temperature(sorted(members, key=Member.faults)[:60], core)
-    return [replace(m, temperature=m.temperature * temperature) for m in members]
+    return [m._replace(temperature=m.temperature * temperature) for m in members]
 
 
 def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe) -> list[Member]:
     """The members that fit with the wrong sign, or nearly; ``reading`` gets the fault."""
     members = _plain(members)
-    turned = [replace(m, temperature=abs(m.temperature)) for m in members]
-    wrong_sign = [f.member for f in prober.fits(turned, core) if f.residual <= FITS]
+    turned = [m._replace(temperature=abs(m.temperature)) for m in members]
+    wrong_sign = [f.member for f in prober.fits(turned, core, most=FITS)]
     if wrong_sign:
         prober.sign = -1
         reading.faults.append("the gradient has the wrong sign")
@@ -300,10 +299,10 @@ def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member
         return []
     near = [f.member for f in best if f.residual <= 1.5 * best[0].residual]
     for m in sorted(near, key=_plainness)[:4]:
-        sizes = [replace(m, eps=e, eps_rule=r) for e in EPS for r in EPS_ON_ORDINARY_ROWS]
+        sizes = [m._replace(eps=e, eps_rule=r) for e in EPS for r in EPS_ON_ORDINARY_ROWS]
         if found := prober.fitting(sizes, core):
             own = {"eps": found[0].eps, "eps_rule": found[0].eps_rule}
-            return prober.fitting([replace(m, **own) for m in members], core)  # type: ignore[arg-type]
+            return prober.fitting([m._replace(**own) for m in members], core)  # type: ignore[arg-type]
     return []
 
 
@@ -312,7 +311,7 @@ def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) 
     rest, slope = prober.by_log_eps(members, core).T
     sizes = ((core.loss - rest) / slope).exp().tolist()
     return [
-        replace(m, eps=shortest(eps, 1e-3))
+        m._replace(eps=shortest(eps, 1e-3))
         for m, eps in zip(members, sizes, strict=True)
         if 1e-20 < eps < 0.1
     ]
@@ -354,14 +353,14 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
             reading.several_dimensions = True
     if reading.several_dimensions:
         ways = PHRASES["label_distance"]
-        several = [replace(m, label_distance=way) for m in alive for way in ways]
+        several = [m._replace(label_distance=way) for m in alive for way in ways]
         before, complete = len(reading.faults), reading.complete
         alive = _left(prober, reading, several, probe, "several label dimensions")
         if len(reading.faults) > before:  # the rest is read with labels of one dimension
             reading.several_dimensions, reading.complete = False, complete
     member = min(alive, key=_plainness)
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
-        member = replace(member, comparison=member.comparison[0])
+        member = member._replace(comparison=member.comparison[0])
     reading.member = member
     reading.float32 = _is_quantised(prober, core, IN_FLOAT64)
 

@@ -4,7 +4,6 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -50,7 +49,7 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
     # Where the partner's temperature is another, a pair without other candidates adds something.
     trials = [member]
     if member.pairs != "by anchor":  # which differs from it on ties alone, and was seen there
-        trials.append(replace(member, pairs="with candidates"))
+        trials.append(member._replace(pairs="with candidates"))
     for law, powers in LAWS.items():  # noqa: B007 - the law is used below
         prober.powers = powers
         if found := prober.fitting(trials, probe):
@@ -101,7 +100,7 @@ def fill_empty_denominators(prober: Prober, member: Member) -> Member:
         found = torch.linalg.lstsq(matrix, goal.unsqueeze(1)).solution[:, 0]
         if torch.allclose(matrix @ found, goal, rtol=1e-4, atol=0.0):
             log_eps = found[0] / found[1] if columns[-1] is rest else found[0]
-            return replace(member, eps=shortest(float(log_eps.exp()), 1e-3))
+            return member._replace(eps=shortest(float(log_eps.exp()), 1e-3))
     return member
 
 
@@ -112,7 +111,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     if probe is None or (smallest_denominator(member, core) == 0 and not member.eps):
         return member
     reading.smallest = smallest_denominator(prober.at(member, probe.temperature), probe)
-    plain = prober.fits([replace(member, eps=0.0)], probe)[0]
+    plain = prober.fits([member._replace(eps=0.0)], probe)[0]
     if plain.residual <= prober.limit and plain.factor > 0:
         return _read_eps_of_ratio(prober, reading, member)
     sizes: Sequence[float] = EPS if prober.limit == FITS else [10.0**-x for x in range(15, 1, -1)]
@@ -124,7 +123,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     best = plain
     for _ in range(4):
         choices = itertools.product((member.pairs, *skips), sizes, rules)
-        trials = [replace(member, pairs=p, eps=e, eps_rule=r) for p, e, r in choices]
+        trials = [member._replace(pairs=p, eps=e, eps_rule=r) for p, e, r in choices]
         found = [f for f in prober.fits(trials, probe) if f.factor > 0]
         if not found:
             return member
@@ -148,7 +147,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
 
     _, _, scale = own.eps_rule.partition("_")
     alike = ["_".join(filter(None, (rule, scale))) for rule in ("added", "floor")]
-    return min((replace(own, eps_rule=rule) for rule in alike), key=error)
+    return min((own._replace(eps_rule=rule) for rule in alike), key=error)
 
 
 def _read_eps_of_ratio(prober: Prober, reading: Reading, member: Member) -> Member:
@@ -157,7 +156,7 @@ def _read_eps_of_ratio(prober: Prober, reading: Reading, member: Member) -> Memb
     if probe is None or prober.fits([member], probe)[0].residual <= prober.limit:
         return member
     rules = ("ratio", "ratio_floor")
-    trials = [replace(member, eps=e, eps_rule=rule) for e in EPS for rule in rules]
+    trials = [member._replace(eps=e, eps_rule=rule) for e in EPS for rule in rules]
     best = min(prober.fits(trials, probe), key=lambda f: f.residual + reading.value_error(f, probe))
     return best.member if best.residual <= 10 * prober.limit else member
 
@@ -257,7 +256,7 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
         warmer = fit.factor * ratio if fit.residual <= 10 * prober.limit else one
     words = words_of()
     # A partner with no farther row adds 0 to the sum: only the mean shows whether it counts.
-    farther = replace(member, comparison=">", pairs="with candidates")
+    farther = member._replace(comparison=">", pairs="with candidates")
     skipped = f"{PHRASES['pairs']['with candidates']}, {MEAN_OF_USED}"
     if member.ties != "by_value":  # by position, strict shows only in what is left out
         skipped = f"{PHRASES['comparison']['>']}, {skipped}"
@@ -294,8 +293,8 @@ def mean_log_count(member: Member, probe: Probe) -> float:
 
 def read_upstream(prober: Prober, reading: Reading) -> None:
     """Find out whether the gradient scales with the gradient passed to ``backward``."""
-    rows, labels = make_rows(prober.rows, prober.count, 0), make_labels(prober.rows, 1, 0)
-    one, three = (prober.probe(rows, labels, prober.given, arriving=a) for a in (1.0, 3.0))
+    one = prober.plain(prober.rows, 0, prober.given)
+    three = prober.probe(one.views, one.labels, prober.given, arriving=3.0)
     if (three.gradient - 3 * one.gradient).norm() > max(1e-3, prober.limit) * three.gradient.norm():
         reading.faults.append(
             "the backward ignores the gradient that arrives: a loss that is multiplied by a weight "

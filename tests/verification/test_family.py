@@ -1,7 +1,5 @@
 """Members of the family: definitions as data, right and wrong."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -32,7 +30,7 @@ def test_at_a_high_temperature_the_gradient_is_the_warm_one() -> None:
     plain = [
         m for m in structures(("separate", "concatenated"), (("dot", True),)) if m.faults() < 2
     ]
-    hot = [replace(m, temperature=1e6) for m in plain]
+    hot = [m._replace(temperature=1e6) for m in plain]
     warm = evaluate(plain, views, labels, warm=True)[1]
     assert torch.allclose(evaluate(hot, views, labels)[1] * 1e6, warm, atol=1e-5)
 

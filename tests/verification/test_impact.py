@@ -112,8 +112,8 @@ class Strict(RightNoSelf):
         return total, total.detach().unsqueeze(0)
 
 
-STRICT = replace(member_of(NO_SELF), comparison=">")
-FIRST_COLUMN = replace(member_of(NO_SELF), label_distance="first")
+STRICT = member_of(NO_SELF)._replace(comparison=">")
+FIRST_COLUMN = member_of(NO_SELF)._replace(label_distance="first")
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_another_default_temperature_is_a_departure_of_its_own(ages: str) -> Non
 
 
 def test_an_eps_is_measured_at_the_similarities_of_its_loss() -> None:
-    own = replace(member_of(RANK_N_CONTRAST), similarity="dot", normalised=True, eps=1e-12)
+    own = member_of(RANK_N_CONTRAST)._replace(similarity="dot", normalised=True, eps=1e-12)
     rows = study(RightNoSelf, ImpactQuestion(batch_size=24), own, RANK_N_CONTRAST, complete=True)
     (eps,) = (r for r in rows if r.labels == "tied" and "eps" in (r.departure or ""))
     assert eps.angle is not None and eps.angle < 0.01
