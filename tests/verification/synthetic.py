@@ -76,6 +76,13 @@ DEFINED: dict[str, dict[str, Any]] = {
     | {"eps": 1e-7, "clamped": True},
 }
 """What each shipped definition says by its name alone."""
+BEYOND: dict[str, Callable[[float, float, float], bool]] = {
+    ">=": lambda a, b, tolerance: a >= b - tolerance,
+    ">": lambda a, b, tolerance: a > b + tolerance,
+    "<=": lambda a, b, tolerance: a <= b + tolerance,
+    "<": lambda a, b, tolerance: a < b - tolerance,
+}
+"""How two label distances compare, up to a tolerance."""
 
 
 class _Loss:
@@ -152,31 +159,21 @@ class _Loss:
                     own[k] = -place
         return ranks
 
-    def is_beyond(self, a: float, b: float) -> bool:
-        tolerance = self.rules.tolerance
-        return {
-            ">=": a >= b - tolerance,
-            ">": a > b + tolerance,
-            "<=": a <= b + tolerance,
-            "<": a < b - tolerance,
-        }[self.rules.compared]
-
-    def candidates(self, rank: list[list[float]], i: int, j: int) -> tuple[set[int], bool]:
-        """The candidates of a pair, and whether the pair counts."""
+    def candidates(self, rank: list[list[float]], i: int, j: int) -> tuple[list[bool], bool]:
+        """Which rows are candidates of a pair, and whether the pair counts."""
         r = self.rules
-        chosen = set()
+        chosen = []
         for k in range(len(rank)):
             near = rank[j][k] if r.measured == "partner" else rank[i][k]
             limit = rank[k][j] if r.measured == "candidate" else rank[i][j]
-            inside = self.is_beyond(near, limit)
+            inside = BEYOND[r.compared](near, limit, r.tolerance)
             if k == i:
                 inside = r.anchor == "always" or (r.anchor == "tied" and inside)
-            if inside:
-                chosen.add(k)
-        counts = r.pairs != "with candidates" or bool(chosen - {i})
+            chosen.append(inside)
+        counts = r.pairs != "with candidates" or any(chosen[:i]) or any(chosen[i + 1 :])
         counts = counts and (i != j or r.pairs == "with itself") and (r.pairs != "once" or j > i)
-        strict = r.compared in (">", "<")
-        return chosen | ({j} if strict and r.kept else set()), counts
+        chosen[j] = chosen[j] or (r.compared in (">", "<") and r.kept)
+        return chosen, counts
 
     def similarities(self, rows: Tensor) -> Tensor:
         r = self.rules
@@ -199,24 +196,20 @@ class _Loss:
         s = plain / of_others
         shift = s.detach().max() if r.maximum else 0.0
         e = (s - shift).exp()
-        counted: dict[int, list[Tensor]] = {i: [] for i in range(n)}
-        for i, j in itertools.product(range(n), range(n)):
-            chosen, counts = self.candidates(rank, i, j)
-            if not counts:
-                continue
-            contrast = e[i, sorted(chosen)].sum()
-            contrast = contrast.clamp(min=r.eps) if r.clamped else contrast + r.eps
-            contrast = contrast.detach() if r.detached == "denominator" else contrast
-            counted[i].append(contrast.log() + shift - plain[i, j] / of_partner)
-        every = [term for terms in counted.values() for term in terms]
-        if not every:
+        pairs = [self.candidates(rank, i, j) for i, j in itertools.product(range(n), repeat=2)]
+        chosen = torch.tensor([rows for rows, _ in pairs]).view(n, n, n)
+        counted = torch.tensor([counts for _, counts in pairs]).view(n, n)
+        if not counted.any():
             return rows.sum() * 0.0
+        contrast = torch.where(chosen, e[:, None], 0.0)[counted].sum(1)
+        contrast = contrast.clamp(min=r.eps) if r.clamped else contrast + r.eps
+        contrast = contrast.detach() if r.detached == "denominator" else contrast
+        every = contrast.log() + shift - plain[counted] / of_partner
         if r.mean == "anchor":
-            means = [torch.stack(terms).mean() for terms in counted.values() if terms]
-            loss = torch.stack(means).sum() / n
+            of_anchor = counted.sum(1, keepdim=True).expand(n, n)[counted]
+            loss = (every / of_anchor).sum() / n
         else:
-            count = len(every) if r.mean == "left" else n * (n - 1)
-            loss = torch.stack(every).sum() / count
+            loss = every.sum() / (len(every) if r.mean == "left" else n * (n - 1))
         return loss * r.factor(n, self.tau)
 
 
