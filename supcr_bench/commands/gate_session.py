@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,16 @@ class GateSession:
     def __init__(self, console: Console, work: Work, terms: Terms) -> None:
         self.console, self.work, self.terms = console, work, terms
         self.suite, self.budget = work.suite, make_budget(work.suite)
-        self.executor = LocalExecutor(self.budget.threads)
         self.checked: dict[str, Subject] = {}
 
+    @cached_property
+    def executor(self) -> LocalExecutor:
+        """Its worker starts when it is needed: a revision that is not there is said at once."""
+        return LocalExecutor(self.budget.threads)
+
     def close(self) -> None:
-        self.executor.close()
+        if "executor" in vars(self):
+            self.executor.close()
 
     def measured(self, baseline: Run | None = None, name: str = "") -> tuple[Run, list[str]]:
         """Measure the implementations now, without times; note how a baseline differs."""

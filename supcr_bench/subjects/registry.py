@@ -85,14 +85,20 @@ def folder() -> Path:
 
 
 def registered() -> dict[str, Subject]:
+    """All by name; to find entry points takes 20 ms, for the metadata of all packages are read."""
+    subjects = _in_folder()
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
+        subject = Subject(entry.name, "module", entry.module, entry.attr or "IMPLEMENTATION")
+        subjects.setdefault(entry.name, subject)
+    return subjects
+
+
+def _in_folder() -> dict[str, Subject]:
     subjects: dict[str, Subject] = {}
     for path in sorted(folder().glob("*.py")):
         if not path.stem.startswith("_"):
             name, target = path.stem.replace("_", "-"), f"{FOLDER}.{path.stem}"
             subjects[name] = Subject(name, "folder", target, "IMPLEMENTATION")
-    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
-        subject = Subject(entry.name, "module", entry.module, entry.attr or "IMPLEMENTATION")
-        subjects.setdefault(entry.name, subject)
     return subjects
 
 
@@ -115,14 +121,16 @@ def locate(name: str) -> Subject:
     """
     if name.endswith(COMPILED):
         return replace(locate(name.removesuffix(COMPILED)), name=name, compiled=True)
-    known = registered()
-    if name in known:
-        return known[name]
+    known = _in_folder()
     if ".py::" in name:  # as pytest names what a file defines
         file, _, inner = name.partition("::")
         name = f"{file}:{inner.replace('::', '.')}"
     target, _, attribute = (f"{name}:" if name.endswith(".py") else name).rpartition(":")
     is_file = target.endswith(".py")
+    if not is_file and name not in known:
+        known = registered()
+    if name in known:
+        return known[name]
     if not target or not (attribute or is_file):
         raise UnknownNameError("implementation", name, known, _HINT)
     if is_file and not Path(target).is_file():

@@ -34,7 +34,7 @@ purpose = "Small enough for a test."
 implementations = ["loopy", "broadcast", "rowsort"]
 
 [[grid]]
-batch_size = [4, 10]
+batch_size = [4, 7]
 nan_density = 0.25
 dims = 2
 embedding_size = 8
@@ -93,14 +93,14 @@ class Raises(_Loss):
 
 class Hangs(_Loss):
     def __call__(self, perturbed, intact, labels):
-        if len(perturbed) > 9:
+        if len(perturbed) > 6:
             time.sleep(600)
         return self.answer(perturbed, intact, labels)
 
 
 class Crashes(_Loss):
     def __call__(self, perturbed, intact, labels):
-        if len(perturbed) > 9:
+        if len(perturbed) > 6:
             os.kill(os.getpid(), signal.SIGSEGV)
         return self.answer(perturbed, intact, labels)
 '''

@@ -61,7 +61,7 @@ def test_a_run_is_not_continued_with_other_code_or_another_suite(
     for name, text in (
         ("helper.py", "def scale():\n    return 3.0\n"),
         ("loss.py", LOSS.replace("scale()", "1")),
-        ("tiny.toml", (workplace / "tiny.toml").read_text().replace("10", "13")),
+        ("tiny.toml", (workplace / "tiny.toml").read_text().replace("7]", "9]")),
     ):
         kept = (workplace / name).read_text()
         (workplace / name).write_text(text)
@@ -97,7 +97,7 @@ def test_a_change_during_the_run_is_a_failure_of_what_is_left(cli: Cli, workplac
     (workplace / "loss.py").write_text(changes)
     (workplace / "helper.py").write_text("def scale():\n    return 2.0\n")
     arguments = ("--batch-size", "4,6,8", "--pass", "forward", "--set", "labels=continuous")
-    done = cli("run", "tiny.toml", "-i", "loss.py:Loss", "--dims", "1", *arguments)
+    done = cli("run", "tiny.toml", "-i", "loss.py:Loss", "--dims", "1", *arguments, *UNREAD)
     assert done.returncode == 1
     (run,) = (workplace / "results").iterdir()
     lines = (run / "measurements.jsonl").read_text().splitlines()
@@ -217,7 +217,8 @@ def test_a_signal_ends_a_run_with_what_is_kept_and_how_to_go_on(
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
     errors = (workplace / "errors").open("w")
-    process = servers.start_command(["run", "tiny.toml"], workplace, errors.fileno())
+    command = ["run", "tiny.toml", "-i", "broadcast"]
+    process = servers.start_command(command, workplace, errors.fileno())
     lines: list[Path] = []
     while process.poll() is None and not any(p.stat().st_size for p in lines):
         time.sleep(0.01)

@@ -1,6 +1,7 @@
 """Changes made to real implementations, measured for real: each is caught with the right reason."""
 
 import re
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,16 +12,19 @@ from supcr_bench.gate.exact import checks_to_repeat, judge_deterministic
 from supcr_bench.gate.terms import Terms
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import without_noise
-from supcr_bench.subjects.registry import Subject, folder
+from supcr_bench.subjects.registry import Subject, folder, load
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.local_executor import LocalExecutor
-from supcr_bench.sweep.plan import make_budget, make_plan, untimed
-from supcr_bench.sweep.runner import run_verified
-from supcr_bench.sweep.suite import load_suite
+from supcr_bench.sweep.plan import make_budget, make_plan, only, untimed
+from supcr_bench.sweep.runner import run_sweep
+from supcr_bench.sweep.suite import Suite, load_suite
+from supcr_bench.values.cell import Cell
 from supcr_bench.values.gate import GatedChange, GateVerdict
 from supcr_bench.values.result import Result
+from supcr_bench.verification import local_session
+from supcr_bench.verification.checks import all_checks
+from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.verification import WorkerVerification
 from tests.gate.made_runs import made_run
 
 pytestmark = pytest.mark.slow
@@ -34,14 +38,16 @@ class Change:
     of: str
     old: str = ""
     new: str = ""
+    grows: bool = False
+    """Whether its sizes are needed, to tell how its counts grow; else some cases show it."""
     verified: bool = False
 
 
 CHANGES = {
     change.name: change
     for change in (
-        Change("rowsort", "rowsort"),
-        Change("broadcast", "broadcast"),
+        Change("rowsort", "rowsort", grows=True),
+        Change("broadcast", "broadcast", grows=True),
         Change("rowsort again", "rowsort"),
         Change("broadcast again", "broadcast"),
         Change(
@@ -56,6 +62,7 @@ CHANGES = {
             "broadcast",
             "[torch.exp(s) for s in logits]",
             "[torch.stack([torch.exp(row) for row in s]) for s in logits]",
+            grows=True,
         ),
         Change(
             "reversed",
@@ -76,9 +83,17 @@ CHANGES = {
             "[tail[start].clamp(min=self.eps) for tail in tails]",
             "[((row >= row.unsqueeze(1)).float() @ e[i]).clamp(min=self.eps)\n"
             "                         for e in exponentials]",
+            grows=True,
         ),
     )
 }
+
+
+SMALL = 12
+"""The largest batch size at which everything is measured."""
+CHECKS = ("random cases", "ties", "gradcheck", "swapped views", "low temperature")
+"""Made of what is verified: some fail, one before the change too. All are in
+``tests/verification``."""
 
 
 def written(change: Change, place: Path) -> Subject:
@@ -91,35 +106,48 @@ def written(change: Change, place: Path) -> Subject:
     return Subject(change.name, "file", str(path), "IMPLEMENTATION")
 
 
+def is_for_growth(cell: Cell) -> bool:
+    """Whether a cell is one of the many sizes that tell a growth law."""
+    return (cell.workload.dims, cell.workload.labels) == (1, "continuous")
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Everything, on the suite that the gate runs."""
+    """Everything, in cases of the suite that the gate runs."""
     place = tmp_path_factory.mktemp("changed")
     subjects = {name: written(change, place) for name, change in CHANGES.items()}
     suite = load_suite("ci")
     # The timed grids are not for everyone, and nothing is timed here.
     counted = tuple(grid for grid in suite.grid if grid.without is None)
     suite = suite.model_copy(update={"grid": counted})
+    growing = [name for name, change in CHANGES.items() if change.grows]
+    plan = [
+        cell
+        for planned in untimed(make_plan(suite, list(subjects)))
+        if is_for_growth(planned) or planned.workload.batch_size <= SMALL
+        for cell in (only([planned], growing) if is_for_growth(planned) else [planned])
+    ]
     results: list[Result] = []
-    verifications: list[Verification] = []
     with closing(LocalExecutor()) as executor:
-        for event in run_verified(
-            untimed(make_plan(suite, list(subjects))),
-            executor,
-            list(subjects.values()),
-            Forecast(make_budget(suite, 2**32)),
-            seed=suite.seed,
-            verify={name: None for name, change in CHANGES.items() if change.verified},
+        for event in run_sweep(
+            plan, executor, list(subjects.values()), Forecast(make_budget(suite, 2**32))
         ):
             if isinstance(event, Result):
                 results.append(without_noise(event))
-            elif isinstance(event, Verification):
-                verifications.append(event)
+    verifications = [
+        verified(subjects[n], suite) for n, change in CHANGES.items() if change.verified
+    ]
     # As in a gate, the version before is verified by the checks that fail now.
     failing = set().union(*checks_to_repeat(made_run(verifications=verifications)).values())
-    session = WorkerVerification(subjects["broadcast"], strict=False, seed=suite.seed, only=failing)
-    assert [*session.run()]
-    return made_run(results, [*verifications, session.result()])
+    return made_run(results, [*verifications, verified(subjects["broadcast"], suite, failing)])
+
+
+def verified(subject: Subject, suite: Suite, only: Collection[str] | None = None) -> Verification:
+    """What some checks find, and unless they are made again, what they are due to."""
+    made = [check for check in all_checks() if check.name in CHECKS]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_session, "all_checks", lambda: made)
+        return LocalSession(load(subject), seed=suite.seed, only=only).verified()
 
 
 def side(measured: Run, name: str, *, verified: bool) -> Run:
@@ -136,6 +164,8 @@ def judged(measured: Run, name: str) -> list[GatedChange]:
     terms = Terms(suite="ci", implementations=("loss",), baseline=False)
     change = CHANGES[name]
     before, after = (side(measured, n, verified=change.verified) for n in (change.of, name))
+    asked = {result.key for result in after.results}
+    before = replace(before, results=tuple(r for r in before.results if r.key in asked))
     return judge_deterministic(before, after, terms)
 
 
