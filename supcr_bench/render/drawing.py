@@ -190,7 +190,8 @@ class Chart:
     def inline_svg(self) -> str:
         """The drawing for a page, where ids are unique and colours follow the page's theme."""
         text = self.svg
-        text = text[text.index("<svg") :].replace("<svg ", '<svg aria-hidden="true" ', 1)
+        head = f'<svg aria-hidden="true" style="--inches: {self.figure.get_figwidth():.2f}" '
+        text = text[text.index("<svg") :].replace("<svg ", head, 1)
         text = re.sub(rf'<g id="(?!{re.escape(self.name)}\.)[^"]*">', "<g>", text)
         # Less than a tenth of a point cannot be seen; the texts between tags keep their numbers.
         return re.sub("<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), text)

@@ -17,7 +17,7 @@ from supcr_bench.render.cells import FILTERED, facets_of, ratio_text
 from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
 from supcr_bench.render.palette import palette_css
-from supcr_bench.render.sentences import Sentence, place, use_cells
+from supcr_bench.render.sentences import Sentence, place, unusable, use_cells
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.values.axes import WORKLOAD_AXES
@@ -129,16 +129,17 @@ def _sections(
             }
 
 
-def _use_table(number: int, found: Sequence[Sentence]) -> Table:
-    """What to use for each batch size of a series."""
-    heads = (*numbers("N"), *words("use"), *numbers("time", "memory", "times as\nfast"))
+def _use_table(name: str, title: str, found: Sequence[Sentence], *, alone: bool) -> Table:
+    """What to use for each batch size of a series; one ``alone`` is no faster than others."""
+    figures_of = ("time", "memory") if alone else ("time", "memory", "times as\nfast")
+    heads = (*numbers("N"), *words("use"), *numbers(*figures_of))
     rows = []
     for sentence in found:
         names, *figures, _ = use_cells(sentence)
         cell = Cell("none", "bad") if sentence.kind == "unusable" else names
         n, here = sentence.facts["sizes"][0], facets_of(sentence.facts["case"])
-        rows.append(row(str(n), cell, *figures, facets=here))
-    return Table(f"use-{number}", place(found[0].facts["case"]), heads, tuple(rows))
+        rows.append(row(str(n), cell, *figures[: len(figures_of)], facets=here))
+    return Table(name, title, heads, tuple(rows))
 
 
 def _use_data(findings: Findings, found: Sequence[Sequence[Sentence]]) -> list[Any]:
@@ -205,6 +206,9 @@ def render_report(
     numbered = {result.key: number for number, result in enumerate(results)}
     baseline = next((name for name in (*answers.BASELINES, *names) if name in names), "")
     found = answers.uses(findings, spans=False, baseline=baseline)
+    usable = [own for own in found if any(s.kind == "use" for s in own)]
+    none = (own for own in found if all(s.kind == "unusable" for s in own))
+    cases = [own[0].facts["case"] for own in found]
     return render_page(
         "report.html.j2",
         [facets_of(r.case, r.implementation) for r in results],
@@ -212,8 +216,15 @@ def render_report(
         info=run.info,
         answer=answers.answer(run, findings),
         claims=answers.claim_verdicts(findings),
-        uses=[_use_table(number, own) for number, own in enumerate(found)],
-        use_data=_use_data(findings, found),
+        uses=[
+            _use_table(f"use-{i}", place(own[0].facts["case"], cases), own, alone=len(names) == 1)
+            for i, own in enumerate(usable)
+        ],
+        use_data=_use_data(findings, usable),
+        unusable=[
+            unusable(case=own[-1].facts["case"], sizes=[s.facts["sizes"][0] for s in own])
+            for own in none
+        ],
         names=names,
         baseline=baseline,
         sections=list(_sections(findings, tables, charts)),

@@ -5,12 +5,12 @@ values without rounding. ``tests/render/propositions.py`` decides each kind from
 """
 # ruff: noqa: ARG001 - some facts only say of whom a sentence speaks
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec
 
-from supcr_bench.render.cells import ratio_text
+from supcr_bench.render.cells import ratio_text, several_devices
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL, short_name
@@ -25,6 +25,8 @@ from supcr_bench.values.units import (
 )
 
 P = ParamSpec("P")
+NO_ERROR = 1e-3
+"""A peak that is off by less than this share of it is said to be off by less."""
 KINDS: dict[str, Callable[..., str]] = {}
 """The functions that write sentences, by kind."""
 
@@ -76,10 +78,14 @@ def _counts(ended: Sequence[tuple[str, int]]) -> str:
     return ", ".join(f"{n} {words}" for words, n in ended)
 
 
-def place(case: Case) -> str:
-    """A series: the pass, all of the workload but its batch size, and an unusual definition."""
-    whose = "" if case.definition == TORCHCELL.name else f", {short_name(case.definition)}"
-    return f"{case.pass_}, {case.describe_series()}{whose}"
+def place(case: Case, among: Collection[Case] = ()) -> str:
+    """A series: the pass, all of the workload but its batch size, and an unusual definition.
+
+    The usual device and definition are named if the cases ``among`` which it stands have others.
+    """
+    usual = {c.definition for c in among} <= {TORCHCELL.name} == {case.definition}
+    whose = "" if usual else f", {short_name(case.definition)}"
+    return f"{case.pass_}, {case.describe_series(device=several_devices(among))}{whose}"
 
 
 # --- Right or not ---
@@ -274,10 +280,9 @@ def fits(*, name: str, case: Case, capacity_bytes: int, batch_size: int) -> str:
 
 @sentence
 def mispredicted(*, name: str, case: Case, share: float) -> str:
-    return (
-        "Peaks predicted from sizes up to a quarter of N were off by up to "
-        f"{format_share(share)} ({name}, {case.pass_} at {case.describe()})."
-    )
+    by = f"up to {format_share(share)}" if share >= NO_ERROR else f"less than {NO_ERROR:.1%}"
+    where = f"{name}, {case.pass_} at {case.describe()}"
+    return f"Peaks predicted from sizes up to a quarter of N were off by {by} ({where})."
 
 
 @sentence

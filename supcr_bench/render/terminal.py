@@ -190,9 +190,11 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
     """
     known = any(s.facts.get("floors") for s in said)
     floor = "; floor: the products and exponentials alone" if known else ""
-    parts = [_wrapped(f"(time at the first and the last N, memory at the last{floor})")]
-    series = grouped(said, lambda s: place(s.facts["case"]))
+    cases = [s.facts["case"] for s in said]
+    series = grouped(said, lambda s: place(s.facts["case"], cases))
     none = [where for where, own in series.items() if {s.kind for s in own} == {"unusable"}]
+    note = f"(time at the first and the last N, memory at the last{floor})"
+    parts = [_wrapped(note)] if len(none) < len(series) else []
     for where, own in series.items():
         if where in none:
             continue

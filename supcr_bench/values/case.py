@@ -53,12 +53,17 @@ class Workload:
         found: tuple[object, ...] = _SERIES(self.workload)
         return found
 
-    def describe(self, without: Axis | None = None) -> str:
+    def describe(self, without: Axis | None = None, *, device: bool = False) -> str:
+        """The axes that are not usual; with ``device``, that axis in any case."""
         shared, axes = self.workload, (axis for axis in WORKLOAD_AXES if axis is not without)
-        return " ".join(filter(None, (axis.named(shared, axis.phrase) for axis in axes)))
+        phrases = (
+            self.device if device and axis.name == "device" else axis.named(shared, axis.phrase)
+            for axis in axes
+        )
+        return " ".join(filter(None, phrases))
 
-    def describe_series(self) -> str:
-        return self.describe().partition(" ")[2]
+    def describe_series(self, *, device: bool = False) -> str:
+        return self.describe(device=device).partition(" ")[2]
 
 
 WORKLOAD_FIELDS = tuple(f.name for f in fields(Workload))

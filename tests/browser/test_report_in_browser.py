@@ -149,6 +149,19 @@ def test_the_answer_stands_on_the_first_screens(
         assert found["y"] + found["height"] <= height, part
 
 
+@pytest.mark.parametrize(("viewport", "wide"), [(None, 760), (PHONE, 390)])
+def test_a_chart_of_one_pass_is_half_as_wide_as_one_of_two(
+    open_page: Any, tmp_path: Path, viewport: dict[str, int] | None, wide: int
+) -> None:
+    page = open_page(
+        written([r for r in results() if r.case.pass_ == "forward"], tmp_path),
+        **({"viewport": viewport} if viewport else {}),
+    ).page
+    found = box(page, "#time-1 svg")
+    assert found["width"] == pytest.approx(wide, rel=0.02)
+    assert 0.6 < found["height"] / found["width"] < 0.8
+
+
 def test_the_page_of_the_stored_run_is_short(open_page: Any, tmp_path: Path) -> None:
     run = load_run(ROOT / "results" / "reference")
     findings = find(run.results, {})

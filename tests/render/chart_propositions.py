@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 
 from supcr_bench.render.drawing import BOUNDS, Chart, Line, law_text, short_name
 from supcr_bench.render.palette import PAPER
-from supcr_bench.values.axes import AXES, PASSES
+from supcr_bench.values.axes import AXES, PASSES, Axis
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import short_name as short_definition
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS
@@ -78,7 +79,15 @@ def _against_n(run: Known, chart: Chart, what: str, view: str | None, place: str
 
 @cache
 def _by_series(run: Known) -> dict[str, list[Result]]:
-    return grouped(run.results, lambda r: r.case.describe_series())
+    return grouped(run.results, lambda r: _place(run, r.case).partition(" ")[2])
+
+
+def _place(run: Known, case: Case, without: Axis | None = None) -> str:
+    """A workload as a title gives it: in a run over several devices with that of each."""
+    several = len({r.case.device for r in run.results}) > 1
+    place = case.describe(without, device=several)
+    assert case.device in place.split() or not several
+    return place
 
 
 Marks = dict[tuple[str, float], float]
@@ -148,13 +157,13 @@ def _along(run: Known, chart: Chart, what: str, label: str, place: str) -> bool:
         known = [(r, time_of(r) if what == "Time" else r.peak_bytes) for r in own]
         base = next((figure for r, figure in known if r.status in FIGURES), None)
         case = own[0].case
-        rest = case.describe().replace(axis.named(case.workload, axis.phrase), "")
+        rest = _place(run, case, axis)
         found = {
             (f"{r.implementation} {case.pass_}", float(axis.of(r.case))): figure / base
             for r, figure in known
             if base and figure and isinstance(axis.of(r.case), int | float)
         }
-        ratios |= found if rest.split() == place.split() and len(found) > 1 else {}
+        ratios |= found if rest == place and len(found) > 1 else {}
     told = {
         (f"{line.name} {line.case.pass_}", mark.x): mark.y
         for line in chart.lines

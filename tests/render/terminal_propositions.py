@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from supcr_bench.render.sentences import Sentence, place
+from supcr_bench.values.definition import short_name
 from tests.render.evidence_propositions import is_quantity
 from tests.render.table_propositions import shows
 
@@ -58,18 +59,19 @@ def _use_holds(said: Sequence[Sentence], items: Sequence[str], hidden: int) -> b
     """A note, for each series a head and a row for each range of N, and series without any."""
     floor = "; floor: the products and exponentials alone"
     floors = floor * any(s.facts.get("floors") for s in said)
-    if items[0] != f"(time at the first and the last N, memory at the last{floors})":
-        return False
     none = sorted(_without(said))
-    usable = [s for s in said if place(s.facts["case"]) not in none]
+    usable = [s for s in said if _place(s, said) not in none]
+    noted = [f"(time at the first and the last N, memory at the last{floors})"] * bool(usable)
+    if [*items[: len(noted)]] != noted:
+        return False
     rows, last = 0, ""
     where, base = "", None
-    for item in items[1:]:
+    for item in items[len(noted) :]:
         if head := re.fullmatch(r"(.*?)(?:, times as fast as (\S+))?:", item):
             where, base = head.groups()
         elif item.startswith("None is both timed and right: "):
             last = item
-        elif not _row_holds(usable[rows : rows + 1], item, where, base):
+        elif not _row_holds(usable[rows : rows + 1], item, where, base, said):
             return False
         else:
             rows += 1
@@ -80,12 +82,23 @@ def _use_holds(said: Sequence[Sentence], items: Sequence[str], hidden: int) -> b
 
 def _without(said: Sequence[Sentence]) -> Iterator[str]:
     """The series in which nothing can be used at any N."""
-    for where in {place(s.facts["case"]) for s in said}:
-        if {s.kind for s in said if place(s.facts["case"]) == where} == {"unusable"}:
+    for where in {_place(s, said) for s in said}:
+        if {s.kind for s in said if _place(s, said) == where} == {"unusable"}:
             yield where
 
 
-def _row_holds(said: Sequence[Sentence], item: str, where: str, base: str | None) -> bool:
+def _place(sentence: Sentence, every: Sequence[Sentence]) -> str:
+    """A series; of several devices or definitions it names its own."""
+    case, cases = sentence.facts["case"], [s.facts["case"] for s in every]
+    found = place(case, cases)
+    assert case.device in found.split(", ")[1].split() or {c.device for c in cases} == {"cpu"}
+    assert short_name(case.definition) in found or {c.definition for c in cases} == {"torchcell"}
+    return found
+
+
+def _row_holds(
+    said: Sequence[Sentence], item: str, where: str, base: str | None, every: Sequence[Sentence]
+) -> bool:
     row = ROW.fullmatch(item)
     if not said or not row:
         return [s.text for s in said] == [item]
@@ -93,8 +106,8 @@ def _row_holds(said: Sequence[Sentence], item: str, where: str, base: str | None
     sizes = [int(n) for n in re.findall(r"\d+", row[1])]
     if sizes != list(dict.fromkeys((facts["sizes"][0], facts["sizes"][-1]))):
         return False
-    if place(facts["case"]) != where or said[0].kind == "unusable":
-        return row[2] == "none is both timed and right" and place(facts["case"]) == where
+    if _place(said[0], every) != where or said[0].kind == "unusable":
+        return row[2] == "none is both timed and right" and _place(said[0], every) == where
     told = USE.fullmatch(row[2])
     assert told, row[2]
     first, _, last = told["times"].partition(" to ")

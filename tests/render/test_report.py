@@ -149,9 +149,28 @@ def test_the_same_run_makes_the_same_page() -> None:
 
 
 def test_a_run_in_which_everything_failed_has_a_page() -> None:
-    text = page([make_result("mine", status=Status.FAILED, reason="it broke")])
-    assert "No answer: mine (1 failed)." in text
+    failed = (make_result(name, status=Status.FAILED, reason="it broke") for name in ("a", "b"))
+    text = page(list(failed))
+    assert "No answer: a (1 failed)." in text
     assert "it broke" in text
+    assert "N=64 (forward, D=1 NaN 0%): none is both timed and right." in text
+    assert not any(
+        words in text for words in ('data-name="use-0"', "imes as fast", "imes as\nfast")
+    )
+
+
+def test_of_several_devices_and_definitions_titles_name_the_usual_one_too() -> None:
+    def titles(**case: str) -> str:
+        found = make_series("one", [8, 16], lambda n: 1e-6 * n)
+        found += make_series("other", [8, 16], lambda n: 1e-6 * n, case=case)
+        text = page(found, charts_of(find(found, {}), at_most=2))
+        return " ".join(re.findall(r"<(?:caption|figcaption)[^>]*>([^<]*)", text))
+
+    devices = titles(device="cuda")
+    for place in ("forward, D=1 NaN 0% ", "Time per call: D=1 NaN 0% "):
+        assert {*re.findall(rf"{place}(\w+)", devices)} == {"cpu", "cuda"}
+    assert "forward, D=1 NaN 0%, torchcell" in titles(definition="no-self")
+    assert not any(name in titles() for name in ("cpu", "forward, D=1 NaN 0%, torchcell"))
 
 
 def test_a_single_cell_and_a_single_implementation_have_a_page() -> None:
@@ -218,3 +237,12 @@ def test_it_says_in_which_state_timed_calls_find_the_caches(
     info: dict[str, Any], said: str
 ) -> None:
     assert re.search(rf"caches(<[^>]*>|\s)*{said}", page(usual(), **info))
+
+
+def test_what_to_use_of_one_alone_has_no_column_for_others() -> None:
+    one, two = (
+        page([r for name in names for r in make_series(name, [16, 32], lambda n: 1e-6 * n)])
+        for names in (["mine"], ["mine", "theirs"])
+    )
+    assert "times as\nfast</th>" not in one
+    assert "times as\nfast</th>" in two
