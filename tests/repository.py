@@ -3,16 +3,23 @@
 import subprocess
 from pathlib import Path
 
+SETTINGS = """
+[user]
+    name = Somebody
+    email = somebody@example.org
+[commit]
+    gpgsign = false
+"""
+
 
 class Repository:
     """A git checkout to change."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.git("config", "user.name", "Somebody")
-        self.git("config", "user.email", "somebody@example.org")
-        self.git("config", "commit.gpgsign", "false")
+        self.git("init", "--quiet", "--initial-branch=main", "--template=")
+        with (top / ".git" / "config").open("a") as file:
+            file.write(SETTINGS)
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(

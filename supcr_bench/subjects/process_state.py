@@ -13,7 +13,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from operator import is_
 from pathlib import Path
 from pkgutil import resolve_name
@@ -153,6 +153,13 @@ _SUBJECTS = "supcr_bench.implementations"
 
 def _owners() -> dict[str, Any]:
     """The ``_OWNERS``, and the modules and classes of supcr-bench itself."""
+    return _owners_of(len(sys.modules), next(reversed(sys.modules)))
+
+
+@lru_cache(maxsize=1)
+def _owners_of(imported: int, last: str) -> dict[str, Any]:
+    """They are searched again only if a module was imported since."""
+    del imported, last
     found = dict(_OWNERS)
     for name, module in list(sys.modules.items()):
         if name.startswith(_HARNESS) and not name.startswith(_SUBJECTS):
@@ -190,8 +197,8 @@ class ProcessState:
     def __init__(self, *, operators: bool = False) -> None:
         self._settings = {name: read() for name, (read, _, _) in SETTINGS.items()}
         self._owners = _owners()
-        self._attributes = {name: dict(vars(owner)) for name, owner in self._owners.items()}
-        self._values = {name: [*vars(owner).values()] for name, owner in self._owners.items()}
+        self._attributes = {name: vars(owner).copy() for name, owner in self._owners.items()}
+        self._values = {name: own.values() for name, own in self._attributes.items()}
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
         self._overridden = _overridden_operators()

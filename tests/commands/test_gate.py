@@ -85,10 +85,15 @@ def recordings() -> Recordings:
 
 
 @pytest.fixture
-def measured_anew(monkeypatch: pytest.MonkeyPatch, gated: Gate) -> None:
+def counted_anew(monkeypatch: pytest.MonkeyPatch, gated: Gate) -> None:
+    """Both versions are measured in this test; that the same code is recognised again is not."""
+    monkeypatch.setattr(gate_session, "run_verified", MEASURE)
+
+
+@pytest.fixture
+def measured_anew(monkeypatch: pytest.MonkeyPatch, counted_anew: None) -> None:
     """Everything is measured in this test, and nothing recalled from another."""
     monkeypatch.setattr(LocalExecutor, "preflight", PREFLIGHT)
-    monkeypatch.setattr(gate_session, "run_verified", MEASURE)
 
 
 @pytest.fixture
@@ -162,7 +167,6 @@ def test_a_noisy_machine_is_undecided_and_counts_as_what_was_said(gated):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("measured_anew")
 def test_a_wrong_version_is_caught_whatever_its_time(gated):
     gated.change("distance.unsqueeze(1) >= distance", "distance.unsqueeze(1) <= distance")
     status, found = gated.found(against="HEAD")
@@ -235,7 +239,7 @@ def test_a_file_that_was_renamed_is_held_against_what_it_was(gated):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("measured_anew")
+@pytest.mark.usefixtures("counted_anew")
 def test_every_loss_that_can_be_called_is_compared_with_its_own_definition(gated):
     grid = SUITE[SUITE.index("[[grid]]") : SUITE.rindex("[[grid]]")]
     gated.repository.write("suite.toml", SUITE.replace(grid, ""))
@@ -259,7 +263,6 @@ def test_every_loss_that_can_be_called_is_compared_with_its_own_definition(gated
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("measured_anew")
 def test_a_plain_function_that_became_wrong_is_a_regression(gated):
     file = write_subjects(gated.repository.top)
     gated.repository.commit()
@@ -420,7 +423,6 @@ def test_cases_across_ranks_are_those_of_what_declares_them(gated):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("measured_anew")
 def test_a_wrong_loss_is_told_by_its_cause_and_what_follows_is_counted(gated, capsys):
     gated.change("distance.unsqueeze(1) >= distance", "distance.unsqueeze(1) > distance")
     status, found = gated.found(against="HEAD")
@@ -432,7 +434,6 @@ def test_a_wrong_loss_is_told_by_its_cause_and_what_follows_is_counted(gated, ca
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("measured_anew")
 def test_an_intended_cost_is_accepted_in_the_repository(gated, capsys):
     gated.change("[torch.exp(s) for s in logits]", "[torch.exp(s + 0.0) for s in logits]")
     status, found = gated.found(against="HEAD")
@@ -448,7 +449,6 @@ def test_an_intended_cost_is_accepted_in_the_repository(gated, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("measured_anew")
 def test_a_grid_may_allow_more_than_the_others(gated):
     grids = SUITE.replace("timed = false", 'timed = false\nmax_work_growth = "50%"')
     gated.repository.write(

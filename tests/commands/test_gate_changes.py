@@ -182,7 +182,7 @@ KINDS = {
     "an operation more in what is compiled": Kind(
         several(
             # One size: a function is compiled anew for what it has not seen.
-            edit("[6, 12]", "6", "suite.toml"),
+            edit("[6, 12]", '6\npass = "training"', "suite.toml"),
             edit("def sims", '@torch.compile(backend="eager")\ndef sims', OPS_FILE),
             lambda repository: repository.commit(),
             edit("/ temperature", "/ temperature + 0.0", OPS_FILE),
