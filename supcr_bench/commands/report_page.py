@@ -17,6 +17,7 @@ from supcr_bench.render.answer import answer, headline, refuted
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.comparison import verdicts
 from supcr_bench.render.csv_tables import csv_tables
+from supcr_bench.render.machine import environments_line
 from supcr_bench.render.markdown import comparison_markdown, run_markdown
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.terminal import answer_lines, print_table
@@ -45,8 +46,8 @@ def show_and_write(
     With ``verbose``, the tables come before the answer. A StoreError is raised if the page that it
     would replace holds more results.
     """
-    listed = page is None and default_page(run.path, run.id).is_relative_to(REPORTS)
     page = page or default_page(run.path, run.id)
+    listed = page.name == PAGE and page.resolve().parent.parent == REPORTS.resolve()
     _require_nothing_lost(page, run)
     claims = {
         name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
@@ -77,6 +78,7 @@ def show_and_write(
     listing = {
         **_summary(run, run.id, headline(found)),
         "machine": " ".join(run.measured_on),
+        "environment": environments_line(run.measured_on),
         "figures": pages.main_figures(findings),
     }
     _write(files, page, listing if listed else None)

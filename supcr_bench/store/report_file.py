@@ -86,6 +86,7 @@ def _summary(folder: Path) -> dict[str, Any]:
         if "figures" in values:
             figures = {str(k): float(v) for k, v in values["figures"].items()}
             found |= {"machine": str(values["machine"]), "figures": figures}
+            found["environment"] = str(values.get("environment", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return dict.fromkeys(SUMMARY_KEYS, "") | {"id": folder.name}
     return found

@@ -127,7 +127,10 @@ def test_the_list_of_reports_follows_what_lies_there(folder: Path) -> None:
     assert index.read_bytes() == before
     shutil.rmtree(folder / "reports" / "two")
     report("one", "--out", "elsewhere.html")
-    assert index.read_bytes() == before  # that was no default place
+    assert index.read_bytes() == before  # that was no place of the list
+    report("two", "--out", "reports/other/index.html")
+    assert outline(index.read_text()).addresses.count("./other/index.html") == 1
+    assert ": a CPU, 2 CPUs" in index.read_text()
     report("one")
     assert "./two/index.html" not in listed()
 
