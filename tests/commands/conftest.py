@@ -12,7 +12,9 @@ from typer.testing import CliRunner, Result
 
 from supcr_bench.commands import report_page
 from supcr_bench.commands.app import app
+from supcr_bench.workers import rank_verification
 from supcr_bench.workers import verification as workers
+from supcr_bench.workers.rank_verification import RankVerification
 from supcr_bench.workers.verification import WorkerVerification
 from tests.forked.once import made_once
 from tests.forked.start import Servers
@@ -122,11 +124,13 @@ def cli(workplace: Path, servers: Servers) -> Cli:
 
 @pytest.fixture
 def with_checks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> WithChecks:
-    """Run ``verify`` in this process, where a worker makes the checks of these names alone."""
+    """Run ``verify`` in this process, where workers make the checks of these names alone."""
     monkeypatch.chdir(workplace)
 
     def run(only: Collection[str], *arguments: str) -> Result:
         monkeypatch.setattr(workers, "WorkerVerification", partial(WorkerVerification, only=only))
+        over_ranks = partial(RankVerification, only=tuple(only))
+        monkeypatch.setattr(rank_verification, "RankVerification", over_ranks)
         return CliRunner().invoke(app, ["verify", *arguments])
 
     return run

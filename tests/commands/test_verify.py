@@ -69,6 +69,21 @@ class Official(nn.Module):
 '''
 
 
+SUMMED = """
+from torch import nn
+from supcr_bench.implementations._scan import ScanSupCR
+
+
+class Own(nn.Module):
+    def __init__(self, tau=0.1):
+        super().__init__()
+        self.loss = ScanSupCR(tau, definition="no-self")
+
+    def forward(self, perturbed, intact, labels):
+        return self.loss(perturbed, intact, labels)
+"""
+
+
 def test_the_notes_are_right_by_their_definition_and_not_by_no_self(
     with_checks: WithChecks, workplace: Path
 ) -> None:
@@ -95,7 +110,7 @@ def test_a_persons_own_file_is_verified_with_no_preparation(
     with_checks: WithChecks, workplace: Path
 ) -> None:
     (workplace / "own.py").write_text(OWN)
-    only = ("random cases", "ties", "large batches", "missing labels", "non-finite inputs")
+    only = ("random cases", "ties", "missing labels", "non-finite inputs")
     done = with_checks(only, "own.py:Own")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("own.py:Own is right: no-self")
@@ -114,7 +129,7 @@ def test_another_call_is_verified_by_a_definition_that_is_named(
     with_checks: WithChecks, workplace: Path
 ) -> None:
     (workplace / "own.py").write_text(OWN)
-    only = ("random cases", "ties", "large batches", "gradcheck")
+    only = ("random cases", "ties", "strides", "gradcheck")
     official = with_checks(only, "own.py:Official", "--definition", "rank-n-contrast")
     assert official.exit_code == 0, official.output
     assert "own.py:Official is right: rank-n-contrast" in official.stdout
@@ -122,7 +137,7 @@ def test_another_call_is_verified_by_a_definition_that_is_named(
 
 
 def test_a_definition_of_ones_own_comes_from_a_suite_file(cli: Cli, workplace: Path) -> None:
-    (workplace / "own.py").write_text(OWN)
+    (workplace / "own.py").write_text(SUMMED)
     with (workplace / "tiny.toml").open("a") as file:
         file.write('\n[definitions.averaged]\nbase = "no-self"\nviews = "mean"\n')
     arguments = ["--definition", "averaged", "--suite", "tiny.toml"]
@@ -133,17 +148,19 @@ def test_a_definition_of_ones_own_comes_from_a_suite_file(cli: Cli, workplace: P
 
 
 def test_over_ranks_those_made_for_it_are_verified_and_a_fault_is_named(
-    cli: Cli, workplace: Path
+    with_checks: WithChecks, workplace: Path
 ) -> None:
-    right = cli("verify", "--ranks", "2", "--json", "found.json")
-    assert right.returncode == 0, right.stdout + right.stderr
+    """All checks are made in ``tests/workers/test_rank_verification.py``."""
+    only = ("step under DDP",)
+    right = with_checks(only, "--ranks", "2", "--json", "found.json")
+    assert right.exit_code == 0, right.output
     assert "distributed over 2 ranks is right: torchcell; called as" in right.stdout
     (found,) = json.loads((workplace / "found.json").read_text())
     assert (found["implementation"], found["ranks"], found["passed"]) == ("distributed", 2, True)
 
     bug = "supcr_bench.verification.bugs.across_ranks:PlainAllGather"
-    wrong = cli("verify", bug, "--ranks", "2", "--definition", "torchcell")
-    assert wrong.returncode == 1
+    wrong = with_checks(only, bug, "--ranks", "2", "--definition", "torchcell")
+    assert wrong.exit_code == 1
     assert "is not right: torchcell, but no gradient reaches the embeddings" in wrong.stdout
 
 
