@@ -328,7 +328,7 @@ def test_on_integer_ages_the_notes_differ_from_no_self_and_from_rank_n_contrast(
 ) -> None:
     monkeypatch.setattr(impact_study, "BATCHES", 1)
     found = load(locate(name))
-    rows = study(found.factory, ImpactQuestion(ages, 256), member_of(TORCHCELL), TORCHCELL)
+    rows = study(found.factory, ImpactQuestion(ages, 128), member_of(TORCHCELL), TORCHCELL)
     own, no_self, rnc = (of(rows, None, definition).angle for definition in DEFINITIONS)
     assert own == pytest.approx(0, abs=1e-3)
     assert no_self is not None and rnc is not None

@@ -25,8 +25,8 @@ SEEN_AT = {
     "temperature-hard-coded": (replace(ORDINARY[0], temperature=0.2), ORDINARY[1]),
     "labels-in-bfloat16": wanted(n=64, d=8),
     "labels-in-float16": wanted(n=128, d=8),
-    "ranks-in-eight-bits": wanted(n=300, d=8),
-    "candidates-capped": wanted(n=300, d=8),
+    "ranks-in-eight-bits": wanted(n=264, d=8),
+    "candidates-capped": wanted(n=264, d=8),
     "last-chunk-dropped": wanted(n=70, d=8),
     "last-chunk-counted-full": wanted(n=70, d=8),
 }
