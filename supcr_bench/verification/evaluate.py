@@ -28,8 +28,8 @@ Rows = tuple[tuple[float, ...], ...]
 Pairs = tuple[Tensor, Tensor]
 """[n, n, n] candidates and [n, n] weights of pairs."""
 ALL_KEPT = 300
-"""Larger sets of members are cached only for nearly alike rows (``warm``), a probe that all losses
-get."""
+"""Few larger sets of members are cached, but for nearly alike rows (``warm``), a probe that all
+losses get."""
 ELEMENTS = 2**19
 """Most elements [i, j, k] of candidates of a large batch in memory at once."""
 
@@ -49,7 +49,7 @@ def evaluate(
         warm: take the limit of a high temperature, where all candidates weigh the same, times
             that temperature; the sums mean nothing then.
     """
-    asked = _kept if warm or len(members) <= ALL_KEPT else _last
+    asked = _kept if warm or len(members) <= ALL_KEPT else _large
     batch = (tuple(map(tuple, x.tolist())) for x in (*views, labels))
     sums, gradients = asked(tuple(members), warm, *batch)
     return sums, gradients
@@ -98,7 +98,7 @@ def _by_kind(members: Sequence[Member]) -> dict[Member, list[int]]:
     return {kind: sorted(indices) for kind, indices in kinds.items()}
 
 
-_kept, _last = (functools.lru_cache(maxsize=most)(_evaluate) for most in (256, 1))
+_kept, _large = (functools.lru_cache(maxsize=most)(_evaluate) for most in (256, 8))
 
 
 class Rules:
