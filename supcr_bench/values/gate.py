@@ -204,8 +204,9 @@ class GateOutcome:
     @property
     def following(self) -> tuple[GatedChange, ...]:
         """The regressions that are not in ``leading``."""
-        leading = self.leading
-        return tuple(c for c in self.with_verdict(GateVerdict.REGRESSION) if c not in leading)
+        leading = grouped(self.leading, lambda c: c.implementation)
+        worse = self.with_verdict(GateVerdict.REGRESSION)
+        return tuple(c for c in worse if c not in leading.get(c.implementation, ()))
 
     @property
     def measured_nothing(self) -> bool:
