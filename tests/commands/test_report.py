@@ -85,6 +85,7 @@ def test_a_report_holds_its_run_and_makes_the_same_report_elsewhere(folder: Path
     assert "rowsort: verification found it wrong" in CliRunner().invoke(app, asked).output
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_comparison_is_a_page_beside_the_reports_of_both(folder: Path) -> None:
     write("one")
     write("two", day=2)
@@ -135,6 +136,7 @@ def test_the_list_of_reports_follows_what_lies_there(folder: Path) -> None:
     assert "./two/index.html" not in listed()
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_run_elsewhere_keeps_its_page_and_is_not_listed(folder: Path) -> None:
     write("one")
     shutil.move("results", "elsewhere")
@@ -143,6 +145,7 @@ def test_a_run_elsewhere_keeps_its_page_and_is_not_listed(folder: Path) -> None:
     assert not (folder / "reports").exists()
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_findings_in_short_are_written_beside_the_report(folder: Path) -> None:
     write("one")
     report("one", "--markdown", "summary.md")

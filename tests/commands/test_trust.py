@@ -147,6 +147,7 @@ def test_a_case_that_is_stored_twice_counts_once_and_that_is_said(
     assert "the last line is incomplete and was left out" in said
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_page_that_holds_more_is_left_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

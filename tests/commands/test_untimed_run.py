@@ -66,9 +66,9 @@ class InProcess(OneMachine):
         pass
 
 
-def counted_events(finished: Sequence[Result] = ()) -> list[SweepEvent]:
+def counted_events(finished: Sequence[Result] = ()) -> Iterator[SweepEvent]:
     plan = make_plan(SUITE, NAMES)
-    return list(run_sweep(plan, InProcess(), (), Forecast(Budget()), finished))
+    return run_sweep(plan, InProcess(), (), Forecast(Budget()), finished)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_the_time_left_is_that_of_a_few_calls() -> None:
 
 
 def test_what_was_counted_is_not_counted_again(counted: list[Result]) -> None:
-    assert counted_events(counted) == []
+    assert list(counted_events(counted)) == []
 
 
 def test_it_is_reported_without_a_time(run: Run, tmp_path: Path) -> None:
