@@ -3,6 +3,7 @@
 A subject is also called without options, as its users do, to see later whether that call changed.
 """
 
+import functools
 import inspect
 import math
 import warnings
@@ -225,9 +226,14 @@ def _tried(
 
 
 def _is_right(own: Resolution, loss: float) -> bool:
+    return any(abs(loss - right) <= RIGHT * abs(right) for right in _right_losses(own.definition))
+
+
+@functools.lru_cache(maxsize=32)
+def _right_losses(definition: Definition) -> list[float]:
+    """The definition's losses on trial calls of several label dimensions and of one."""
     batches = (make_batch(replace(SMALL, dims=dims)) for dims in (SMALL.dims, 1))
-    rights = (float(compute_reference(own.definition, batch).loss) for batch in batches)
-    return any(abs(loss - right) <= RIGHT * abs(right) for right in rights)
+    return [float(compute_reference(definition, batch, value_only=True).loss) for batch in batches]
 
 
 def _farthest_line(error: Exception, function: Any) -> float:
