@@ -122,6 +122,7 @@ class Prober:
         self.rows = 5 if self.count == 1 else 4
         self.detached, self.sign, self.limit, self.powers = False, 1, FITS, (1.0, 1.0)
         self._plain: dict[tuple[object, ...], Probe] = {}
+        self._nearest: dict[tuple[object, ...], float] = {}
 
     def repeats(self, n: int, *, one_module: bool = False) -> bool:
         """Whether a batch of n rows gives the same numbers twice, by two modules or by one."""
@@ -236,6 +237,12 @@ class Prober:
 
     def nearest_temperature(self, members: Sequence[Member], probe: Probe) -> float:
         """The given temperature at which one of these members comes nearest to a probe's answer."""
+        key = (tuple(members), probe, self.detached, self.limit, self.powers)
+        if key not in self._nearest:
+            self._nearest[key] = self._search_nearest(members, probe)
+        return self._nearest[key]
+
+    def _search_nearest(self, members: Sequence[Member], probe: Probe) -> float:
         unasked = replace(probe, temperature=None)
         step = 10 ** (1 / 12)
         trials = [step**x for x in range(-30, 19)]

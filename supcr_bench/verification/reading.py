@@ -278,7 +278,8 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
         prober.sign = -1
         reading.faults.append("the gradient has the wrong sign")
         return wrong_sign
-    fits = prober.fits([*_at_nearest(prober, members, core), *members], core)
+    near = prober.fits(_at_nearest(prober, members, core), core)
+    fits = sorted([*near, *prober.fits(members, core)], key=lambda fit: fit.residual)
     best = fits[0]
     if best.residual > NEAR:
         reading.faults.append(_why_unknown(prober, core))
