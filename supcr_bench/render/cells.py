@@ -72,11 +72,6 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
     return {name: value for name, value in facets.items() if name not in without}
 
 
-def several_devices(cases: Iterable[Case]) -> bool:
-    """Whether titles name the usual device, too."""
-    return len({case.device for case in cases}) > 1
-
-
 def case_columns(
     cases: Sequence[Case], always: Sequence[str] = USUAL, without: Axis | None = None
 ) -> tuple[tuple[str, ...], Callable[[Case], tuple[str, ...]]]:

@@ -12,7 +12,7 @@ from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import CAPACITIES_BYTES, CHANGED
 from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import COMPARED, axis_effects, time_interval
-from supcr_bench.render.cells import arm_names, facets_of, several_devices
+from supcr_bench.render.cells import arm_names, facets_of
 from supcr_bench.render.drawing import Chart, Line, Mark, Scale, law_text
 from supcr_bench.values.axes import AXES, Axis
 from supcr_bench.values.case import Case
@@ -85,7 +85,7 @@ def _scaling_charts(
         ),
     )
     case, name = results[0].case, f"{metric.name}-{series}"
-    place = case.describe_series(device=several_devices(r.case for r in findings.results))
+    place = case.describe_series([r.case for r in findings.results])
     for number, (view, y_title, by, y_text) in enumerate(views if series == 1 else views[:1]):
         lines = [line for line in _lines(metric, results, findings, by) if line.points]
         if not lines:  # nothing, or no floor, was measured
@@ -185,7 +185,7 @@ def _axis_charts(axis: Axis, results: Sequence[Result]) -> Iterator[Chart]:
             key=lambda own: (sum(len(line.points) for line in own), own[0].case.batch_size),
         )
         case, what = lines[0].case, "Time" if metric is TIME else "Peak memory of a rank"
-        place = case.describe(axis, device=several_devices(r.case for r in results))
+        place = case.describe(axis, [r.case for r in results])
         marks = [mark for line in lines for mark in line.points]
         ratios = [mark.y for mark in marks]
         log_y = max(ratios) >= _LOG_FROM * min(ratios)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec
 
-from supcr_bench.render.cells import ratio_text, several_devices
+from supcr_bench.render.cells import ratio_text
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL, short_name
@@ -81,11 +81,12 @@ def _counts(ended: Sequence[tuple[str, int]]) -> str:
 def place(case: Case, among: Collection[Case] = ()) -> str:
     """A series: the pass, all of the workload but its batch size, and an unusual definition.
 
-    The usual device and definition are named if the cases ``among`` which it stands have others.
+    A usual definition, precision, temperature or device is named if the cases ``among`` which it
+    stands have others.
     """
     usual = {c.definition for c in among} <= {TORCHCELL.name} == {case.definition}
     whose = "" if usual else f", {short_name(case.definition)}"
-    return f"{case.pass_}, {case.describe_series(device=several_devices(among))}{whose}"
+    return f"{case.pass_}, {case.describe_series(among)}{whose}"
 
 
 # --- Right or not ---

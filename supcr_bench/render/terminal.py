@@ -202,11 +202,12 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
         head = _wrapped(f"{where}{', times as fast as ' * bool(bases)}{''.join(bases)}:")
         rows = [_use_cells(s) for s in own]
         widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-        for index, (sentence, row) in enumerate(zip(own, rows, strict=True)):
+        if sum(width + _BETWEEN for width in widths) + _BETWEEN > MOST_LETTERS:
+            widths = [0] * len(widths)
+        for i, row in enumerate(rows):
             cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-            line = f"    {'  '.join(cells).rstrip()}"
-            fitting = [line] if len(line) <= MOST_LETTERS else _wrapped(sentence.text)
-            parts.append([*(head if index == 0 else ()), *fitting])
+            lines = _wrapped("  ".join(filter(None, cells)), " " * 4, " " * 8)
+            parts.append([*(head if i == 0 else ()), *lines])
     if none:
         parts.append(_wrapped(f"None is both timed and right: {'; '.join(none)}."))
     return parts

@@ -1,7 +1,7 @@
 """A workload, and the case of one implementation on it: the key by which results are joined."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from operator import attrgetter
@@ -14,6 +14,8 @@ from supcr_bench.values.axes import PASSES as PASSES
 from supcr_bench.values.axes import Pass as Pass
 from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition, current_name
 
+TOLD_APART = ("dtype", "temperature", "device")
+"""Axes whose usual value a title names where it stands beside others."""
 UNIT_ROUNDOFF = dict(zip(DTYPES, (2.0**-24, 2.0**-53, 2.0**-11, 2.0**-8), strict=True))
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -53,17 +55,19 @@ class Workload:
         found: tuple[object, ...] = _SERIES(self.workload)
         return found
 
-    def describe(self, without: Axis | None = None, *, device: bool = False) -> str:
-        """The axes that are not usual; with ``device``, that axis in any case."""
+    def describe(self, without: Axis | None = None, among: Collection["Workload"] = ()) -> str:
+        """The axes that are not usual, and those of ``TOLD_APART`` that vary ``among`` others."""
         shared, axes = self.workload, (axis for axis in WORKLOAD_AXES if axis is not without)
-        phrases = (
-            self.device if device and axis.name == "device" else axis.named(shared, axis.phrase)
-            for axis in axes
-        )
-        return " ".join(filter(None, phrases))
+        varied = {name for name in TOLD_APART if len({getattr(w, name) for w in among}) > 1}
 
-    def describe_series(self, *, device: bool = False) -> str:
-        return self.describe(device=device).partition(" ")[2]
+        def phrase(axis: Axis) -> str:
+            known = axis.name in varied and axis.of(shared) is not None
+            return axis.phrase(axis.of(shared)) if known else axis.named(shared, axis.phrase)
+
+        return " ".join(filter(None, map(phrase, axes)))
+
+    def describe_series(self, among: Collection["Workload"] = ()) -> str:
+        return self.describe(among=among).partition(" ")[2]
 
 
 WORKLOAD_FIELDS = tuple(f.name for f in fields(Workload))

@@ -83,10 +83,13 @@ def _by_series(run: Known) -> dict[str, list[Result]]:
 
 
 def _place(run: Known, case: Case, without: Axis | None = None) -> str:
-    """A workload as a title gives it: in a run over several devices with that of each."""
-    several = len({r.case.device for r in run.results}) > 1
-    place = case.describe(without, device=several)
-    assert case.device in place.split() or not several
+    """A workload as a title gives it: of several devices or precisions, with its own."""
+    cases = [r.case for r in run.results]
+    place = case.describe(without, cases)
+    for name in ("device", "dtype"):
+        varies = len({getattr(c, name) for c in cases}) > 1
+        own = without is not None and without.name == name
+        assert getattr(case, name) in place.split() or own or not varies
     return place
 
 

@@ -15,6 +15,7 @@ from supcr_bench.verification.verification import Verification
 from tests.made_results import make_result, make_series
 from tests.made_runs import make_run
 from tests.made_verifications import NOT_ROBUST, OFF, make_verification
+from tests.render.terminal_propositions import lines_hold
 
 ENDS = ("Results results/x/", "Report  reports/x/index.html", "Took    3:12")
 HOSTILE = "path/" + "of-a-folder/" * 9 + "my_loss.py:MyLoss"
@@ -193,3 +194,14 @@ def test_the_first_words_of_a_line_tell_right_from_wrong() -> None:
     shown = lines(results)
     assert "  WRONG: b, in 1 of 1 answer (torchcell), first in forward at N=64 D=1 NaN 0%." in shown
     assert "  Right: a, in the one answer (torchcell)." in shown
+
+
+def test_a_row_that_is_too_wide_is_wrapped_and_those_beside_it_keep_one_line() -> None:
+    names = [f"a_loss_with_a_long_name_{letter}" for letter in "abc"]
+    results = [r for name in names for r in make_series(name, [32, 64], lambda n: 1e-3)]
+    found = answer(make_run(results), find(results, {}))
+    shown = answer_lines(found, ENDS)
+    assert lines_hold(found, shown, ENDS)
+    assert max(map(len, shown)) <= MOST_LETTERS
+    assert any(line.startswith("        ") for line in shown[: -len(ENDS)])
+    assert not lines_hold(found, [line.replace("name_b", "name_d") for line in shown], ENDS)

@@ -387,7 +387,6 @@ FALSE_LINES = (
     (r"and (\d+) more, on the page", r"and 9\1 more, on the page"),
     (r"None is both timed and right: ", "None is both timed and right: everywhere; "),
     (r"(None is both timed and right: [^;]*);[^;]*\.$", r"\1."),
-    (r"^  N=(\d+) \(", r"  N=9\1 ("),
     (r"^  Right: ", "  Right too: "),
     (r"^Beware$", "Beware too"),
 )

@@ -79,6 +79,20 @@ def test_a_description_names_only_what_is_not_obvious() -> None:
     assert unusual.describe() == "N=8 D=3 own labels float16 tau=0.5 cuda:1"
 
 
+def test_a_description_among_others_names_the_usual_value_that_tells_it_apart() -> None:
+    usual = Workload(batch_size=64, temperature=0.1)
+    for other, more in (
+        ({"device": "cuda"}, " cpu"),
+        ({"dtype": "float64"}, " float32"),
+        ({"temperature": 0.5}, " tau=0.1"),
+        ({"dims": 2}, ""),
+    ):
+        among = [usual, replace(usual, **other)]
+        assert usual.describe_series(among) == f"D=1 NaN 0%{more}"
+    of_its_own = Workload(batch_size=64)
+    assert of_its_own.describe(among=[of_its_own, usual]) == "N=64 D=1 NaN 0%"
+
+
 def test_ranks_are_part_of_a_workload_and_those_of_old_runs_are_one() -> None:
     shared = Workload(batch_size=64, ranks=2)
     assert shared.describe() == "N=64 D=1 NaN 0% 2 ranks"
