@@ -173,3 +173,14 @@ def test_sizes_that_one_sum_meets_take_no_other_path() -> None:
     assert fit_sum(sizes, figures, list(LAWS).index("N^2 log N") + 1).misfit < 1e-12
     assert (found.law, found.law_before, found.changes_at) == (None, None, None)
     assert found.evidence.startswith("5 sizes do not tell which sum of growth laws")
+
+
+def test_a_law_whose_sum_alone_meets_the_counts_is_a_candidate_though_sizes_are_too_few() -> None:
+    sizes = [8, 12, 16, 20, 24, 32]
+    counts = [50059.0, 105031.0, 184067.0, 290359.0, 426955.0, 803315.0]  # rowsort, training
+    found = judge_counted(tuple(Size(n, n) for n in sizes), tuple(counts))
+    assert found.law is None
+    assert found.candidates == ("N^2", "N^2 log N", "N^3")
+    assert found.evidence.startswith(
+        "N^2 or N^2 log N or N^3: N^2 misses the counts by only 5.2%; "
+    )

@@ -412,7 +412,7 @@ def ran_out_holds(
         since = int(start[1] if start else 0)
         fits: list[Points] = [[p for p in points if p[0].case.batch_size >= since]]
     else:
-        rivals = re.match(rf"{LAW} or {LAW}: (?:{LAW}) misses the counts by only", why)
+        rivals = re.match(rf"{LAW} or {LAW}(?: or {LAW})*: {LAW} misses the counts by only", why)
         nearest = re.match(rf"{LAW} or |no law leads: the nearest sum, up to {LAW}", why)
         assert nearest, f"no law that fits: {why}"
         law, fits = rivals[2] if rivals else nearest[1] or nearest[2], list(spans(points))
@@ -464,47 +464,60 @@ def _meets(points: Points, off: str | None, start: str | None, slower: str, by: 
     )
 
 
-def _only(points: Points, one: str, other: str, missing: str, off: str, size: str | None) -> bool:
-    """Whether the slower of two neighbouring laws misses less than ten times as much."""
-    return (missing, slower_than(other)) == (one, one) and any(
-        near(off, error := fitted(own, one))
-        and error <= 10.5 * max(fitted(own, other), 2e-5)
-        and needs_holds(own, other, size)
-        for own in spans(points)
-    )
-
-
-def _more_laws(
-    points: Points, one: str, other: str, missing: str, off: str, size: str | None
-) -> bool:
-    """Whether sums of all laws meet the counts, and those up to the slower of two miss them."""
-    return (missing, slower_than(other)) == (one, one) and any(
-        near(off, error := fitted(own, one))
-        and fitted(own, "N^4") <= EXACTLY < 1.2 * error
-        and needs_holds(own, one, size)
-        for own in spans(points)
-    )
-
-
-def _hides(
-    points: Points, one: str, other: str, rival: str, share: str, last: str, size: str | None
-) -> bool:
-    """Whether a sum with this share of the faster law, and none with more, meets the counts."""
-    if (rival, slower_than(other)) != (other, one):
+def _several(points: Points, laws: str, reasons: str, size: str | None) -> bool:
+    """Whether sums of the same counts give each reason for each of several laws that follow."""
+    names = laws.split(" or ")
+    if any(slower_than(faster) != slower for slower, faster in pairwise(names)):
         return False
-    if int(last) != points[-1][0].case.batch_size or int(share) < 5:
+    return any(_reasons_hold(own, names, reasons.split("; "), size) for own in spans(points))
+
+
+def _reasons_hold(own: Points, names: list[str], reasons: list[str], size: str | None) -> bool:
+    """Whether they hold, and tell of all of these laws and of no other."""
+    law, beyond, told_of = names[0], names[0], names[:1]
+    for reason in reasons:
+        if told := re.fullmatch(rf"{LAW} misses the counts by only {SHARE}", reason):
+            law = beyond = names[1]
+            told_of.append(law)
+            error = fitted(own, names[0])
+            if told[1] != names[0] or error > 10.5 * max(fitted(own, law), 2e-5):
+                return False
+            holds = near(told[2], error)
+        elif told := re.fullmatch(
+            rf"{LAW} misses the counts by {SHARE}, and sums of more laws by nothing", reason
+        ):
+            error, beyond = fitted(own, law), names[-1]
+            told_of = names
+            holds = told[1] == law and near(told[2], error) and fitted(own, beyond) <= EXACTLY
+            holds = holds and 1.2 * fitted(own, names[-2]) > EXACTLY
+        else:
+            holds = _hides(own, law, names, reason)
+            told_of = names
+        if not holds:
+            return False
+    return told_of == names and needs_holds(own, beyond, size)
+
+
+def _hides(own: Points, law: str, names: list[str], reason: str) -> bool:
+    """Whether sums with these shares of the faster laws, and none with more, meet the counts."""
+    told = re.fullmatch(r"a share of (.*) at N=(\d+) would not show", reason)
+    assert told, f"no proposition for: {reason}"
+    error, shares = fitted(own, law), told[1].split(", of ")
+    if error > 0.0301 or int(told[2]) != own[-1][0].case.batch_size:
         return False
-    for own in spans(points):
-        error = fitted(own, one)
-        if error <= 0.0301:
-            most = _most(*plain(own), one, other, 2 * error + 2e-5)
-            close = abs(float(share) - 100 * most) <= 0.51 + 0.03 * float(share)
-            if close and needs_holds(own, one, size):
-                return True
-    return False
+    faster = names[names.index(law) + 1 :]
+    for name, said in zip(faster, shares, strict=False):
+        slower = slower_than(name)
+        assert slower
+        most = _most(*plain(own), slower, "N^4", 2 * error + 2e-5)
+        share = re.fullmatch(rf"{LAW} up to (\d+)%", said)
+        assert share, f"no proposition for: {said}"
+        close = abs(float(share[2]) - 100 * most) <= 0.51 + 0.03 * float(share[2])
+        if share[1] != name or int(share[2]) < 5 or not close:
+            return False
+    return len(faster) == len(shares)
 
 
-@cache
 def _most(
     sizes: tuple[tuple[float, float], ...],
     counts: tuple[float, ...],
@@ -617,6 +630,7 @@ def _falls(points: Points, by: str) -> bool:
 
 
 _NEEDS = r"; (?:needs N up to about (\d+)|no feasible size would decide)"
+_NAME = LAW.replace("(", "(?:", 1)
 _PATH = "(?:, where it takes another path)?"
 WHYS: tuple[tuple[str, Callable[..., bool]], ...] = (
     (r"counted at (\d+) sizes; it takes 5 to tell laws apart", _too_few),
@@ -625,16 +639,7 @@ WHYS: tuple[tuple[str, Callable[..., bool]], ...] = (
         rf"(?:; {LAW} misses by {SHARE})?",
         _meets,
     ),
-    (rf"{LAW} or {LAW}: {LAW} misses the counts by only {SHARE}{_NEEDS}", _only),
-    (
-        rf"{LAW} or {LAW}: {LAW} misses the counts by {SHARE}, and sums of more laws by "
-        rf"nothing{_NEEDS}",
-        _more_laws,
-    ),
-    (
-        rf"{LAW} or {LAW}: a share of {LAW} up to {SHARE} at N=(\d+) would not show{_NEEDS}",
-        _hides,
-    ),
+    (rf"({_NAME}(?: or {_NAME})+): (.+?){_NEEDS}", _several),
     (
         rf"no law leads: the nearest sum, up to {LAW}, misses by {SHARE}",
         lambda p, law, off: any(near(off, max(fitted(own, law), 2e-5)) for own in spans(p)),
