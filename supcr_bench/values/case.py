@@ -57,20 +57,21 @@ class Workload:
 
     def describe(self, without: Axis | None = None, among: Collection["Workload"] = ()) -> str:
         """The axes that are not usual, and those of ``TOLD_APART`` that vary ``among`` others."""
-        shared, axes = self.workload, (axis for axis in WORKLOAD_AXES if axis is not without)
         varied = {name for name in TOLD_APART if len({getattr(w, name) for w in among}) > 1}
-
-        def phrase(axis: Axis) -> str:
-            known = axis.name in varied and axis.of(shared) is not None
-            return axis.phrase(axis.of(shared)) if known else axis.named(shared, axis.phrase)
-
-        return " ".join(filter(None, map(phrase, axes)))
+        phrases = (
+            axis.phrase(value)
+            for axis, value in zip(WORKLOAD_AXES, _VALUES(self.workload), strict=True)
+            if axis is not without
+            and (value not in axis.usual or (axis.name in varied and value is not None))
+        )
+        return " ".join(filter(None, phrases))
 
     def describe_series(self, among: Collection["Workload"] = ()) -> str:
         return self.describe(among=among).partition(" ")[2]
 
 
 WORKLOAD_FIELDS = tuple(f.name for f in fields(Workload))
+_VALUES = attrgetter(*(axis.field for axis in WORKLOAD_AXES))
 _SERIES = attrgetter(*(name for name in WORKLOAD_FIELDS if name != "batch_size"))
 
 
