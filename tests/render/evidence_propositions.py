@@ -713,14 +713,21 @@ class Times:
         shape = np.array([of(float(n)) / last for n in self.sizes])
         ops = self.ops / self.ops[-1]
 
+        bounds = [
+            (bound, more, of(n) / last)
+            for (n, bound), more in zip(self.bounds, self.grown, strict=True)
+        ]
+
         def at(logit: float) -> tuple[float, np.ndarray]:
             w = 1 / (1 + math.exp(-logit))
             off = self.logs - np.log((1 - w) * ops + w * shape)
-            squares = float(((off - off.mean()) ** 2).sum())
-            for (n, bound), more in zip(self.bounds, self.grown, strict=True):
-                model = off.mean() + math.log((1 - w) * more + w * of(n) / last)
+            middle = float(off.sum()) / len(off)
+            off -= middle
+            squares = float(off @ off)
+            for bound, more, grown in bounds:
+                model = middle + math.log((1 - w) * more + w * grown)
                 squares += max(0.0, bound - model) ** 2
-            return squares, off - off.mean()
+            return squares, off
 
         start = min((at(x)[0], x) for x in range(-24, 25, 3))[1]
         found = minimize_scalar(lambda x: at(x)[0], bounds=(start - 3, start + 3), method="bounded")

@@ -29,7 +29,7 @@ from supcr_bench.values.machine import by_machine
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
-from tests.render.counted_sums import largest_batches, rising_by
+from tests.render.counted_sums import LargestBatch, largest_batches, rising_by
 
 FIGURES = (Status.MEASURED, Status.WRONG)
 NOTE = ("loopy", "broadcast", "rowsort")
@@ -52,9 +52,14 @@ class Known:
 def holds(run: Known, sentence: Sentence, question: Question | None = None) -> bool:
     """Whether the proposition of a sentence is true of the run; a clause answers a question."""
     decide, facts = globals()[sentence.kind], dict(sentence.facts)
-    if "question" in signature(decide).parameters:
+    if _asks(sentence.kind):
         facts.setdefault("question", question)
     return bool(decide(run, **facts))
+
+
+@cache
+def _asks(kind: str) -> bool:
+    return "question" in signature(globals()[kind]).parameters
 
 
 @cache
@@ -576,16 +581,24 @@ def intervals_within(run: Known, *, share: float, shown: float = 0.0) -> bool:
     The peaks of every series are fitted again; no interval is told after a wrong prediction.
     """
     sure, near = [0.0], False
+    for batch in _batches_of(run):
+        slack = 0.01 * batch.reach + 0.6 / max(batch.size, 1.0) + shown
+        near |= batch.size >= 1 and abs(batch.reach - share) <= slack
+        sure += [batch.reach - slack] * (batch.sure and batch.size >= 1)
+    return near and share >= max(sure)
+
+
+@cache
+def _batches_of(run: Known) -> list[LargestBatch]:
+    """The largest batches for each memory; none where a peak was predicted wrong."""
+    found = []
     for own in series_with_peaks(run):
         foretold = [r for r in own if r.predicted_peak_bytes]
         if foretold and abs(_off(foretold[-1])) > 0.1:
             continue
         for gib in (4, 8, 16, 24, 40, 80):
-            for batch in largest_batches(rising_by(own, peak_of), gib * 2**30):
-                slack = 0.01 * batch.reach + 0.6 / max(batch.size, 1.0) + shown
-                near |= batch.size >= 1 and abs(batch.reach - share) <= slack
-                sure += [batch.reach - slack] * (batch.sure and batch.size >= 1)
-    return near and share >= max(sure)
+            found += largest_batches(rising_by(own, peak_of), gib * 2**30)
+    return found
 
 
 def series_with_peaks(run: Known) -> list[list[Result]]:
