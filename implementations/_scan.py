@@ -46,6 +46,15 @@ ANCHORS = (32, 128)
 """The fewest and the most rows of a block on a CPU, where a smaller block stays in cache."""
 ELEMENTS = 2**23
 """Elements of a block on an accelerator, in each view: enough to keep it busy."""
+keeps_graph: Callable[[], bool] = getattr(
+    torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True
+)
+"""Whether a later backward may need the graph of the one that runs; True where torch is too old to
+say."""
+is_transformed: Callable[[], bool] = getattr(
+    torch._C, "_are_functorch_transforms_active", lambda: True
+)
+"""Whether a transform of torch.func is active; True where torch is too old to say."""
 
 
 class Choices(NamedTuple):
@@ -236,7 +245,10 @@ class ScanSupCR(nn.Module):
     def compute(self, embeddings: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the [C] losses of embeddings and labels."""
         call = self, self.evaluate, labels, torch.is_grad_enabled()
-        found: tuple[Tensor, Tensor] = DirectGradient.apply(call, self.temperature, *embeddings)  # type: ignore[no-untyped-call]
+        apply: Any = DirectGradient.apply
+        if not (torch.compiler.is_compiling() or is_transformed()):
+            apply = super(torch.autograd.Function, DirectGradient).apply  # what it calls then
+        found: tuple[Tensor, Tensor] = apply(call, self.temperature, *embeddings)
         return found
 
     def arrange(
@@ -366,8 +378,7 @@ def value_of(temperature: float | Tensor) -> float:
 
 def is_given_away(factor: Tensor) -> bool:
     """Whether a gradient times this factor is the gradient itself, needed by no later backward."""
-    keeps_graph = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
-    if keeps_graph is None or keeps_graph() or not factor.is_cpu:
+    if keeps_graph() or not factor.is_cpu:
         return False
     try:
         return bool(factor.item() == 1)

@@ -48,9 +48,23 @@ class TiledSupCR(ScanSupCR):
     """A loss in a compiled loop, with the arguments and errors of :class:`~._scan.ScanSupCR`."""
 
     @staticmethod
-    def evaluate(*arguments: Any, **options: Any) -> Evaluated:
+    def evaluate(
+        views: tuple[Tensor, ...],
+        labels: Tensor,
+        weights: Tensor | None,
+        tau: float,
+        choices: Choices,
+        *,
+        wanted: bool,
+        learned: bool = True,
+        grad_output: Tensor | None = None,
+    ) -> Evaluated:
         """As :func:`._scan.evaluate`, by tiles if the loop can run."""
-        return evaluate_tiles(*arguments, **options) or evaluate(*arguments, **options)
+        given = views, labels, weights, tau, choices
+        found = evaluate_tiles(*given, wanted, learned, grad_output)
+        if found is None:
+            found = evaluate(*given, wanted=wanted, learned=learned, grad_output=grad_output)
+        return found
 
     @staticmethod
     def scale(gradient: Tensor, factor: Tensor) -> Tensor:
@@ -121,7 +135,6 @@ def evaluate_tiles(
     weights: Tensor | None,
     tau: float,
     choices: Choices,
-    *,
     wanted: bool,
     learned: bool = True,
     grad_output: Tensor | None = None,
