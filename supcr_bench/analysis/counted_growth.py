@@ -22,7 +22,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -151,11 +150,9 @@ class CountedFit:
         high = min(predicted * ratio**above, self.figures[-1] * ratio**steepest)
         return min(low, predicted) / off, max(high, predicted) * off
 
-    def share_of_faster(self, than: GrowthLaw | None = None) -> float:
-        """The largest share that laws faster than this, its own by default, can have at the end."""
-        slower = _ORDERED[: _ORDERED.index(than or self.laws[-1]) + 1]
-        own = len(_terms(slower, self.sizes[-1], self._apart))
-        matrix = replace(self, laws=_ORDERED).matrix()
+    def share_of_faster(self) -> float:
+        """The largest share that faster laws can have at the largest size."""
+        own, matrix = len(self.coefficients), replace(self, laws=_ORDERED).matrix()
         faster = np.repeat([0.0, 1.0], [own, matrix.shape[1] - own])
         # A sum may differ from its count, scaled to 1, by at most the slack.
         scale, slack = matrix.max(axis=0), 2 * self.misfit + EXACT
@@ -165,16 +162,6 @@ class CountedFit:
             np.repeat([1 + slack, slack - 1], len(matrix)),
         ).x
         return 0.0 if found is None else float(faster @ (found / scale))
-
-    def faster_candidates(self) -> dict[str, float]:
-        """The faster laws that can have more than a negligible share at the largest size."""
-        shares: dict[str, float] = {}
-        for law, faster in pairwise(_ORDERED[len(self.laws) - 1 :]):
-            share = self.share_of_faster(law)
-            if share <= NEGLIGIBLE_SHARE:
-                break
-            shares[faster.name] = share
-        return shares
 
     def exponent(self) -> tuple[float, float, float]:
         """The local power of N at the largest size, and its range over the sums that fit."""
@@ -300,10 +287,12 @@ def judge_counted(
         candidates += tuple(faster.name for faster in nearest.laws[count:])
         off = _share(fit.misfit)
         reasons.append(f"{law} misses the counts by {off}, and sums of more laws by nothing")
-    elif faster := fit.faster_candidates():
-        candidates += tuple(faster)
-        shares = ", of ".join(f"{name} up to {share:.0%}" for name, share in faster.items())
-        reasons.append(f"a share of {shares} at N={fit.sizes[-1].rows:.0f} would not show")
+    elif reasons or count == len(_ORDERED):
+        pass
+    elif (share := fit.share_of_faster()) > NEGLIGIBLE_SHARE:
+        candidates, last = (law, _ORDERED[count].name), fit.sizes[-1].rows
+        said = f"a share of {candidates[1]} up to {share:.0%} at N={last:.0f}"
+        reasons.append(f"{said} would not show")
     if not reasons:
         first = fit.sizes[0]
         meets = "exactly" if fit.misfit < EXACT else f"to {_share(fit.misfit)}"

@@ -153,13 +153,13 @@ _SUBJECTS = "supcr_bench.implementations"
 
 def _owners() -> dict[str, Any]:
     """The ``_OWNERS``, and the modules and classes of supcr-bench itself."""
-    return _owners_of(len(sys.modules), next(reversed(sys.modules)))
+    return _owners_of(tuple(map(id, [*sys.modules.values()])))
 
 
 @lru_cache(maxsize=1)
-def _owners_of(imported: int, last: str) -> dict[str, Any]:
-    """They are searched again only if a module was imported since."""
-    del imported, last
+def _owners_of(imported: tuple[int, ...]) -> dict[str, Any]:
+    """They are searched again only where other modules are imported than at the last search."""
+    del imported
     found = dict(_OWNERS)
     for name, module in list(sys.modules.items()):
         if name.startswith(_HARNESS) and not name.startswith(_SUBJECTS):

@@ -499,23 +499,15 @@ def _reasons_hold(own: Points, names: list[str], reasons: list[str], size: str |
 
 
 def _hides(own: Points, law: str, names: list[str], reason: str) -> bool:
-    """Whether sums with these shares of the faster laws, and none with more, meet the counts."""
-    told = re.fullmatch(r"a share of (.*) at N=(\d+) would not show", reason)
+    """Whether a sum with this share of the next law, and none with more, meets the counts."""
+    told = re.fullmatch(rf"a share of {LAW} up to (\d+)% at N=(\d+) would not show", reason)
     assert told, f"no proposition for: {reason}"
-    error, shares = fitted(own, law), told[1].split(", of ")
-    if error > 0.0301 or int(told[2]) != own[-1][0].case.batch_size:
+    name, share, last = told.groups()
+    error = fitted(own, law)
+    if error > 0.0301 or int(last) != own[-1][0].case.batch_size or int(share) < 5:
         return False
-    faster = names[names.index(law) + 1 :]
-    for name, said in zip(faster, shares, strict=False):
-        slower = slower_than(name)
-        assert slower
-        most = _most(*plain(own), slower, "N^4", 2 * error + 2e-5)
-        share = re.fullmatch(rf"{LAW} up to (\d+)%", said)
-        assert share, f"no proposition for: {said}"
-        close = abs(float(share[2]) - 100 * most) <= 0.51 + 0.03 * float(share[2])
-        if share[1] != name or int(share[2]) < 5 or not close:
-            return False
-    return len(faster) == len(shares)
+    most = _most(*plain(own), law, name, 2 * error + 2e-5)
+    return names == [law, name] and abs(float(share) - 100 * most) <= 0.51 + 0.03 * float(share)
 
 
 def _most(

@@ -45,8 +45,11 @@ def test_no_folder_holds_no_reports(tmp_path: Path) -> None:
 
 def test_newer_summaries_have_the_machine_and_its_figures(tmp_path: Path) -> None:
     known = report(tmp_path, "a", "2026-01-01")
-    more = {"machine": "ee24d4", "figures": {"tiled": 0.5}}
+    more = {"machine": "ee24d4", "environment": "AMD EPYC", "figures": {"tiled": 0.5}}
     (tmp_path / "a" / SUMMARY_FILE).write_text(json.dumps(known | more))
     assert reports_in(tmp_path) == [("a", known | more)]
+    del more["environment"]
+    (tmp_path / "a" / SUMMARY_FILE).write_text(json.dumps(known | more))
+    assert reports_in(tmp_path) == [("a", known | more | {"environment": ""})]
     (tmp_path / "a" / SUMMARY_FILE).write_text(json.dumps(known | {"figures": "none"}))
     assert reports_in(tmp_path) == [("a", dict.fromkeys(SUMMARY_KEYS, "") | {"id": "a"})]

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-CHUNK = 32
+CHUNK = 64
 """Anchors whose candidates [anchors, M, M] are held in memory together."""
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm: an all-zero row has similarity 0 to everything."""
