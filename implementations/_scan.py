@@ -247,7 +247,8 @@ class ScanSupCR(nn.Module):
         call = self, self.evaluate, labels, torch.is_grad_enabled()
         apply: Any = DirectGradient.apply
         if not (torch.compiler.is_compiling() or is_transformed()):
-            apply = super(torch.autograd.Function, DirectGradient).apply  # what it calls then
+            # What it calls then, but that it unwraps tensors of a torch.func transform that ended.
+            apply = super(torch.autograd.Function, DirectGradient).apply
         found: tuple[Tensor, Tensor] = apply(call, self.temperature, *embeddings)
         return found
 
