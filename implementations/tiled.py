@@ -49,22 +49,11 @@ class TiledSupCR(ScanSupCR):
 
     @staticmethod
     def evaluate(
-        views: tuple[Tensor, ...],
-        labels: Tensor,
-        weights: Tensor | None,
-        tau: float,
-        choices: Choices,
-        *,
-        wanted: bool,
-        learned: bool = True,
-        grad_output: Tensor | None = None,
+        *given: Any, wanted: bool, learned: bool = True, grad_output: Tensor | None = None
     ) -> Evaluated:
         """As :func:`._scan.evaluate`, by tiles if the loop can run."""
-        given = views, labels, weights, tau, choices
-        found = evaluate_tiles(*given, wanted, learned, grad_output)
-        if found is None:
-            found = evaluate(*given, wanted=wanted, learned=learned, grad_output=grad_output)
-        return found
+        asked: Any = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
+        return evaluate_tiles(*given, **asked) or evaluate(*given, **asked)
 
     @staticmethod
     def scale(gradient: Tensor, factor: Tensor) -> Tensor:
@@ -135,6 +124,7 @@ def evaluate_tiles(
     weights: Tensor | None,
     tau: float,
     choices: Choices,
+    *,
     wanted: bool,
     learned: bool = True,
     grad_output: Tensor | None = None,

@@ -287,12 +287,14 @@ def judge_counted(
         candidates += tuple(faster.name for faster in nearest.laws[count:])
         off = _share(fit.misfit)
         reasons.append(f"{law} misses the counts by {off}, and sums of more laws by nothing")
-    elif reasons or count == len(_ORDERED):
-        pass
-    elif (share := fit.share_of_faster()) > NEGLIGIBLE_SHARE:
-        candidates, last = (law, _ORDERED[count].name), fit.sizes[-1].rows
-        said = f"a share of {candidates[1]} up to {share:.0%} at N={last:.0f}"
-        reasons.append(f"{said} would not show")
+    elif (
+        not reasons
+        and count < len(_ORDERED)
+        and (share := fit.share_of_faster()) > NEGLIGIBLE_SHARE
+    ):
+        candidates = law, _ORDERED[count].name
+        where = f"at N={fit.sizes[-1].rows:.0f}"
+        reasons.append(f"a share of {candidates[1]} up to {share:.0%} {where} would not show")
     if not reasons:
         first = fit.sizes[0]
         meets = "exactly" if fit.misfit < EXACT else f"to {_share(fit.misfit)}"
@@ -304,8 +306,8 @@ def judge_counted(
         if before and before.sizes[-1].rows < first.rows and before.laws[-1].name != law:
             known = replace(known, law_before=before.laws[-1].name, changes_at=int(first.rows))
         return replace(known, law=law, evidence=said, candidates=candidates)
-    needed, said = _deciding_size(nearest), "; ".join(reasons)
-    evidence = f"{' or '.join(candidates)}: {said}; {what_would_tell(needed)}"
+    needed = _deciding_size(nearest)
+    evidence = f"{' or '.join(candidates)}: {'; '.join([*reasons, what_would_tell(needed)])}"
     return replace(known, evidence=evidence, candidates=candidates, needs_size=needed)
 
 

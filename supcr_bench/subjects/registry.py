@@ -85,7 +85,7 @@ def folder() -> Path:
 
 
 def registered() -> dict[str, Subject]:
-    """All by name; to find entry points takes 20 ms, for the metadata of all packages are read."""
+    """All subjects by name. Finding entry points takes 20 ms: each package's metadata is read."""
     subjects = _in_folder()
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
         subject = Subject(entry.name, "module", entry.module, entry.attr or "IMPLEMENTATION")

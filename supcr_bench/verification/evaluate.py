@@ -28,8 +28,8 @@ Rows = tuple[tuple[float, ...], ...]
 Pairs = tuple[Tensor, Tensor]
 """[n, n, n] candidates and [n, n] weights of pairs."""
 ALL_KEPT = 300
-"""Few larger sets of members are cached, but for nearly alike rows (``warm``), a probe that all
-losses get."""
+"""Of larger sets of members only the last 8 are cached, except for nearly alike rows (``warm``), a
+probe that all losses get."""
 ELEMENTS = 2**19
 """Most elements [i, j, k] of candidates of a large batch in memory at once."""
 

@@ -173,7 +173,7 @@ class Prober:
         return Probe(views, labels, temperature, float(answer.loss), gradient)
 
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
-        """The probe of a batch of n rows; the loss is called once for each."""
+        """The probe of a batch of n rows; asked for again, it is returned without a call."""
         key = (n, seed, temperature, self.dtype, self.sign)
         if key not in self._plain:
             rows, labels = make_rows(n, self.count, seed), make_labels(n, 1, seed)

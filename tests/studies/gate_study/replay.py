@@ -3,7 +3,7 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,6 @@ BLOCK = 12
 CASES = {"identical": AFTER, "5%": "slowed 5%", "10%": "slowed 10%", "20%": "slowed 20%"}
 
 MAX_SLOWDOWN = 0.05
-WORST_FIRST = (GateVerdict.REGRESSION, GateVerdict.UNDECIDED)
 
 Recording = Sequence[dict[str, Any]]
 
@@ -104,6 +103,13 @@ class Replayed:
     seconds: list[float]
 
 
+def worst(verdicts: Iterable[GateVerdict]) -> GateVerdict:
+    """The verdict of a whole run in which cells have these."""
+    found = set(verdicts)
+    order = (GateVerdict.REGRESSION, GateVerdict.UNDECIDED)
+    return next((verdict for verdict in order if verdict in found), GateVerdict.PASS)
+
+
 def replay(recording: Recording, case: str, runs: int, budget_s: float) -> Replayed:
     """Make the gate's decisions of one case on stretches of a recording, so many times."""
     rulings: Counter[GateVerdict] = Counter()
@@ -122,8 +128,7 @@ def replay(recording: Recording, case: str, runs: int, budget_s: float) -> Repla
             for t in trial.trials
             if t.decision
         }
-        found = set(by_cell.values())
-        rulings[next((r for r in WORST_FIRST if r in found), GateVerdict.PASS)] += 1
+        rulings[worst(by_cell.values())] += 1
         false_alarms += any(
             ruling is GateVerdict.REGRESSION for name, ruling in by_cell.items() if name != slowed
         )

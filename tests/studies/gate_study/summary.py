@@ -12,7 +12,7 @@ from supcr_bench.analysis.time_rule import TimeRule
 from supcr_bench.render.markdown import table_markdown
 from supcr_bench.values.gate import GateVerdict
 from supcr_bench.values.table import Table, row, words
-from tests.studies.gate_study.replay import CASES, MAX_SLOWDOWN, WORST_FIRST, Replayed
+from tests.studies.gate_study.replay import CASES, MAX_SLOWDOWN, Replayed, worst
 
 THRESHOLD = 0.10
 """Of pytest-benchmark's ``--benchmark-compare-fail=min:10%``."""
@@ -127,7 +127,7 @@ LIVE_HEADERS = [
 def live_row(case: str, gates: Iterable[Mapping[str, Any]]) -> list[str]:
     """One case."""
     runs = [run for run in gates if run["case"] == case]
-    rulings = [worst(times(run)) for run in runs]
+    rulings = [worst(j["ruling"] for j in times(run)) for run in runs]
     slowed = [j for run in runs for j in times(run) if is_slowed(j) and j["ratio"]]
     floors = [run["time"]["noise_floor"] for run in runs if run["time"]["noise_floor"]]
     return [
@@ -147,12 +147,6 @@ def live_row(case: str, gates: Iterable[Mapping[str, Any]]) -> list[str]:
 def times(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The judgements of time of a run."""
     return [j for j in run["judgements"] if j["figure"] == "time"]
-
-
-def worst(judgements: Sequence[Mapping[str, Any]]) -> GateVerdict:
-    """What a run comes to by these judgements."""
-    found = {j["ruling"] for j in judgements}
-    return next((r for r in WORST_FIRST if r in found), GateVerdict.PASS)
 
 
 def is_slowed(judgement: Mapping[str, Any]) -> bool:
