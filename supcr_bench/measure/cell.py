@@ -112,7 +112,7 @@ class CellRun:
     def end_with(self, arm: Arm, error: BaseException) -> Iterator[Result]:
         """The result of the arm whose error stopped the cell, unless that arm already has one."""
         if arm not in self._ended:
-            yield self._end(arm, *outcome_of(error))
+            yield self._end(arm, *self._outcome(error))
 
     def _agree(self, implementation: str) -> Iterator[Result]:
         """Call an implementation once and keep its answer; a failure ends all its passes."""
@@ -152,7 +152,7 @@ class CellRun:
                 self._answers.pop(arm, None)
             yield from self._end_from(at, arms, Status.FAILED, str(error))
         except Exception as error:  # noqa: BLE001 - any failure becomes a result
-            yield from self._end_from(at, arms, *outcome_of(error))
+            yield from self._end_from(at, arms, *self._outcome(error))
             # The answer of a forward that succeeded is kept, without its graph.
             if at == "training" and "forward" in arms:
                 self._losses[implementation] = loss
@@ -233,7 +233,7 @@ class CellRun:
                     took = take(arm, partial(loss.call, arm.pass_))
                     figures |= took if isinstance(took, dict) else asdict(took)
             except Exception as error:  # noqa: BLE001 - any failure becomes a result
-                yield self._end(arm, *outcome_of(error))
+                yield self._end(arm, *self._outcome(error))
                 return
             finally:
                 loss.clear_gradients()
@@ -281,7 +281,10 @@ class CellRun:
                     self._figures[arm]["floor_s"] = floor_s(self.cell.definition(arm), arm.pass_)
         for arm, own in samples.items():
             if own.error is not None:
-                yield self._end(arm, *outcome_of(own.error))
+                yield self._end(arm, *self._outcome(own.error))
+
+    def _outcome(self, error: BaseException) -> tuple[Status, str]:
+        return outcome_of(error, self.budget.memory_limit_bytes)
 
     def _undo_changes(self, implementation: str) -> None:
         """Undo what the last call changed in the process, and record these changes."""

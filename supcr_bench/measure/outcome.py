@@ -5,7 +5,7 @@ import re
 import torch
 
 from supcr_bench.values.result import Status
-from supcr_bench.values.units import format_bytes, parse_bytes
+from supcr_bench.values.units import format_bytes, format_limit_bytes, parse_bytes
 
 _OUT_OF_MEMORY_TEXTS = (
     "can't allocate memory",  # DefaultCPUAllocator on Linux and macOS
@@ -35,11 +35,14 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def outcome_of(error: BaseException) -> tuple[Status, str]:
+def outcome_of(error: BaseException, memory_limit_bytes: float | None = None) -> tuple[Status, str]:
+    """The status and reason; the reason names the limit under which memory ran out."""
     if is_out_of_memory(error):
         asked = re.search(r"[Tt]ried to allocate ([1-9][\d.]*) (?:bytes|([KMG]iB))", str(error))
         if not asked:
             return Status.OUT_OF_MEMORY, describe_error(error)
         size = format_bytes(parse_bytes(asked[1] + (asked[2] or "")))
-        return Status.OUT_OF_MEMORY, f"an allocation of {size} failed"
+        bound = f" under the limit of {format_limit_bytes(memory_limit_bytes)}"
+        bound = "" if memory_limit_bytes is None else bound
+        return Status.OUT_OF_MEMORY, f"an allocation of {size} failed{bound}"
     return Status.FAILED, describe_error(error)

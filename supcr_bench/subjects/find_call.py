@@ -20,7 +20,13 @@ from supcr_bench.reference.reference import compute_reference
 from supcr_bench.subjects import signature
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import CALLS, NotALossError, loss_of
-from supcr_bench.subjects.uncallable import needs_more, not_called, not_constructed, only_methods
+from supcr_bench.subjects.uncallable import (
+    is_on_another_device,
+    needs_more,
+    not_called,
+    not_constructed,
+    only_methods,
+)
 from supcr_bench.values.case import Workload
 from supcr_bench.values.default_call import ROWS, SAME, DefaultCall
 from supcr_bench.values.definition import AUTO, NO_SELF, Call, Definition, Views
@@ -75,7 +81,7 @@ def find_call(
         answering, failed = _try_calls(subject, told, device, declared=True)
         raising = [own for own, e in failed if not isinstance(e, TypeError | NotALossError)]
         if not answering and not raising:
-            raise not_called(implementation, failed[0], [own for own, _ in failed], None)
+            raise not_called(implementation, failed[0], [own for own, _ in failed], None, device)
     right = (own for own, loss in answering if _is_right(own, loss))
     return next(right, None) or [*(own for own, _ in answering), *raising][0]
 
@@ -95,6 +101,8 @@ def _answers(implementation: Implementation, definition: Definition, device: str
     if broken or not answering:
         calls = broken or [*told.documented, *told.calls]
         pointed = [pair for pair in failed if pair[0].definition.call in calls] or failed
+        if not answering:  # where no call gives a loss, that is the cause
+            pointed = [pair for pair in failed if is_on_another_device(pair[1])] or pointed
         # The call that went farthest is likely the intended one, so its error is reported.
         function, plain = signature.function_of(loss), "features_single_view"
         worst = max(
@@ -104,7 +112,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         tried = [own for own, _ in failed]
         held = [n for n, _ in loss.named_parameters()] if isinstance(loss, nn.Module) else []
         error = not_called(
-            implementation, worst, tried, answering[0][0] if answering else None, held
+            implementation, worst, tried, answering[0][0] if answering else None, device, held
         )
         if isinstance(worst[1], ImportError | TypeError | NotALossError):
             raise error
@@ -136,7 +144,7 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
     try:
         built = subject.build(subject.resolution.definition, batch.weights, device)
     except Exception as error:
-        raise not_constructed(implementation, [], error) from error
+        raise not_constructed(implementation, [], error, device) from error
     if not _is_callable(type(built)) and not signature.is_called_with_tensors(built):
         raise only_methods(implementation, type(built))
     return built

@@ -85,12 +85,15 @@ def no_such_attribute(name: str, module: Any) -> UncallableError:
 
 
 def not_constructed(
-    subject: Implementation, missing: Sequence[str], error: Exception | None = None
+    subject: Implementation,
+    missing: Sequence[str],
+    error: Exception | None = None,
+    device: str = "cpu",
 ) -> UncallableError:
-    """Say which arguments the constructor needs, or what it raised."""
+    """Say which arguments the constructor needs, or what it raised for inputs on a device."""
     if error is not None:
         reason = f"{subject.name} cannot be constructed: {error_text(error)}."
-        found = _of_surroundings(subject, reason, error)
+        found = _of_surroundings(subject, reason, error, device)
         return found or UncallableError("construct", reason, "Correct its constructor.")
     source = signature.source_of(signature.behind(subject.factory))
     filled = "".join(f", {argument}={_gap(argument, source)}" for argument in missing)
@@ -187,6 +190,7 @@ def not_called(
     pointed: tuple[Resolution, Exception],
     tried: Iterable[Resolution],
     works: Resolution | None,
+    device: str,
     held: Sequence[str] = (),
 ) -> UncallableError:
     """Report the exception of the call that documentation and parameters suggest: ``pointed``.
@@ -195,7 +199,7 @@ def not_called(
     """
     own, error = pointed
     reason = f"{subject.name} cannot be called as {call_words(own)}: {error_text(error)}."
-    if found := _of_surroundings(subject, reason, error):
+    if found := _of_surroundings(subject, reason, error, device):
         return found
     path = "two-view path" if own.definition.call == "features_two_views" else "documented call"
     if works is not None:
@@ -224,9 +228,9 @@ def not_called(
 
 
 def _of_surroundings(
-    subject: Implementation, reason: str, error: Exception
+    subject: Implementation, reason: str, error: Exception, device: str
 ) -> UncallableError | None:
-    """The error for a missing device, package or process group, if that is the cause."""
+    """The error for a missing package or process group, or another device, if that is the cause."""
     if isinstance(error, ImportError):
         return UnavailableError("package", reason, f"Install {error.name or 'what it imports'}.")
     if "leaf Variable" in str(error):
@@ -236,9 +240,18 @@ def _of_surroundings(
     if "process group" in str(error):
         advice = f"It needs several processes: `supcr-bench verify {subject.name} --ranks 2`."
         return UncallableError("call", reason, advice)
-    if DEVICE.search(str(error)):
+    if device != "cpu" and is_on_another_device(error):
+        advice = "It makes a tensor on another device than its inputs': give it `device=` of an "
+        advice += "input. To verify the loss on the CPU, leave out --device."
+        return UncallableError("device", reason, advice)
+    if device == "cpu" and DEVICE.search(str(error)):
         return _needs_device(subject.name, reason, subject)
     return None
+
+
+def is_on_another_device(error: Exception) -> bool:
+    """Whether an error says that tensors of one operation are on several devices."""
+    return "same device" in str(error)
 
 
 def _needs_device(name: str, reason: str, subject: Implementation | None) -> UncallableError:

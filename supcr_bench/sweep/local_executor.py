@@ -81,6 +81,7 @@ class LocalExecutor(Executor):
         return {subject.name: self._preflight(subject, device) for subject in subjects}
 
     def _preflight(self, subject: Subject, device: str) -> Subject | Failed:
+        reused = self._worker is not None
         worker = self._live_worker()
         worker.send(Preflight(subject, device))
         finding = ""
@@ -99,7 +100,7 @@ class LocalExecutor(Executor):
         finding = finding or worker.exit_description()
         activity = worker.activity()
         self.close()
-        if activity and activity.arm and activity.arm.implementation != subject.name:
+        if activity is None and reused:
             return self._preflight(subject, device)  # the one before it had ended the worker
         if activity and activity.stage == RECOGNITION:
             # Large batches may be the cause, which the sweep will show.

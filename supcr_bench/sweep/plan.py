@@ -99,7 +99,8 @@ def make_plan(
     for workload in arms:
         if workload.ranks > 1 and workload.device != "cpu":
             raise SuiteError(
-                f"several ranks run on the CPU only: leave out --ranks or device {workload.device}"
+                f"suite {suite.name} has cells over {workload.ranks} ranks, which run on the CPU "
+                f"only: give --set ranks=1, or leave out device {workload.device}"
             )
     order = {s: i for i, s in enumerate(dict.fromkeys(w.series() for w in arms))}
     place = {name: i for i, name in enumerate(implementations)}

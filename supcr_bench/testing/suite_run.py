@@ -86,7 +86,7 @@ class SuiteRun:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            status, reason = outcome_of(error)
+            status, reason = outcome_of(error, limit_bytes)
             result = replace(result, status=status, reason=reason)
         self._observe(result)
 

@@ -208,6 +208,7 @@ class Worker:
 
     def _measure(self, request: messages.MeasureCell) -> None:
         """Measure a cell (all arms of one workload); ranks other than 0 join in each call."""
+        self._page.write("setup", None)
         cell, budget = request.cell, request.budget
         definitions = {arm.implementation: arm.definition for arm in cell.arms}
         process = ProcessState()

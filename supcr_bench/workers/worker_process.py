@@ -75,7 +75,7 @@ class WorkerProcess:
         self.scratch = folder = Path(self._folder.name)
         self._errors = folder / "stderr"
         self._page = ActivityPage(folder / "activity")
-        self._stood_s = 0.0
+        self._sent_s = self._stood_s = 0.0
         self._stands_since_s: float | None = None
         environment = {**os.environ, **thread_settings(threads)}
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
@@ -119,6 +119,7 @@ class WorkerProcess:
     def send(self, request: Request) -> None:
         """Send a request. If the worker has died, :meth:`responses` reports that."""
         assert self._process.stdin is not None
+        self._sent_s = time.monotonic()
         with contextlib.suppress(BrokenPipeError):
             write_message(request, self._process.stdin)
 
@@ -135,7 +136,9 @@ class WorkerProcess:
             yield response
 
     def activity(self) -> Activity | None:
-        return self._page.read()
+        """What the worker does for the last request; ``None`` until it has begun with that."""
+        found = self._page.read()
+        return found if found and found.since_s >= self._sent_s else None
 
     def resident_bytes(self) -> int | None:
         """Return the worker's resident memory; ``None`` once it has ended."""

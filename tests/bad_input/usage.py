@@ -33,7 +33,7 @@ USAGE_ROWS: list[tuple[str, int, str]] = [
     (RUN + "--dims 0", 2, "1 or more"),
     (RUN + "--dims 1.5", 2, "'1.5' is not valid"),
     (RUN + "--ranks 0", 2, "1 or more"),
-    (RUN + "--ranks 2 --device cuda", 2, "several ranks run on the CPU only"),
+    (RUN + "--ranks 2 --device cuda", 2, "over 2 ranks, which run on the CPU only"),
     (RUN + "--device ''", 2, "--device"),
     (RUN + "--device CPU", 2, "use names such as cpu, cuda"),
     (RUN + "--pass both", 2, "forward, training"),

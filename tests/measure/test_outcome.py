@@ -53,7 +53,10 @@ def test_the_size_that_was_asked_for_is_told_where_the_allocator_tells_it(
     text: str, size: str
 ) -> None:
     error = RuntimeError(text)
-    assert outcome_of(error) == (Status.OUT_OF_MEMORY, f"an allocation of {size} failed")
+    reason = f"an allocation of {size} failed"
+    assert outcome_of(error) == (Status.OUT_OF_MEMORY, reason)
+    limited = f"{reason} under the limit of 1 GiB"
+    assert outcome_of(error, 2.0**30) == (Status.OUT_OF_MEMORY, limited)
 
 
 def test_the_advice_that_follows_a_cuda_error_is_left_out() -> None:

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from supcr_bench.measure.device import find_accelerator
 from supcr_bench.subjects.find_call import find_calls
 from supcr_bench.subjects.registry import load, locate
+from supcr_bench.subjects.uncallable import not_called
+from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.errors import UncallableError
+from supcr_bench.values.implementation import Resolution
 
 SOURCE = '''
 import torch
@@ -342,3 +346,34 @@ def test_a_module_that_is_not_there_is_not_said_to_be_a_package(folder: Path) ->
 def test_a_part_of_a_model_is_told_from_a_loss(folder: Path) -> None:
     advice = outcome(folder, "mine.py:Projects").advice
     assert advice.startswith("It holds parameters of its own (`head.weight`)")
+
+
+ON_THE_CPU = """
+import torch
+
+def loss(features, labels, temperature=2.0):
+    \"\"\"features [N, 2, d].\"\"\"
+    z = features.flatten(0, 1)
+    return (torch.cdist(z, z) / temperature + torch.eye(len(z))).sum()
+"""
+
+
+def test_a_tensor_made_on_another_device_than_the_inputs_is_the_cause() -> None:
+    own = Resolution(definition=NO_SELF)
+    error = RuntimeError("Expected all tensors to be on the same device, but found two devices")
+    cases = (("cuda", "give it `device=` of an input"), ("cpu", "on a machine with that device"))
+    for device, said in cases:
+        found = not_called(load(locate("scan")), (own, error), [own], None, device)
+        assert found.kind == "device"
+        assert said in found.advice
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(find_accelerator() is None, reason="needs an accelerator")
+def test_a_tensor_made_on_the_cpu_is_the_cause_on_a_real_accelerator(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(ON_THE_CPU)
+    accelerator = find_accelerator()
+    assert accelerator is not None
+    with pytest.raises(UncallableError, match=r"mine.py, line 7") as raised:
+        find_calls(load(locate(f"{tmp_path / 'mine.py'}:loss")), accelerator.type)
+    assert "give it `device=` of an input" in raised.value.advice

@@ -15,7 +15,7 @@ from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import PASSES, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
-from supcr_bench.workers.messages import RECOGNITION, Activity, Failed
+from supcr_bench.workers.messages import RECOGNITION, Activity, Failed, Response
 from supcr_bench.workers.worker_process import WorkerProcess
 from tests.hanging import call_long_ago
 from tests.patience import HANGS_S
@@ -128,6 +128,22 @@ def test_a_hang_ends_one_implementation_and_the_others_start_again(
     assert by_name["rowsort", "training"].status is Status.MEASURED
     assert executor._worker is not first
     assert sum(a.calls_s for a in accounts) > 60  # the time that the hang took is counted
+
+
+def test_what_a_worker_did_before_is_charged_to_no_arm_of_the_next_cell(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_long_ago(monkeypatch, WorkerProcess, "rowsort", "preflight")
+    true_responses = WorkerProcess.responses
+
+    def polled_at_once(self: WorkerProcess) -> Iterator[Response | None]:
+        yield None
+        yield from true_responses(self)
+
+    executor.preflight([locate("rowsort")], "cpu")
+    monkeypatch.setattr(WorkerProcess, "responses", polled_at_once)
+    results, _ = run(executor, [locate("rowsort")])
+    assert {r.status for r in results} == {Status.MEASURED}
 
 
 def test_an_exit_is_a_failure_that_says_how(executor: LocalExecutor, losses: Path) -> None:

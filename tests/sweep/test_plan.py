@@ -48,7 +48,9 @@ def test_ranks_are_an_axis_of_the_cpu_alone() -> None:
         (2, 8),
         (2, 16),
     ]
-    with pytest.raises(SuiteError, match=r"several ranks run on the CPU only: .* device cuda"):
+    with pytest.raises(
+        SuiteError, match=r"over 2 ranks, which run on the CPU only: .* device cuda"
+    ):
         make_plan(suite(axes={"ranks": 2, "device": "cuda"}), ["a"])
 
 
