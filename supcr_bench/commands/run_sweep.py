@@ -177,20 +177,26 @@ def sweep(
         together=together,
     )
     progress = make_progress(console, len(plan))
-    with closing(progress), closing(events):  # on Ctrl-C or an error, end the sweep first
-        for event in events:
-            match event:
-                case Result():
-                    writer.append(event)
-                case SweepProgress() if event.ended == len(plan) and not wall_s:
-                    executor.close()
-                    wall_s = time.monotonic() - began
-                    writer.finish({"wall_s": wall_s, **asdict(account)})
-                case Account():
-                    account += event
-                case Verification():
-                    writer.store_verification(event)
-            progress.show(event)
+    try:
+        with closing(progress), closing(events):  # on Ctrl-C or an error, end the sweep first
+            for event in events:
+                match event:
+                    case Result():
+                        writer.append(event)
+                    case SweepProgress() if event.ended == len(plan) and not wall_s:
+                        executor.close()
+                        wall_s = time.monotonic() - began
+                        writer.finish({"wall_s": wall_s, **asdict(account)})
+                    case Account():
+                        account += event
+                    case Verification():
+                        writer.store_verification(event)
+                progress.show(event)
+    except BaseException:
+        if not wall_s:
+            spent_s = {"wall_s": time.monotonic() - began, **asdict(account)}
+            writer.finish(spent_s, interrupted=True)
+        raise
     spent = account.describe(wall_s, executor.max_parallel_cells)
     if verify:
         verification_s = time.monotonic() - began - wall_s

@@ -196,11 +196,12 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
         self.info.update(fields)
         write_json(self.path / RUN_FILE, self.info)
 
-    def finish(self, accounting: Mapping[str, float]) -> None:
-        """Store the end time, and add this session's times to those of earlier sessions."""
+    def finish(self, accounting: Mapping[str, float], *, interrupted: bool = False) -> None:
+        """Add the times of this session to those before; store the end, unless interrupted."""
         before = self.info.get("accounting") or {}
         total = {key: before.get(key, 0.0) + value for key, value in accounting.items()}
-        self.update(finished_at=_now(), accounting={**before, **total})
+        ended = {} if interrupted else {"finished_at": _now()}
+        self.update(**ended, accounting={**before, **total})
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

@@ -210,7 +210,7 @@ class Forecast:
         Where no series has both, the growth lies between the measured and the claimed one. At
         small sizes a call is mostly overhead, and grows more slowly than later; the claimed law
         overstates this growth. With N^a as measured and N^b as claimed, it is N^(0.7 a + 0.3 b). In
-        the stored runs of the suites `default` and `gpu`, shares of the law from 0.25 to 0.35 tell
+        stored runs of the suites `default` and `gpu` (on an H100), shares from 0.25 to 0.35 tell
         the time left to half after a fifth of the run, and 0.2 and 0.4 do not.
         """
         arm, n = self._of_arm.get((implementation, case.pass_), []), case.batch_size

@@ -30,20 +30,20 @@ def test_the_predicted_peaks_are_near_those_that_the_allocator_counted(
         assert r.peak_bytes is not None
         excess = r.predicted_cuda_peak_bytes / r.peak_bytes - 1
         if (r.implementation, r.case.pass_) == ("rowsort", "training"):
-            assert 0.005 < excess < 0.062
+            assert 0.005 < excess < 0.064
         else:
             assert abs(excess) < 0.011
 
 
-def test_the_row_sort_takes_6_to_90_times_as_long_as_the_broadcast(results: list[Result]) -> None:
+def test_the_row_sort_takes_8_to_116_times_as_long_as_the_broadcast(results: list[Result]) -> None:
     times = {(r.implementation, r.case): TIME.get(r) for r in results}
     ratios = [
         own / other
         for (name, case), own in times.items()
         if name == "rowsort" and own and (other := times.get(("broadcast", case)))
     ]
-    assert 6 < min(ratios) < 7
-    assert 80 < max(ratios) < 90
+    assert 8 < min(ratios) < 9
+    assert 114 < max(ratios) < 116
 
 
 def test_a_cpu_predicts_the_same_peaks(results: list[Result]) -> None:

@@ -82,7 +82,11 @@ SUITE_ROWS: list[tuple[str, str | bytes, str]] = [
     ("device", HEAD + '[[grid]]\ndevice = "GPU 1"\n', "use names such as cpu, cuda"),
     ("device-path", HEAD + '[[grid]]\ndevice = "../x"\n', "use names such as cpu, cuda"),
     ("ranks-zero", HEAD + "[[grid]]\nranks = 0\n", "use whole numbers of 1 or more"),
-    ("ranks-cuda", HEAD + '[[grid]]\nranks = 2\ndevice = "cuda"\n', "ranks run on the CPU only"),
+    (
+        "ranks-cuda",
+        HEAD + '[[grid]]\nranks = 2\ndevice = "cuda"\n',
+        "ranks, which run on the CPU only",
+    ),
     ("pass", HEAD + '[[grid]]\npass = "backward"\n', "use forward, training"),
     ("timed", HEAD + '[[grid]]\ntimed = "no"\n', "timed: 'no' is not valid; use true or false"),
     ("without-number", HEAD + "[[grid]]\nwithout = 3\n", "without"),

@@ -223,10 +223,12 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_finishing_notes_the_end_and_adds_up_the_starts(tmp_path: Path) -> None:
     path = write(tmp_path, count=1)
     assert load_run("run", tmp_path).info["finished_at"] is None
-    for _ in range(2):
-        with RunWriter.resume(path) as writer:
-            writer.finish({"wall_s": 10.0, "calls_s": 2.0})
-            writer.finish({"verification_s": 1.0})
+    with RunWriter.resume(path) as writer:
+        writer.finish({"wall_s": 10.0, "calls_s": 2.0}, interrupted=True)
+    assert load_run("run", tmp_path).info["finished_at"] is None
+    with RunWriter.resume(path) as writer:
+        writer.finish({"wall_s": 10.0, "calls_s": 2.0})
+        writer.finish({"verification_s": 2.0})
     info = load_run("run", tmp_path).info
     assert info["finished_at"] is not None
     assert info["accounting"] == {"wall_s": 20.0, "calls_s": 4.0, "verification_s": 2.0}
