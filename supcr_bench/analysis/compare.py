@@ -106,10 +106,6 @@ class ComparisonRow:
         return [name for name, way in ways.items() if way is Direction.MORE]
 
     @property
-    def got_worse_in(self) -> list[str]:
-        return [*self.costlier, *(["outcome"] if self.outcome else [])]
-
-    @property
     def finding(self) -> str | None:
         """A sentence on what got worse: the outcome, or else costs."""
         costs = " and ".join(self.costlier)

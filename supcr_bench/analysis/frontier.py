@@ -61,10 +61,7 @@ def largest_batch(case: Case, capacity_bytes: float, peak: Callable[[float], flo
 
 
 def frontier(results: Sequence[Result]) -> list[FrontierRow]:
-    """The largest batch for each capacity, of every series (all sizes of a workload) with a law.
-
-    Series whose last peak was far from its prediction are left out.
-    """
+    """The largest batches of each series with a law whose last peak was near its prediction."""
     rows = list[FrontierRow]()
     for members in series_of(results):
         fit, tested = byte_fit(members), predicted_peaks(members)

@@ -3,7 +3,7 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -103,14 +103,12 @@ def tell_pull_request(
         console.print(Text(said), soft_wrap=True)
     elif comment is not None:
         write_file(Path(comment), gate_comment(outcome) if has_news(outcome) else "")
-    if environment.get("GITHUB_ACTIONS") == "true":
-        for line in annotations(outcome, dict(_places(subjects))):
-            console.print(Text(line), soft_wrap=True)
-
-
-def _places(subjects: Sequence[Subject]) -> Iterator[tuple[str, tuple[Path, int]]]:
-    """The file, relative to the working folder, and the line of each subject that lies there."""
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return
+    places = {}
     for subject in subjects:
         with suppress(SubjectError, SyntaxError, ValueError, OSError):
             file, line = line_of(subject)
-            yield subject.name, (file.resolve().relative_to(Path.cwd().resolve()), line)
+            places[subject.name] = file.resolve().relative_to(Path.cwd().resolve()), line
+    for annotation in annotations(outcome, places):
+        console.print(Text(annotation), soft_wrap=True)

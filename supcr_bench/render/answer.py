@@ -204,10 +204,7 @@ def warnings(findings: Findings, unavailable: Iterable[str]) -> Iterator[Sentenc
 
 
 def section_sentences(findings: Findings) -> dict[str, list[Sentence]]:
-    """The sentences beside the charts of each section of a page, by the section's id.
-
-    No sentence recommends an implementation that is wrong.
-    """
+    """The sentences beside a page's charts, by section; none recommends what is wrong."""
     wrong = {name for name, *_ in findings.wrong}
     overtaken = [
         say.overtakes(name=r.large, other=r.small, case=r.case, size=r.size, low=r.low, high=r.high)

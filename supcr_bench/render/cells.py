@@ -123,11 +123,7 @@ class HasCase(Protocol):
 
 
 def series_rows(found: Iterable[tuple[str, Case, Cell, str]]) -> tuple[Row, ...]:
-    """Rows of case, outcome and reason; cases that differ only in batch size may share a row.
-
-    Cases that differ only in batch size share a row if their outcome is the same. The row gives the
-    reason of the smallest size.
-    """
+    """Rows of case, outcome and reason; batch sizes with the same outcome share a row."""
     groups = grouped(found, lambda f: (f[0], f[2], f[1].pass_, f[1].series()))
     rows = []
     for (name, what, *_), members in groups.items():

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from statistics import median
 from typing import Any
 
@@ -170,8 +171,9 @@ def verdicts(comparison: Comparison) -> list[Sentence]:
         return [nothing_shared()]
     found = _slower(comparison, certain=True)
     if worse := [row for row in comparison.rows if row.finding]:
-        kinds = dict.fromkeys(kind for row in worse for kind in row.got_worse_in)
-        found.append(got_worse(results=len(worse), kinds=tuple(kinds)))
+        ways = ([*row.costlier, *(["outcome"] if row.outcome else [])] for row in worse)
+        kinds = tuple(dict.fromkeys(chain(*ways)))
+        found.append(got_worse(results=len(worse), kinds=kinds))
     return found or [nothing_worse()]
 
 

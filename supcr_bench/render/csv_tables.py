@@ -86,10 +86,7 @@ _NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "
 
 
 def results_table(run: Run, json_cells: type | UnionType) -> pd.DataFrame:
-    """One row for each result, with the revision of its implementation, if that is known.
-
-    Cells of the type ``json_cells`` are written as JSON.
-    """
+    """Each result with its revision, if known; cells of the type ``json_cells`` become JSON."""
     known = (*fields(Case), *fields(Result))
     kinds = {stored_name(f.name): _NUMBERS[f.type] for f in known if f.type in _NUMBERS}  # type: ignore[index]
     frame = results_frame(run.results).astype(kinds)

@@ -270,18 +270,17 @@ def better_sentences(outcome: GateOutcome) -> list[Sentence]:
     worse = outcome.with_verdict(GateVerdict.REGRESSION)
     broken = {c.implementation for c in worse if c.evidence is Evidence.AGREEMENT}
 
-    def is_better(change: GatedChange) -> bool:
-        farthest = change.high if change.evidence is Evidence.TIME else change.ratio
-        known = change.ratio is not None and farthest is not None and farthest <= NOTABLE
-        return known and change.implementation not in broken
-
-    found = filter(is_better, outcome.with_verdict(GateVerdict.PASS))
-    sentences = []
-    for (name, figure), own in grouped(found, lambda c: (c.implementation, c.title)).items():
-        ratios = [change.ratio or 0.0 for change in own]
-        span = min(ratios), max(ratios)
-        sentences.append(better(name=name, figure=figure, ratios=span, cases=len(own)))
-    return sentences
+    found: dict[tuple[str, str], list[float]] = {}
+    for c in outcome.with_verdict(GateVerdict.PASS):
+        farthest = c.high if c.evidence is Evidence.TIME else c.ratio
+        if c.ratio is None or farthest is None or c.implementation in broken:
+            continue
+        if farthest <= NOTABLE:
+            found.setdefault((c.implementation, c.title), []).append(c.ratio)
+    return [
+        better(name=name, figure=figure, ratios=(min(own), max(own)), cases=len(own))
+        for (name, figure), own in found.items()
+    ]
 
 
 def time_sentences(study: TimeStudy | None) -> list[Sentence]:

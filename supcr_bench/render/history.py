@@ -17,7 +17,7 @@ from supcr_bench.render.gate_files import FIGURES, UNITS
 from supcr_bench.render.gate_words import plain
 from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.values.case import Case
-from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict
+from supcr_bench.values.gate import GateOutcome, GateVerdict
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import Direction
 from supcr_bench.values.table import Table, numbers, prose, row
@@ -43,29 +43,21 @@ def history_outcome(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> G
 
 
 def changed_tables(outcome: GateOutcome) -> Iterator[Table]:
-    better = [c for c in outcome.with_verdict(GateVerdict.PASS) if c.direction in BETTER]
-    if worse := outcome.with_verdict(GateVerdict.REGRESSION):
-        yield _changed_table(worse, "Worse", MOST_WORSE)
-    if better:
-        yield _changed_table(better, "Better", MOST_BETTER)
-
-
-def _changed_table(changes: Sequence[GatedChange], title: str, most: int) -> Table:
     """A row for each implementation, figure and point of change."""
-    groups = grouped(changes, lambda c: (c.implementation, c.title, c.reason or ""))
-    rows = []
-    for (name, figure, where), own in list(groups.items())[:most]:
-        ratios = [c.ratio for c in own if c.ratio is not None] or [math.inf]
-        span = dict.fromkeys(f"x{ratio_text(r)}" for r in (min(ratios), max(ratios)))
-        rows.append(row(plain(name), figure, str(len(own)), " to ".join(span), where))
-    more = len(groups) - len(rows)
-    return Table(
-        name="history",
-        title=title,
-        note=f"and {more} more, in the file of --json" if more else "",
-        columns=(*prose("name", "figure"), *numbers("cases", "by"), *prose("where")),
-        rows=tuple(rows),
-    )
+    worse = outcome.with_verdict(GateVerdict.REGRESSION)
+    better = [c for c in outcome.with_verdict(GateVerdict.PASS) if c.direction in BETTER]
+    for title, changes, most in (("Worse", worse, MOST_WORSE), ("Better", better, MOST_BETTER)):
+        groups = grouped(changes, lambda c: (c.implementation, c.title, c.reason or ""))
+        rows = []
+        for (name, figure, where), own in list(groups.items())[:most]:
+            ratios = [c.ratio for c in own if c.ratio is not None] or [math.inf]
+            span = dict.fromkeys(f"x{ratio_text(r)}" for r in (min(ratios), max(ratios)))
+            rows.append(row(plain(name), figure, str(len(own)), " to ".join(span), where))
+        more = len(groups) - len(rows)
+        note = f"and {more} more, in the file of --json" if more else ""
+        columns = (*prose("name", "figure"), *numbers("cases", "by"), *prose("where"))
+        if rows:
+            yield Table("history", title, columns, tuple(rows), note)
 
 
 @sentence

@@ -200,7 +200,13 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
             continue
         bases = {s.facts["baseline"]: None for s in own if s.facts.get("speedup")}
         head = _wrapped(f"{where}{', times as fast as ' * bool(bases)}{''.join(bases)}:")
-        rows = [_use_cells(s) for s in own]
+        rows = []
+        for s in own:
+            names, times, memory, ratio, floors = use_cells(s)
+            sizes, (n, _) = s.facts["sizes"], s.facts.get("speedup") or (0, None)
+            faster = f"{ratio}x" + (f" at {n}" if n != sizes[-1] else "") if ratio else ""
+            of_floor = f"{floors}x floor" if floors else ""
+            rows.append((sizes_text(sizes), names, times, memory, faster, of_floor))
         widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
         if sum(width + _BETWEEN for width in widths) + _BETWEEN > MOST_LETTERS:
             widths = [0] * len(widths)
@@ -211,10 +217,3 @@ def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
     if none:
         parts.append(_wrapped(f"None is both timed and right: {'; '.join(none)}."))
     return parts
-
-
-def _use_cells(sentence: Sentence) -> tuple[str, ...]:
-    names, times, memory, ratio, floors = use_cells(sentence)
-    sizes, (n, _) = sentence.facts["sizes"], sentence.facts.get("speedup") or (0, None)
-    faster = f"{ratio}x" + (f" at {n}" if n != sizes[-1] else "") if ratio else ""
-    return sizes_text(sizes), names, times, memory, faster, f"{floors}x floor" if floors else ""

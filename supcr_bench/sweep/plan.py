@@ -135,10 +135,7 @@ def require_room(plan: Sequence[Cell]) -> None:
 def make_budget(
     suite: Suite, available_bytes: int | None = None, cpus: int | None = None
 ) -> Budget:
-    """A suite's budget on a machine, by default this one.
-
-    The memory limit is at most four fifths of the free memory.
-    """
+    """The budget on a machine, by default this one; at most four fifths of its free memory."""
     if available_bytes is None:
         available_bytes = psutil.virtual_memory().available
     most = int(0.8 * available_bytes)

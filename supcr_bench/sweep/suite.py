@@ -6,7 +6,7 @@ An axis given on the command line replaces it in every grid.
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
@@ -320,7 +320,11 @@ def _explain(error: ValidationError, locate: Callable[[str], str]) -> str:
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
     place = locate("".join(parts).removeprefix("."))
     if first["type"] == "extra_forbidden":
-        known = ", ".join(_known_keys(keys[:-1]))
+        models: dict[str, Any] = {"axes": Axes, "grid": Axes}
+        models |= {"budget": Budgets, "definitions": OwnDefinition}
+        model = models[keys[0]] if keys[1:] else Suite
+        names = [f.alias or name for name, f in model.model_fields.items() if name != "name"]
+        known = ", ".join(sorted(names, key=[*AXIS_NAMES, *names].index))
         return f"{place}: unknown key {keys[-1]!r}; known: {known}"
     if first["type"] == "missing":
         return f"{place}: missing; {_FIXES.get(key, 'add it')}"
@@ -333,11 +337,3 @@ def _explain(error: ValidationError, locate: Callable[[str], str]) -> str:
         elif "boolean" in first["msg"]:
             fix = "use true or false"
     return f"{place}: {first['input']!r} is not valid; {fix}"
-
-
-def _known_keys(parents: Sequence[str]) -> Iterable[str]:
-    models: dict[str, Any] = {"axes": Axes, "grid": Axes}
-    models |= {"budget": Budgets, "definitions": OwnDefinition}
-    model = models[parents[0]] if parents else Suite
-    names = [f.alias or name for name, f in model.model_fields.items() if name != "name"]
-    return sorted(names, key=[*AXIS_NAMES, *names].index)

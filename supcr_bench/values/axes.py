@@ -99,11 +99,6 @@ class Axis:
         exact = f"{value:.15g}" if isinstance(value, float) else value
         return f"{self.symbol}{exact}".replace(":", "-")
 
-    def named(self, case: object, write: Callable[[Any], str]) -> str:
-        """The case's value, written by :meth:`phrase` or :meth:`word`; empty for a usual value."""
-        value = self.of(case)
-        return "" if value in self.usual else write(value)
-
 
 def _count(value: Any) -> float:
     number = float(value)

@@ -125,7 +125,7 @@ class Case(Workload):
         """
         named = re.sub(r"[^\w.]+", "-", self.definition)
         definition = "" if self.definition == TORCHCELL.name else named
-        axes = (axis.named(self, axis.word) for axis in WORKLOAD_AXES)
+        axes = (a.word(v) for a in WORKLOAD_AXES if (v := a.of(self)) not in a.usual)
         seed = f"seed{self.seed}" if self.seed else ""
         return "-".join(filter(None, (self.pass_, *axes, definition, seed)))
 
