@@ -26,7 +26,7 @@ all_reduce, which gloo and NCCL support. The loss was tested with gloo on CPUs, 
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -43,25 +43,6 @@ from ._scan import (
     rank_n_contrast,
     value_of,
 )
-
-
-class Settings(NamedTuple):
-    """The sizes, dtypes and settings that ranks exchange first, as whole numbers."""
-
-    refuses: int
-    rows: int
-    number_of_views: int
-    embedding_size: int
-    label_dimensions: int
-    embeddings_dtype: int
-    labels_dtype: int
-    definition: int
-    temperature: int
-    eps: int
-    gradient: int
-
-
-MUST_AGREE = Settings._fields[2:-1]
 
 
 class Gathered(NamedTuple):
@@ -140,43 +121,40 @@ class DistributedSupCR(ScanSupCR):
     ) -> Gathered:
         """All rows, of which this rank has [V, R, d] and [R, D]; see :meth:`forward`."""
         choices = self.choices
-        own = Settings(
-            refuses=int(refusal is not None),
-            rows=len(labels),
-            number_of_views=len(views),
-            embedding_size=views.shape[2],
-            label_dimensions=labels.shape[1],
-            embeddings_dtype=checksum(views.dtype),
-            labels_dtype=checksum(labels.dtype),
-            definition=checksum(choices._replace(eps=0.0, temperature=0.0)),
-            temperature=checksum(value_of(self.temperature)),
-            eps=checksum(choices.eps or 0.0),
-            gradient=int(graph),
-        )
-        sent = all_gather(torch.tensor(own, device=views.device), self.group)
-        settings = [Settings(*numbers) for numbers in torch.stack(sent).tolist()]
+        rows = len(labels)
+        common = {
+            "number of views": len(views),
+            "embedding size": views.shape[2],
+            "label dimensions": labels.shape[1],
+            "embeddings dtype": checksum(views.dtype),
+            "labels dtype": checksum(labels.dtype),
+            "definition": checksum(choices._replace(eps=0.0, temperature=0.0)),
+            "temperature": checksum(value_of(self.temperature)),
+            "eps": checksum(choices.eps or 0.0),
+        }
+        numbers = [int(refusal is not None), int(graph), rows, *common.values()]
+        sent = all_gather(torch.tensor(numbers, device=views.device), self.group)
+        refuses, graphs, counts, *settings = zip(*torch.stack(sent).tolist(), strict=True)
         if refusal is not None:
             raise refusal
-        require_agreement(settings)
+        require_agreement(refuses, dict(zip(common, settings, strict=True)))
 
         # Rows are sent as bytes, so one message holds all dtypes. Ranks with fewer rows pad
         # theirs.
         parts = (views.detach().transpose(0, 1).flatten(1), labels)
         columns = [x.contiguous().view(torch.uint8) for x in parts]
         widths = [x.shape[1] for x in columns]
-        most = max(n.rows for n in settings)
-        padded = columns[0].new_zeros(most, sum(widths))
-        padded[: own.rows] = torch.cat(columns, dim=1)
+        padded = columns[0].new_zeros(max(counts), sum(widths))
+        padded[:rows] = torch.cat(columns, dim=1)
         sent = all_gather(padded, self.group)
-        rows = torch.cat([x[: n.rows] for x, n in zip(sent, settings, strict=True)])
+        together = torch.cat([x[:n] for x, n in zip(sent, counts, strict=True)])
         embeddings, y = (
             x.contiguous().view(like.dtype)
-            for x, like in zip(torch.split(rows, widths, dim=1), parts, strict=True)
+            for x, like in zip(torch.split(together, widths, dim=1), parts, strict=True)
         )
-        start = sum(n.rows for n in settings[: distributed.get_rank(self.group)])
+        start = sum(counts[: distributed.get_rank(self.group)])
         whole = embeddings.view(len(y), len(views), -1).transpose(0, 1)
-        wanted = any(n.gradient for n in settings)
-        return Gathered(whole, y, start, start + own.rows, wanted)
+        return Gathered(whole, y, start, start + rows, any(graphs))
 
     def evaluate_together(
         self,
@@ -238,16 +216,17 @@ def all_gather(own: Tensor, group: "distributed.ProcessGroup | None") -> list[Te
     return everyones
 
 
-def require_agreement(settings: list[Settings]) -> None:
-    """Raise a ValueError, the same on every rank, unless the ranks' rows make one batch."""
-    refusing = [str(r) for r, n in enumerate(settings) if n.refuses]
+def require_agreement(refuses: Sequence[int], settings: Mapping[str, Sequence[int]]) -> None:
+    """Raise a ValueError, the same on every rank, unless the ranks' rows make one batch.
+
+    All values are by rank: whether a rank's inputs do not fit together, and each setting.
+    """
+    refusing = [str(r) for r, refused in enumerate(refuses) if refused]
     if refusing:
         raise ValueError(f"the inputs of rank {', '.join(refusing)} do not fit together")
-    for field in MUST_AGREE:
-        values = [getattr(n, field) for n in settings]
+    for name, values in settings.items():
         other = next((r for r, v in enumerate(values) if v != values[0]), None)
         if other is not None:
-            name = field.replace("_", " ")
             raise ValueError(f"ranks must have the same {name}: ranks 0 and {other} differ")
 
 

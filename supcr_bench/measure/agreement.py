@@ -1,14 +1,12 @@
 """Agreement: an implementation's error against the reference, and against other implementations."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from supcr_bench.reference.compare import Answer, gradient_trials, value_trials
 from supcr_bench.reference.reference import Reference
 from supcr_bench.reference.tolerance import bounds_of
-from supcr_bench.reference.trial import worst_of
+from supcr_bench.reference.trial import finite, worst_of
 
 Errors = dict[str, float | None]
 """Figures of a result on value and gradient: errors, and errors as multiples of the tolerance."""
@@ -17,10 +15,6 @@ Errors = dict[str, float | None]
 def _ratio(difference: Tensor, scale: Tensor) -> Tensor:
     """The differences as multiples of a scale; a difference of 0 counts as 0."""
     return torch.where(difference == 0, 0.0, difference / scale)
-
-
-def _finite(x: Tensor | float) -> float | None:
-    return float(x) if math.isfinite(x) else None
 
 
 def errors_of(answer: Answer, reference: Reference) -> tuple[Errors, str | None]:
@@ -38,8 +32,8 @@ def errors_of(answer: Answer, reference: Reference) -> tuple[Errors, str | None]
         right = torch.cat([right, reference.per_dimension])
     relative, worst = _ratio((own - right).abs(), right.abs()).max(), worst_of(values)
     found: Errors = {
-        "value_error": _finite(relative),
-        "value_tolerances": _finite(worst.tolerances),
+        "value_error": finite(relative),
+        "value_tolerances": finite(worst.tolerances),
     }
     finding = worst.finding
     if answer.gradients:
@@ -49,8 +43,8 @@ def errors_of(answer: Answer, reference: Reference) -> tuple[Errors, str | None]
         off = torch.cat([own - right for own, right in pairs]).norm(dim=1).max()
         size = torch.cat([right for _, right in pairs]).norm(dim=1).max()
         found |= {
-            "gradient_error": _finite(_ratio(off, size)),
-            "gradient_tolerances": _finite(worst.tolerances),
+            "gradient_error": finite(_ratio(off, size)),
+            "gradient_tolerances": finite(worst.tolerances),
         }
         finding = finding or worst.finding
     return found, finding
@@ -63,7 +57,7 @@ def pair_differences(one: Answer, other: Answer) -> tuple[float | None, float | 
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
             return None
         largest = [x.reshape(len(x), -1).norm(dim=1).max() for x in (a - b, a, b)]
-        return _finite(_ratio(largest[0], max(largest[1:])))
+        return finite(_ratio(largest[0], max(largest[1:])))
 
     value = difference(one.loss.reshape(1), other.loss.reshape(1))
     if not one.gradients or len(one.gradients) != len(other.gradients):

@@ -10,7 +10,7 @@ it, must be the gradient of one process with the whole batch.
 """
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, replace
 from functools import partial
 from typing import Any, Literal
@@ -51,7 +51,7 @@ Step = Literal["build", "forward", "backward", "peak_memory", "work", "time"]
 
 
 class RankShard:
-    """The rows of a batch that one rank has, and the losses that are called on them."""
+    """One rank's contiguous part of a batch's rows, and the losses that are called on them."""
 
     def __init__(
         self,
@@ -65,12 +65,16 @@ class RankShard:
         self._definitions = {arm.implementation: cell.definition(arm) for arm in cell.arms}
         self._device, self._limit_bytes = device, limit_bytes
         self._meter = Meter(device)
-        self._batch = own_rows(make_batch(cell.workload, table))
+        whole = make_batch(cell.workload, table)
+        ranks, rank = distributed.get_world_size(), distributed.get_rank()
+        rows = torch.arange(len(whole.labels)).tensor_split(ranks)[rank]
+        self._batch = whole.rows(rows.to(whole.labels.device))
         self._losses: dict[str, BoundLoss] = {}
         self._loss: Tensor | None = None
 
     def do(self, step: Step, arm: Arm) -> Any:
         """Do this rank's part of a step, and return what rank 0 gathers."""
+        name = arm.implementation
         for loss in self._losses.values():
             loss.clear_gradients()
         if step != "time":
@@ -78,31 +82,24 @@ class RankShard:
         with self._device.memory_limit(self._limit_bytes):
             match step:
                 case "build":
-                    name = arm.implementation
-                    definition = self._definitions[name]
-                    self._losses[name] = self.subjects[name].bind(definition, self._batch)
+                    loss = self.subjects[name].bind(self._definitions[name], self._batch)
+                    self._losses[name] = loss
                     return None
                 case "forward":
-                    return self._forward(arm)
+                    self._loss, parts = unpack(self._losses[name].forward(), self._dims)
+                    own = self._loss.new_empty(0) if parts is None else parts
+                    return self._loss.detach().cpu(), own.detach().cpu()
                 case "backward":
-                    return self._backward(arm)
+                    assert self._loss is not None
+                    self._loss.backward()  # type: ignore[no-untyped-call]
+                    self._loss = None
+                    views = self._losses[name].gradients()
+                    second = views[1] if len(views) == 2 else torch.zeros_like(views[0])
+                    return views[0].cpu(), second.cpu()
                 case "time":
                     distributed.barrier()
-            call = partial(self._losses[arm.implementation].call, arm.pass_)
+            call = partial(self._losses[name].call, arm.pass_)
             return getattr(self._meter, step)(arm, call)
-
-    def _forward(self, arm: Arm) -> tuple[Tensor, Tensor]:
-        self._loss, parts = unpack(self._losses[arm.implementation].forward(), self._dims)
-        own = self._loss.new_empty(0) if parts is None else parts
-        return self._loss.detach().cpu(), own.detach().cpu()
-
-    def _backward(self, arm: Arm) -> tuple[Tensor, Tensor]:
-        assert self._loss is not None
-        self._loss.backward()  # type: ignore[no-untyped-call]
-        self._loss = None
-        own = self._losses[arm.implementation].gradients()
-        first, second = own if len(own) == 2 else (own[0], torch.zeros_like(own[0]))
-        return first.cpu(), second.cpu()
 
 
 class Coordinator(Meter):
@@ -168,8 +165,14 @@ class RankedLoss(BoundLoss):
     """The loss of all ranks for the whole batch."""
 
     def forward(self) -> object:
+        """Rank 0's loss and per-dimension losses; a BrokenCallError if another rank's differ."""
         answers: list[tuple[Tensor, Tensor]] = self.module("forward")  # type: ignore[assignment]
-        require_one_value(answers)
+        values = [torch.cat([loss.reshape(1), parts]).double() for loss, parts in answers]
+        for rank, own in enumerate(values):
+            if not torch.allclose(values[0], own, rtol=VALUES_AGREE, atol=0, equal_nan=True):
+                raise BrokenCallError(
+                    f"rank {rank} has the loss {own[0]:.6g} where rank 0 has {values[0][0]:.6g}"
+                )
         return answers[0]
 
     def backward(self, output: object) -> None:
@@ -189,25 +192,6 @@ def serve(shard: RankShard) -> None:
             gather(shard.do(*step))
     finally:
         gc.enable()
-
-
-def own_rows(batch: Batch) -> Batch:
-    """This rank's contiguous part of the batch; parts differ by at most one row in size."""
-    ranks, rank = distributed.get_world_size(), distributed.get_rank()
-    own = torch.arange(len(batch.labels)).tensor_split(ranks)[rank]
-    return batch.rows(own.to(batch.labels.device))
-
-
-def require_one_value(answers: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Raise a BrokenCallError if two ranks have different losses."""
-    own = torch.cat([answers[0][0].reshape(1), answers[0][1]]).double()
-    for rank, (loss, parts) in enumerate(answers):
-        other = torch.cat([loss.reshape(1), parts]).double()
-        if not torch.allclose(own, other, rtol=VALUES_AGREE, atol=0, equal_nan=True):
-            raise BrokenCallError(
-                f"rank {rank} has the loss {float(loss):.6g} where rank 0 has "
-                f"{float(answers[0][0]):.6g}"
-            )
 
 
 def share(step: tuple[Step, Arm] | None) -> tuple[Step, Arm] | None:

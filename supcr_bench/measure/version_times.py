@@ -217,16 +217,12 @@ def sample_versions(
                     for version in order:
                         seconds = [call_s(version, start + i) for i in range(repetitions)]
                         samples[version].append(sum(seconds) / repetitions)
-                        totals[version] += sum(seconds) + _collection_s()
+                        began = perf_counter()
+                        gc.collect()
+                        totals[version] += sum(seconds) + perf_counter() - began
         except Exception as error:  # noqa: BLE001 - implementations may raise anything
             return VersionTimes({}, running, f"{type(error).__name__}: {error}")
     return VersionTimes({v: tuple(own) for v, own in samples.items()}, totals=totals)
-
-
-def _collection_s() -> float:
-    began = perf_counter()
-    gc.collect()
-    return perf_counter() - began
 
 
 def _planned(once_s: Sequence[float], sampling_s: float) -> tuple[int, int]:

@@ -54,17 +54,6 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(item)
 
 
-def may_allocate(operation: Any) -> bool:
-    """Whether an operation may return a storage that was not there before.
-
-    An operation's schema declares which returned tensors share an argument's storage; the other
-    tensors have new storages. Only ``lift_fresh`` is declared a view although its storage is new:
-    Python made it from numbers.
-    """
-    schema = operation._schema
-    return schema.name == "aten::lift_fresh" or any(r.alias_info is None for r in schema.returns)
-
-
 def _storage_key(tensor: Tensor) -> int | None:
     """The address of a tensor's storage, unique while the storage lives."""
     try:
@@ -178,12 +167,16 @@ class _Counter(TorchDispatchMode):
         output = func(*args, **(kwargs or {}))
         traits = self._traits.get(func)
         if traits is None:
-            name = func._schema.name.removesuffix("_")  # the in-place variant costs the same
+            schema = func._schema
+            name = schema.name.removesuffix("_")  # the in-place variant costs the same
             special = name if name in _SPECIAL else ""
-            declared = (*func._schema.arguments, *func._schema.returns)
+            declared = (*schema.arguments, *schema.returns)
             listed = any("List[" in str(d.type) and "Tensor" in str(d.type) for d in declared)
-            traits = bool(func.is_view), may_allocate(func), special, listed
-            self._traits[func] = traits
+            # The schema says which results share an argument's storage; the others have new ones.
+            # Only lift_fresh is declared a view of what is new: Python made it from numbers.
+            fresh = name == "aten::lift_fresh"
+            allocates = fresh or any(r.alias_info is None for r in schema.returns)
+            traits = self._traits[func] = bool(func.is_view), allocates, special, listed
         is_view, allocates, special, listed = traits
         self.dispatched_ops += 1
         if special:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a stored verification is read without torch
+    from torch import Tensor
+
     from supcr_bench.inputs.tensors import Batch
 
 
@@ -42,6 +44,11 @@ def outright(case: str, finding: str | None, problem: "Batch | None" = None) -> 
 
 def worst_of(trials: Sequence[Trial]) -> Trial:
     return max(trials, key=lambda t: math.inf if math.isnan(t.tolerances) else t.tolerances)
+
+
+def finite(value: "Tensor | float | None") -> float | None:
+    """The value as a number; ``None`` for NaN and infinity, which strict JSON cannot hold."""
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def measured(problem: "Batch", error: float, bound: float, finding: str) -> Trial:

@@ -82,8 +82,10 @@ def find_call(
         raising = [own for own, e in failed if not isinstance(e, TypeError | NotALossError)]
         if not answering and not raising:
             raise not_called(implementation, failed[0], [own for own, _ in failed], None, device)
-    right = (own for own, loss in answering if _is_right(own, loss))
-    return next(right, None) or [*(own for own, _ in answering), *raising][0]
+    for own, loss in answering:
+        if any(abs(loss - right) <= RIGHT * abs(right) for right in _right_losses(own.definition)):
+            return own
+    return [*(own for own, _ in answering), *raising][0]
 
 
 def _answers(implementation: Implementation, definition: Definition, device: str) -> Answers:
@@ -231,10 +233,6 @@ def _tried(
                     yield laid_out
                 if not (own.weights and declared):  # its weights may be those of the rows
                     yield replace(laid_out, weights=False)
-
-
-def _is_right(own: Resolution, loss: float) -> bool:
-    return any(abs(loss - right) <= RIGHT * abs(right) for right in _right_losses(own.definition))
 
 
 @functools.lru_cache(maxsize=32)

@@ -1,12 +1,11 @@
 """Results of verification: the trials of a check give an outcome, all outcomes a verification."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
 
-from supcr_bench.reference.trial import Trial, worst_of
+from supcr_bench.reference.trial import Trial, finite, worst_of
 
 Group = Literal["definition", "relations", "robustness", "conduct"]
 GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")
@@ -88,9 +87,9 @@ class Outcome:
             cases=len(trials),
             failed=failed,
             left_out=left_out,
-            tolerances=_finite(worst.tolerances),
-            error=_finite(worst.error),
-            bound=_finite(worst.bound),
+            tolerances=finite(worst.tolerances),
+            error=finite(worst.error),
+            bound=finite(worst.bound),
             case=worst.case,
             finding=worst.finding,
             seconds=seconds,
@@ -116,8 +115,3 @@ class Diagnosis:
     causes: tuple[str, ...] = ()
     smallest: str | None = None
     snippet: str | None = None
-
-
-def _finite(value: float | None) -> float | None:
-    """Return the value, or ``None`` for NaN and infinity, which strict JSON cannot hold."""
-    return value if value is not None and math.isfinite(value) else None
