@@ -254,10 +254,11 @@ class CellRun:
             timed[arm] = TimedLoss(subject, replace(loss), arm.pass_, batches)
         self.device.flush_caches()
 
-        def call(arm: Arm, number: int) -> Elapsed:
+        def call(arm: Arm, number: int, *, flushed: bool = True) -> Elapsed:
             self._enter("time", arm)
             timed[arm].prepare(number)
-            other_work_s.append(self.device.time(self.device.flush_caches).host_s)
+            if flushed:
+                other_work_s.append(self.device.time(self.device.flush_caches).host_s)
             elapsed = self.meter.time(arm, timed[arm])
             self._undo_changes(arm.implementation)
             if finding := timed[arm].finding():
@@ -267,7 +268,9 @@ class CellRun:
 
         with self._limited(), garbage_collection_held():
             self.process = ProcessState()  # in which nothing is collected
-            samples = sample_arms(list(timed), call, self.budget, seed=self.cell.session)
+            untimed = partial(call, flushed=False)  # the next call flushes the caches itself
+            arms, seed = list(timed), self.cell.session
+            samples = sample_arms(arms, call, self.budget, seed=seed, untimed=untimed)
         in_process = {self.cell.session: median(other_work_s)} if other_work_s else None
         for arm, own in samples.items():
             self._figures[arm] |= {**own.as_figures(), "other_work_s": in_process}

@@ -14,6 +14,7 @@ import tracemalloc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
+from itertools import chain
 from operator import is_
 from pathlib import Path
 from pkgutil import resolve_name
@@ -198,7 +199,9 @@ class ProcessState:
         self._settings = {name: read() for name, (read, _, _) in SETTINGS.items()}
         self._owners = _owners()
         self._attributes = {name: vars(owner).copy() for name, owner in self._owners.items()}
-        self._values = {name: own.values() for name, own in self._attributes.items()}
+        self._values = [vars(owner).values() for owner in self._owners.values()]
+        self._seen: list[Any] = []
+        self._remember()
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
         self._overridden = _overridden_operators()
@@ -209,17 +212,27 @@ class ProcessState:
         for name, (read, write, _) in SETTINGS.items():
             if read() != self._settings[name]:
                 yield f"changes the {name}", partial(write, self._settings[name])
+        if self._is_remembered():
+            return
+        self._remember()
         for name, owner in self._owners.items():
-            now, before = vars(owner).values(), self._values[name]
-            if len(now) != len(before) or not all(map(is_, now, before)):  # fast: for each call
-                self._values[name] = [*now]
-                for attribute, function in self._attributes[name].items():
-                    found = vars(owner).get(attribute)
-                    if found is function or not callable(function) or _is_torchs(found):
-                        continue
-                    self._values[name] = []  # until it is undone
-                    undo = partial(setattr, owner, attribute, function)
-                    yield f"replaces {name}.{attribute}", undo
+            for attribute, function in self._attributes[name].items():
+                found = vars(owner).get(attribute)
+                if found is function or not callable(function) or _is_torchs(found):
+                    continue
+                self._seen = []  # until it is undone
+                undo = partial(setattr, owner, attribute, function)
+                yield f"replaces {name}.{attribute}", undo
+
+    def _remember(self) -> None:
+        """Keep the values of all attributes, so that :meth:`_is_remembered` is fast."""
+        self._sizes, self._seen = [*map(len, self._values)], [*chain.from_iterable(self._values)]
+
+    def _is_remembered(self) -> bool:
+        """Whether no attribute has another value; this is asked after each timed call."""
+        if [*map(len, self._values)] != self._sizes or not self._seen:
+            return False
+        return all(map(is_, chain.from_iterable(self._values), self._seen))
 
     def undo(self) -> list[str]:
         """Undo all changes since this object was made, and describe them."""

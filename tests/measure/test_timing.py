@@ -218,6 +218,22 @@ def test_an_arm_that_goes_on_alone_has_as_many_others_called_between_its_turns()
     assert mean(alone) == pytest.approx(1, abs=0.1)
 
 
+def test_an_arm_that_has_left_is_called_without_what_comes_before_a_timed_call() -> None:
+    clocks, noisy = {A: clock(0.02, 0.03), B: clock(0.05)}, Budget(sampling_s=10.0)
+    timed: list[Arm] = []
+    untimed: list[Arm] = []
+
+    def call(arm: Arm, number: int) -> Elapsed:
+        timed.append(arm)
+        return clocks[arm]()
+
+    samples = sample_arms(
+        [A, B], call, noisy, seed=0, untimed=lambda arm, number: untimed.append(arm)
+    )
+    assert timed.count(B) == 1 + len(samples[B].seconds) == 1 + FEWEST_SAMPLES
+    assert untimed == [B] * (len(samples[A].seconds) - FEWEST_SAMPLES)
+
+
 def test_samples_are_never_dropped() -> None:
     script = (0.1, 0.1, 0.1, 9.0, 0.1, 0.2)
     samples, called = sample({A: clock(*script), B: clock(1e-3)})
@@ -351,4 +367,5 @@ def test_garbage_is_collected_once_before() -> None:
     with garbage_collection_held():
         assert before() is None
         within = weakref.ref(Loop())
-        assert within() is not None
+        with garbage_collection_held():
+            assert within() is not None
