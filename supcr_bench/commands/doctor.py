@@ -33,7 +33,6 @@ def doctor() -> None:
 
 
 def _facts() -> Iterator[tuple[str, str]]:
-    """The facts about this machine, each by its name."""
     import psutil
 
     from supcr_bench.measure.device import available_devices

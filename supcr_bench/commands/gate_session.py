@@ -83,7 +83,6 @@ class GateSession:
         return replace(run, info={**info, **run.info}), notes
 
     def record(self, path: Path) -> None:
-        """Measure the implementations now, and write the run as a baseline."""
         run, _ = self.measured()
         write_file(path, run_file_text(run))
         count = f"{len(run.results)} results of suite {self.suite.name}"

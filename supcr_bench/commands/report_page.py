@@ -91,7 +91,6 @@ def show_and_write(
 def show_and_write_comparison(
     before: Run, after: Run, console: Console, out: Path | None, markdown: Path | None
 ) -> None:
-    """Print the comparison of two runs; write the page and the Markdown."""
     comparison = compare_loaded(before, after)
     page = out or REPORTS / f"{after.id}-against-{before.id}" / PAGE
     reports = [_address(run, page) for run in (before, after)]

@@ -98,7 +98,6 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Ju
 
 
 def _is_farther_off(first: Result, second: Result) -> bool:
-    """Whether an error grew or is no longer finite."""
     errors = [(r.value_tolerances, r.gradient_tolerances) for r in (first, second)]
     return any(
         one is not None and (other is None or other > FARTHER_OFF * one)

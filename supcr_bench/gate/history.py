@@ -98,7 +98,6 @@ def _kind(metric: metrics.Metric, snapshot: Snapshot, result: Result) -> str:
 def trends(
     snapshots: Sequence[Snapshot], max_slowdown: float, max_memory_growth: float
 ) -> list[Trend]:
-    """How each figure changed since the first snapshot."""
     every = series_of(snapshots)
     counts = [series for series in every if series.metric.exact]
     timed = [series for series in every if not series.metric.exact and min(_values(series)) > 0]

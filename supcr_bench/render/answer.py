@@ -174,7 +174,6 @@ def claims(findings: Findings) -> list[Sentence]:
 
 
 def claim_verdicts(findings: Findings) -> list[Sentence]:
-    """The verdict on each claim that is decided."""
     return [
         say.claim(claim=row.claim, verdict=row.verdict)
         for row in findings.claims

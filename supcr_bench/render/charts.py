@@ -55,11 +55,7 @@ def tick(text: str) -> str:
 
 # --- Against the batch size ---
 
-_Divisor = Callable[[Result], float]
-
-
-def _one(_: Result) -> float:
-    return 1.0
+_Divisor = Callable[[Result], float] | None
 
 
 def _scaling_charts(
@@ -70,7 +66,7 @@ def _scaling_charts(
     unit, scale = ("ns", 1e9) if metric is TIME else ("bytes", 1.0)
     floors_s = {r.case: r.floor_s for r in results if r.floor_s and metric is TIME}
     views: tuple[tuple[str, str, _Divisor, Callable[[float], str]], ...] = (
-        ("", what, _one, lambda y: tick(metric.format(y))),
+        ("", what, None, lambda y: tick(metric.format(y))),
         (
             "divided by N^2 log N",
             f"{what} / (N\u00b2 log N), {unit}",
@@ -112,15 +108,12 @@ def _scaling_charts(
 def _lines(
     metric: Metric, results: Sequence[Result], findings: Findings, by: _Divisor
 ) -> Iterator[Line]:
-    """A line for each implementation and pass, each y divided by what ``by`` gives for its result.
-
-    Marks for which ``by`` gives 0 are left out.
-    """
+    """A line for each implementation and pass, without marks for which ``by`` gives 0."""
 
     def marks(values: Iterable[tuple[Result, float | None]]) -> list[Mark]:
         found = []
         for r, y in values:
-            if y and (scale := by(r)):
+            if y and (scale := by(r) if by else 1.0):
                 time = time_interval(r) if metric is TIME else None
                 ends = None
                 if time and time.low and time.high:
@@ -143,7 +136,7 @@ def _lines(
             for r in members
             if r.status is Status.OUT_OF_MEMORY and not r.peak_bytes
         ]
-        curve = verdict.curve if verdict and law and by is _one else None
+        curve = verdict.curve if verdict and law and by is None else None
         points = marks((r, metric.get(r)) for r in members)
         exact = points[:-2] if curve and metric.exact else ()
         off = [m.x for m in exact if curve and abs(curve(m.x) / m.y - 1) > CHANGED]

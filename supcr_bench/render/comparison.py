@@ -12,7 +12,7 @@ from supcr_bench.analysis.compare import OTHER_MACHINE, Comparison, ComparisonRo
 from supcr_bench.render import cells
 from supcr_bench.render.cells import case_table, implementation_of, ratio_text
 from supcr_bench.render.machine import environment_facts, origin_facts, value_text
-from supcr_bench.render.sentences import Sentence, sentence
+from supcr_bench.render.sentences import Sentence, counts_text, sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.machine import MACHINE
@@ -58,9 +58,8 @@ def in_both(*, both: int, first: int, second: int) -> str:
 @sentence
 def directions(*, what: str, counts: Mapping[str, int]) -> str:
     """In how many cases a cost changed in each way, such as ``same`` or ``undecided (why)``."""
-    most_first = sorted(counts.items(), key=lambda item: -item[1])
-    told = ", ".join(f"{n} {how}" for how, n in most_first)
-    return f"{what} in {plural(sum(counts.values()), 'case')}: {told}."
+    most_first = counts_text(sorted(counts.items(), key=lambda item: -item[1]))
+    return f"{what} in {plural(sum(counts.values()), 'case')}: {most_first}."
 
 
 @sentence
@@ -117,10 +116,9 @@ def got_worse(*, results: int, kinds: Sequence[str]) -> str:
 @sentence
 def without_figures(*, ended: Mapping[str, int]) -> str:
     """Results that lost their figures, for which the limits or the machine may be the reason."""
-    told = ", ".join(f"{n} {words}" for words, n in ended.items())
     return (
         f"{plural(sum(ended.values()), 'result')} with figures in the first run has none in the "
-        f"second, which may be due to the limits or the machine: {told}."
+        f"second, which may be due to the limits or the machine: {counts_text(ended.items())}."
     )
 
 
@@ -212,7 +210,6 @@ def remarks(comparison: Comparison) -> list[Sentence]:
 
 
 def all_sentences(comparison: Comparison) -> list[Sentence]:
-    """The verdict first."""
     return [*verdicts(comparison), *environment_sentences(comparison), *remarks(comparison)]
 
 

@@ -132,11 +132,7 @@ def closing_sentences(outcome: GateOutcome) -> list[Sentence]:
     return [*gate_words.time_sentences(outcome.time), took]
 
 
-def lines(sentences: Iterable[Sentence]) -> Iterator[Text]:
-    return (Text(str(sentence)) for sentence in sentences)
-
-
-def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
+def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text | Sentence]:
     """The terminal output, from top to bottom. Commands have ``no_wrap``, for copying."""
     yield Text(str(gate_words.verdict_sentence(outcome)), VERDICT_STYLES[outcome.verdict])
     yield Text()
@@ -145,20 +141,20 @@ def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text]:
         yield from tables_of(outcome, GateVerdict.REGRESSION)
         yield Text("The reasons, and the commands that reproduce them:")
         for command, changes in worse.items():
-            yield from (line for c in changes for line in lines(gate_words.reason_sentences([c])))
+            yield from (s for c in changes for s in gate_words.reason_sentences([c]))
             if command:
                 yield Text(f"  {gate_words.printable(command)}", no_wrap=True)
-        yield from lines(gate_words.following_sentences(outcome))
+        yield from gate_words.following_sentences(outcome)
         yield Text()
     if undecided:
         yield from tables_of(outcome, GateVerdict.UNDECIDED)
-        yield from lines(gate_words.reason_sentences(undecided))
+        yield from gate_words.reason_sentences(undecided)
         yield Text()
     if outcome.with_verdict(GateVerdict.PASS):
         yield passed_table(outcome)
-        yield from lines(gate_words.better_sentences(outcome))
+        yield from gate_words.better_sentences(outcome)
         yield Text()
-    yield from lines(closing_sentences(outcome))
+    yield from closing_sentences(outcome)
     yield from (Text(gate_words.plain(note), "yellow") for note in outcome.notes)
 
 

@@ -5,7 +5,7 @@ values without rounding. ``tests/render/propositions.py`` decides each kind from
 """
 # ruff: noqa: ARG001 - some facts only say of whom a sentence speaks
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec
@@ -74,8 +74,8 @@ def sizes_text(sizes: Sequence[int]) -> str:
     return f"N={sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
 
 
-def _counts(ended: Sequence[tuple[str, int]]) -> str:
-    return ", ".join(f"{n} {words}" for words, n in ended)
+def counts_text(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{n} {words}" for words, n in counts)
 
 
 def place(case: Case, among: Collection[Case] = ()) -> str:
@@ -116,7 +116,7 @@ def refuted(*, name: str, headline: str, answers: int) -> str:
 @sentence
 def silent(*, name: str, definition: str, ended: Sequence[tuple[str, int]]) -> str:
     which = "" if definition == TORCHCELL.name else f", {short_name(definition)}"
-    return f"No answer: {name}{which} ({_counts(ended)})."
+    return f"No answer: {name}{which} ({counts_text(ended)})."
 
 
 @sentence
@@ -246,7 +246,7 @@ def changes_process(*, name: str, changes: Sequence[str], apart: bool) -> str:
 @sentence
 def missing(*, total: int, ended: Sequence[tuple[str, int]]) -> str:
     count = sum(n for _, n in ended)
-    verb, parts = "has" if count == 1 else "have", _counts(ended)
+    verb, parts = "has" if count == 1 else "have", counts_text(ended)
     return f"{count} of {plural(total, 'result')} {verb} no figures: {parts}."
 
 

@@ -74,13 +74,14 @@ def wrapped(console: Console, text: str) -> list[str]:
     return [line.plain.rstrip() for line in lines]
 
 
-def print_blocks(console: Console, blocks: Iterable[Table | Text]) -> None:
+def print_blocks(console: Console, blocks: Iterable[Table | Text | Sentence]) -> None:
     """Print tables and lines in order. A line with ``no_wrap`` gets no line breaks."""
     for block in blocks:
         if isinstance(block, Table):
             print_table(console, block)
         else:
-            console.print(block, soft_wrap=bool(block.no_wrap))
+            line = Text(block.text) if isinstance(block, Sentence) else block
+            console.print(line, soft_wrap=bool(line.no_wrap))
 
 
 def _rich_table(table: Table, part: Sequence[int], widths: Sequence[int]) -> RichTable:

@@ -140,7 +140,6 @@ class RunWriter(AbstractContextManager["RunWriter", None]):
 
     @classmethod
     def create(cls, root: Path, run_id: str, info: Mapping[str, Any]) -> "RunWriter":
-        """Begin a run in a new folder."""
         for number in itertools.count(1):
             path = root / (run_id if number == 1 else f"{run_id}-{number}")
             try:

@@ -63,7 +63,6 @@ class UncallableError(SubjectError):
     Attributes:
         kind: what cannot be done, or what is not here: a device or a package.
         reason: one or two sentences that start with its name.
-        advice: what to do.
         wrapper: a Python file to paste that makes it callable, with what to fill in.
     """
 
