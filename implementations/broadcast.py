@@ -4,30 +4,15 @@ The indicator takes few operations, but time and memory grow as N^3.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from supcr_bench.values.implementation import Implementation
 
+from .loopy import LoopySupCR
 
-class BroadcastSupCR(nn.Module):
+
+class BroadcastSupCR(LoopySupCR):
     """SupCR by one broadcast, with two equal weights by default, as in the note."""
-
-    weights: Tensor
-
-    def __init__(
-        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
-    ) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.eps = eps
-        raw = torch.ones(2) if weights is None else weights
-        self.register_buffer("weights", raw / raw.sum())
-
-    def similarities(self, view: Tensor) -> Tensor:
-        """Cosine similarities of all pairs of rows over tau: [M, d] to [M, M]."""
-        unit = functional.normalize(view, dim=1)
-        return torch.mm(unit, unit.t()) / self.temperature
 
     def dimension_loss(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Tensor:
         """The loss of one label dimension: [N, d], [N, d] and [N] to a scalar."""

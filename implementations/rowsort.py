@@ -6,10 +6,12 @@ backward write an N x N gradient, once per anchor.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from supcr_bench.values.implementation import Implementation
+
+from .loopy import LoopySupCR
 
 
 def suffix_sums(x: Tensor) -> Tensor:
@@ -17,19 +19,8 @@ def suffix_sums(x: Tensor) -> Tensor:
     return torch.flip(torch.cumsum(torch.flip(x, dims=(0,)), dim=0), dims=(0,))
 
 
-class RowSortSupCR(nn.Module):
+class RowSortSupCR(LoopySupCR):
     """SupCR by a sort for each anchor, with two equal weights by default, as in the note."""
-
-    weights: Tensor
-
-    def __init__(
-        self, temperature: float = 0.1, weights: Tensor | None = None, eps: float = 1e-7
-    ) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.eps = eps
-        raw = torch.ones(2) if weights is None else weights
-        self.register_buffer("weights", raw / raw.sum())
 
     def similarities(self, view: Tensor) -> Tensor:
         """Cosine similarities of all pairs of rows over tau: [M, d] to [M, M]."""
@@ -68,15 +59,6 @@ class RowSortSupCR(nn.Module):
             terms += int(partners.sum().item())
 
         return total / max(terms, 1)
-
-    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, d], [N, d] and [N, D] to the weighted loss and the [D] per-dimension losses."""
-        per_dimension = torch.zeros(labels.shape[1], device=labels.device)
-        for c in range(labels.shape[1]):
-            per_dimension[c] = self.dimension_loss(perturbed, intact, labels[:, c])
-
-        weight_sum = self.weights.sum().clamp(min=self.eps)
-        return (per_dimension * self.weights).sum() / weight_sum, per_dimension
 
 
 IMPLEMENTATION = Implementation(
