@@ -112,7 +112,9 @@ def snippet(context: CheckContext, problem: Batch) -> str:
     """Write a program that shows what the subject gives, next to what the definition gives."""
     n, d, dims = problem.size
     views = ("first", "second")[: 1 + (context.definition.views != "single")]
-    generated = _generated(problem)
+    bits = torch.Generator().manual_seed(0)
+    first, second, y = (torch.randn(n, k, generator=bits) for k in (d, d, dims))
+    generated = Batch(first, second, y, torch.ones(dims), problem.temperature, "generated")
     long = len(views) * n * d + n * dims > LITERAL_UP_TO
     if long and context.compare(generated).failed:
         problem = generated
@@ -228,12 +230,3 @@ def _literal(tensor: Tensor, *, leaf: bool = False) -> str:
 def _shortest(value: Any) -> Any:
     """Numbers as the shortest text that gives them again."""
     return [_shortest(x) for x in value] if isinstance(value, list | np.ndarray) else str(value)
-
-
-def _generated(problem: Batch) -> Batch:
-    """A problem of the same size that three lines of code generate."""
-    n, d, dims = problem.size
-    generator = torch.Generator().manual_seed(0)
-    first, second = (torch.randn(n, d, generator=generator) for _ in range(2))
-    labels = torch.randn(n, dims, generator=generator)
-    return Batch(first, second, labels, torch.ones(dims), problem.temperature, "generated")

@@ -39,7 +39,6 @@ from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import SubjectError
-from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import CheckEndedError
@@ -186,20 +185,15 @@ class Worker:
         self._rank = request.rank
 
     def _answer_on_rank(self, request: messages.AskRank) -> Any:
-        subject = request.subject
-        found = _load_once(subject)
-        if request.question is None:
-            return self._resolved_on_rank(subject, found)
-        assert subject.resolution is not None
-        adapter = Adapter.of(found, subject.resolution)
-        announce = partial(self._page.write, arm=None)
-        return answer_on_rank(adapter, request.question, self._rank, self._modules, announce)
-
-    def _resolved_on_rank(self, subject: Subject, found: Implementation) -> Resolution | None:
-        if subject.resolution is not None:
+        found, known = _load_once(request.subject), request.subject.resolution
+        if request.question is not None:
+            assert known is not None
+            adapter, announce = Adapter.of(found, known), partial(self._page.write, arm=None)
+            return answer_on_rank(adapter, request.question, self._rank, self._modules, announce)
+        if known is not None:
             self._page.write(messages.RECOGNITION, None)
-            return find_call(found, subject.resolution.definition)
-        definition = subject.definition or found.definition
+            return find_call(found, known.definition)
+        definition = request.subject.definition or found.definition
         if definition == AUTO:
             return None
         if not isinstance(definition, Definition):
