@@ -149,7 +149,8 @@ def gate_verdict(
         if following:
             text += f", and {following:,} more of what is no longer right"
     elif verdict is GateVerdict.PASS:
-        text = f"{figures} got no worse than is allowed against {plain(against)}"
+        new = " are right, or" if GateVerdict.NEW in counts else ""
+        text = f"{figures}{new} got no worse than is allowed against {plain(against)}"
     elif counts.keys() & DECIDED:
         text = f"{figures} could not be decided against {plain(against)}"
     else:

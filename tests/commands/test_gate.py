@@ -194,15 +194,13 @@ def test_what_could_not_be_loaded_before_either_is_a_usage_error(gated):
 
 
 @pytest.mark.slow
-def test_an_implementation_that_is_new_is_held_against_nothing_and_never_passes_alone(gated):
+def test_an_implementation_that_is_new_and_right_passes_and_its_costs_are_new(gated):
     gated.repository.write("losses/new.py", gated.source)
     name = "losses/new.py:IMPLEMENTATION"
-    status, found = gated.found(name, against="HEAD", undecided="pass")
-    assert status == 3
-    assert found["measured_nothing"]
-    assert {j["ruling"] for j in found["judgements"]} == {"new"}
-    status, found = gated.found(NAME, name, against="HEAD")
+    status, found = gated.found(name, against="HEAD")
     assert status == 0
+    rulings = {(j["evidence"], j["ruling"]) for j in found["judgements"]}
+    assert rulings == {("agreement", "pass"), ("cost", "new")}
 
 
 @pytest.mark.slow

@@ -225,7 +225,7 @@ KINDS = {
         edit(".ops", ".nowhere"), 1, "agreement", "cannot be imported", alone=True
     ),
     "a loss that is new": Kind(
-        written("src/mylib/more.py", LOSS), 3, words="is new since HEAD", name="mylib.more:RankLoss"
+        written("src/mylib/more.py", LOSS), 0, words="is new since HEAD", name="mylib.more:RankLoss"
     ),
     "a loss that is new and wrong": Kind(
         written("src/mylib/more.py", LOSS.replace(" >= ", " > ")),

@@ -154,6 +154,10 @@ def test_what_is_new_is_judged_by_itself(
     assert judged(None, second) == (ruling, reason)
 
 
+def test_what_is_new_and_right_passes_against_a_revision() -> None:
+    assert judged(None, RIGHT, SESSION) == (GateVerdict.PASS, None)
+
+
 def test_what_is_gone_is_undecided_if_it_was_asked_for() -> None:
     ruling, reason = judged(RIGHT, None)
     assert ruling is GateVerdict.UNDECIDED
@@ -343,7 +347,7 @@ def test_of_one_that_was_not_verified_before_what_is_not_right_is_a_regression()
 
 def test_of_one_that_was_not_verified_before_the_rest_is_said() -> None:
     assert verification_of().verdict is GateVerdict.NEW
-    assert verification_of(known=False, terms=SESSION).verdict is GateVerdict.NEW
+    assert verification_of(known=False, terms=SESSION).verdict is GateVerdict.PASS
     not_robust = verification_of(NOT_ROBUST)
     assert not_robust.verdict is GateVerdict.NEW
     assert not_robust.reason == "not robust: fails low temperature"
