@@ -1,11 +1,9 @@
 """Compares two runs: what changed, and which changes may only be drift of the machine.
 
-Counts and bytes have no noise and are compared directly. Time has two sources of noise. The first
-is the spread of a case's samples: order statistics bound each median, whatever the distribution,
-and so give an interval of the ratio of medians. The second is the difference between processes and
-the drift of the machine (`run_noise`). If each run has one process, the drift of unchanged results
-includes the spread of samples; the rest, as a difference of variances, widens the interval on both
-sides. If both runs have several processes, ratio and interval follow from these.
+Counts and bytes have no noise and are compared directly. Of several processes in both runs, ratio
+and interval of times follow from `run_noise`. Of one process, order statistics bound each median,
+whatever the distribution; the drift of unchanged results includes that spread of samples, and the
+rest, as a difference of variances, widens the interval of the ratio on both sides.
 
 A session also shifts the times of all cases of one implementation together. So an implementation is
 found slower only in cases that exceed the shift expected of a session, from the shifts of the other

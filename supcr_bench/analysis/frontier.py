@@ -2,8 +2,7 @@
 
 Peak bytes are counted without noise, so a sum of growth laws that fits them exactly can be
 extrapolated; where none does, nothing is predicted. How far it can be trusted is tested in every
-run: before a size is measured, its peak is predicted from the sizes up to a quarter of it, unless a
-size in between contradicts them; the prediction is stored with the result.
+run, which predicts peaks before it measures them (``supcr_bench/sweep/forecast.py``).
 """
 
 from bisect import bisect_right

@@ -13,7 +13,7 @@ from supcr_bench.analysis.frontier import CAPACITIES_BYTES, CHANGED
 from supcr_bench.analysis.growth import time_bounds
 from supcr_bench.analysis.summary import COMPARED, axis_effects, time_interval
 from supcr_bench.render.cells import arm_names, facets_of
-from supcr_bench.render.drawing import Chart, Line, Mark, Scale, law_text
+from supcr_bench.render.drawing import GUIDES, Chart, Line, Mark, Scale, law_text
 from supcr_bench.values.axes import AXES, Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.grouping import grouped
@@ -22,7 +22,6 @@ from supcr_bench.values.metrics import MEMORY, TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_limit_bytes
 
-_GUIDES = ("N^3", "N^2 log N", "N")
 _NEAR = 10.0
 """The next larger memory of a device is drawn if it is at most this many times the largest
 figure."""
@@ -96,7 +95,7 @@ def _scaling_charts(
             labels=arm_names(findings.results),
             x=Scale("batch size N", "{:g}".format),
             y=Scale(y_title, y_text),
-            guides=_GUIDES[: 2 + (metric is MEMORY)] if number < 2 else (),
+            guides=[*GUIDES][: 2 + (metric is MEMORY)] if number < 2 else (),
             over=LEVEL_LAW.of if number else lambda _: 1.0,
             levels={float(n): format_limit_bytes(n) for n in near},
             section=metric.name,

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from supcr_bench.render.gate_words import plain
-from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, colour, dashes, marker
+from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, look
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS
@@ -259,12 +259,9 @@ class Chart:
         return f"{self.name}.{list(self.labels).index(line.name)}.{part}"
 
     def _look(self, line: Line) -> dict[str, Any]:
-        pattern = dashes(line.name, self.labels)
-        return {
-            "color": colour(line.name, self.labels),
-            "ls": (0, pattern) if pattern else "-",
-            "lw": 1.8 if line.curve else 0.8,
-        }
+        colour, _, dashes = look(line.name, self.labels)
+        style = (0, dashes) if dashes else "-"
+        return {"color": colour, "ls": style, "lw": 1.8 if line.curve else 0.8}
 
     def _draw(self, axes: Axes, line: Line, number: int, size: float, taken: list[Place]) -> None:
         """Draw the marks, and the law where it is decided, else a thin line from mark to mark."""
@@ -274,7 +271,7 @@ class Chart:
             ys = [line.curve(x) for x in xs]
         (curve,) = axes.plot(xs, ys, **self._look(line), gid=self._gid(line, f"c{number}"))
         curve.set_alpha(None if line.curve else 0.7)
-        shade, shape = colour(line.name, self.labels), marker(line.name, self.labels)
+        shade, shape, _ = look(line.name, self.labels)
         for x in line.steps:
             axes.axvline(x, color=shade, ls=":", lw=1.2, zorder=1.9)
         at = [(_beside(axes, mark, size, taken), mark) for mark in line.marks]
@@ -299,8 +296,9 @@ class Chart:
         handles = []
         for line in ordered:
             label = "\n".join(map(short_name, self.labels[line.name].split("\n"))) + line.note
-            look = self._look(line) | {"marker": marker(line.name, self.labels), "ms": _MARKS[1]}
-            handles.append(Line2D([], [], label=label, **look))
+            _, shape, _ = look(line.name, self.labels)
+            style = {**self._look(line), "marker": shape, "ms": _MARKS[1]}
+            handles.append(Line2D([], [], label=label, **style))
         legend = axes.legend(
             handles=[*handles, *axes.get_legend_handles_labels()[0]],
             loc="upper left",
@@ -325,9 +323,9 @@ class Chart:
         statuses = {mark.result.status for mark in self.marks}
         marks = [(Status.WRONG, "o", "none", "wrong result")]
         marks += [(s, form, QUIET, f"{s.words}: above this") for s, form in BOUNDS.items()]
-        look: dict[str, Any] = {"ls": "", "mec": QUIET, "ms": _MARKS[1] + 1}
+        style: dict[str, Any] = {"ls": "", "mec": QUIET, "ms": _MARKS[1] + 1}
         handles = [
-            Line2D([], [], marker=form, mfc=fill, label=label, **look)
+            Line2D([], [], marker=form, mfc=fill, label=label, **style)
             for status, form, fill, label in marks
             if status in statuses
         ]

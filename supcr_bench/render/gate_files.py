@@ -44,10 +44,6 @@ KEYS = {"metric": "figure", "verdict": "ruling"}
 
 def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
     """The outcome as JSON text; ``undecided`` says whether an undecided gate passes or fails."""
-    return json.dumps(to_mapping(outcome, undecided), indent=2, allow_nan=False) + "\n"
-
-
-def to_mapping(outcome: GateOutcome, undecided: CountsAs = None) -> dict[str, Any]:
     kept = ("suite", "against", "started_at", "command", "spent_s", "notes", "environment", "code")
     values = {
         "schema_version": SCHEMA_VERSION,
@@ -60,9 +56,8 @@ def to_mapping(outcome: GateOutcome, undecided: CountsAs = None) -> dict[str, An
         "judgements": [_change(change) for change in outcome.changes],
     }
     # What is not finite becomes null.
-    text = json.dumps(values, default=dict)
-    finite: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
-    return finite
+    finite = json.loads(json.dumps(values, default=dict), parse_constant=lambda _: None)
+    return json.dumps(finite, indent=2, allow_nan=False) + "\n"
 
 
 def _change(change: GatedChange) -> dict[str, Any]:

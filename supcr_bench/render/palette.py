@@ -29,21 +29,11 @@ _FIXED = ("broadcast", "loopy", "rowsort")
 """These have the same colours in every report."""
 
 
-def _place(name: str, names: Iterable[str]) -> int:
-    return [*_FIXED, *(n for n in names if n not in _FIXED)].index(name)
-
-
-def colour(name: str, names: Iterable[str]) -> str:
-    """The colour of an implementation; ``names``: all names of the run, as they appear."""
-    return SERIES[_place(name, names) % len(SERIES)]
-
-
-def marker(name: str, names: Iterable[str]) -> str:
-    return _MARKERS[_place(name, names) % len(_MARKERS)]
-
-
-def dashes(name: str, names: Iterable[str]) -> tuple[float, ...]:
-    return _DASHES[_place(name, names) % len(_DASHES)]
+def look(name: str, names: Iterable[str]) -> tuple[str, str, tuple[float, ...]]:
+    """Colour, marker and dashes of an implementation; ``names``: all of the run, in their order."""
+    place = [*_FIXED, *(n for n in names if n not in _FIXED)].index(name)
+    marker, dashes = _MARKERS[place % len(_MARKERS)], _DASHES[place % len(_DASHES)]
+    return SERIES[place % len(SERIES)], marker, dashes
 
 
 def palette_css() -> str:

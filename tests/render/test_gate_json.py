@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.render.gate_files import SCHEMA_VERSION, gate_json, to_mapping
+from supcr_bench.render.gate_files import SCHEMA_VERSION, gate_json
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict, TimeStudy
 from tests.made_gate_outcomes import ALL, NOTHING, PASS, REGRESSION, UGLY, UNDECIDED
@@ -35,7 +35,7 @@ def test_every_outcome_is_json_that_any_reader_takes(name: str) -> None:
 
 
 def test_nothing_that_is_known_is_left_out() -> None:
-    values = to_mapping(PASS)
+    values = read(gate_json(PASS))
     names = {"changes": "judgements", "metric": "figure", "verdict": "ruling"}
     assert {names.get(f.name, f.name) for f in fields(GateOutcome)} <= set(values)
     assert {f.name for f in fields(TimeStudy)} == set(values["time"])
@@ -45,7 +45,7 @@ def test_nothing_that_is_known_is_left_out() -> None:
 
 
 def test_a_change_is_flat_and_has_a_unit() -> None:
-    agreement, verification, *_, time = to_mapping(REGRESSION)["judgements"][:6]
+    agreement, verification, *_, time = read(gate_json(REGRESSION))["judgements"][:6]
     assert (time["figure"], time["evidence"], time["unit"]) == ("time", "time", "seconds")
     assert (time["before"], time["ratio"], time["low"]) == (0.0261, 1.123, 1.087)
     assert (time["pass"], time["batch_size"], time["nan_density"]) == ("training", 64, 0.2)
@@ -67,9 +67,9 @@ def test_numbers_that_json_does_not_have_are_missing() -> None:
 def test_the_exit_status_follows_what_undecided_counts_as(
     undecided: Any, status: int, of_nothing: int
 ) -> None:
-    values = to_mapping(UNDECIDED, undecided)
+    values = read(gate_json(UNDECIDED, undecided))
     assert values["exit_status"] == status
     assert values["undecided_counts_as"] == undecided
     assert values["ruling"] == "undecided"
-    assert to_mapping(NOTHING, undecided)["exit_status"] == of_nothing
-    assert to_mapping(NOTHING, undecided)["measured_nothing"]
+    assert read(gate_json(NOTHING, undecided))["exit_status"] == of_nothing
+    assert read(gate_json(NOTHING, undecided))["measured_nothing"]

@@ -6,16 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from supcr_bench.render.palette import (
-    INK,
-    LINE,
-    PAPER,
-    QUIET,
-    SERIES,
-    colour,
-    dashes,
-    marker,
-)
+from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, SERIES, look
 
 DARK_PAPER = "#16181b"  # of report.css
 Vector = npt.NDArray[np.float64]
@@ -80,17 +71,17 @@ def test_colours_stay_apart_for_every_sight(sight: str) -> None:
 
 
 def test_a_colour_belongs_to_a_place_among_all_names() -> None:
-    assert colour(NAMES[1], NAMES[:2]) == colour(NAMES[1], NAMES) == SERIES[4]
-    assert colour(NAMES[8], NAMES) == SERIES[3]
+    assert look(NAMES[1], NAMES[:2])[0] == look(NAMES[1], NAMES)[0] == SERIES[4]
+    assert look(NAMES[8], NAMES)[0] == SERIES[3]
 
 
 def test_the_notes_three_keep_their_colours_whoever_is_beside_them() -> None:
     for name in ("broadcast", "loopy", "rowsort"):
-        assert colour(name, [name]) == colour(name, ["mine", "rowsort", "loopy", "broadcast"])
+        assert look(name, [name])[0] == look(name, ["mine", "rowsort", "loopy", "broadcast"])[0]
 
 
 def test_no_two_of_twenty_share_colour_marker_and_dashes() -> None:
-    looks = {(colour(n, NAMES), marker(n, NAMES), dashes(n, NAMES)) for n in NAMES}
+    looks = {look(n, NAMES) for n in NAMES}
     assert len(looks) == len(NAMES)
 
 
