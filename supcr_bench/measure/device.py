@@ -226,20 +226,16 @@ class Meter:
     def __init__(self, device: Device) -> None:
         self._device = device
 
-    def time(self, arm: Arm, call: Callable[[], object]) -> Elapsed:
-        del arm
+    def time(self, _arm: Arm, call: Callable[[], object]) -> Elapsed:
         return self._device.time(call)
 
-    def peak_memory(self, arm: Arm, call: Callable[[], object]) -> PeakMemory:
-        del arm
+    def peak_memory(self, _arm: Arm, call: Callable[[], object]) -> PeakMemory:
         return self._device.peak_memory(call)
 
-    def work(self, arm: Arm, call: Callable[[], object]) -> Work:
-        del arm
+    def work(self, _arm: Arm, call: Callable[[], object]) -> Work:
         return count_work(call, host=self._device.name == "cpu")
 
-    def interpreted(self, arm: Arm, call: Callable[[], object]) -> dict[str, int | None]:
-        del arm
+    def interpreted(self, _arm: Arm, call: Callable[[], object]) -> dict[str, int | None]:
         return {"python_instructions": count_instructions(call)}
 
     def floor_s(self, definition: Definition, pass_: Pass, batch: Batch) -> float:

@@ -133,29 +133,25 @@ class Coordinator(Meter):
             raise self._broken
         share(None)
 
-    def time(self, arm: Arm, call: Callable[[], object]) -> Elapsed:
-        del call
+    def time(self, arm: Arm, _call: Callable[[], object]) -> Elapsed:
         times: list[Elapsed] = self.broadcast("time", arm)
         return max(times, key=lambda elapsed: elapsed.host_s)
 
-    def peak_memory(self, arm: Arm, call: Callable[[], object]) -> PeakMemory:
-        del call
+    def peak_memory(self, arm: Arm, _call: Callable[[], object]) -> PeakMemory:
         peaks: list[PeakMemory] = self.broadcast("peak_memory", arm)
         largest = max(peaks, key=lambda peak: peak.peak_bytes or 0)
         method = f"{largest.memory_method}, of the rank that needs most"
         return replace(largest, memory_method=method)
 
-    def work(self, arm: Arm, call: Callable[[], object]) -> Work:
-        del call
+    def work(self, arm: Arm, _call: Callable[[], object]) -> Work:
         works: list[Work] = self.broadcast("work", arm)
         return Work(*(max(figures) for figures in zip(*map(astuple, works), strict=True)))
 
 
 class RankedAdapter(Adapter):
-    """Binds a loss that all ranks build and call; its target makes a step on all of them."""
+    """Binds a loss that all ranks build by their definitions; its target makes a step on all."""
 
-    def bind(self, definition: Definition, batch: Batch) -> BoundLoss:
-        del definition  # every rank already has it
+    def bind(self, _definition: Definition, batch: Batch) -> BoundLoss:
         self.target("build")
         dims = batch.labels.shape[1]
         return RankedLoss(self.target, self.arguments(batch), dims, self.resolution)
@@ -175,9 +171,8 @@ class RankedLoss(BoundLoss):
                 )
         return answers[0]
 
-    def backward(self, output: object) -> None:
-        """Every rank's gradient of its own rows, divided by the W ranks, as DDP averages them."""
-        del output  # each rank calls backward on its own loss
+    def backward(self, _output: object) -> None:
+        """Each rank's gradient of its own rows by its own loss, over W, as DDP averages them."""
         answers: list[tuple[Tensor, Tensor]] = self.module("backward")  # type: ignore[assignment]
         for name, own in zip(("perturbed", "intact"), zip(*answers, strict=True), strict=True):
             leaf = self.arguments[name]

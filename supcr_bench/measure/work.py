@@ -161,9 +161,8 @@ class _Counter(TorchDispatchMode):
         return False
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        del types
         output = func(*args, **(kwargs or {}))
         traits = self._traits.get(func)
         if traits is None:

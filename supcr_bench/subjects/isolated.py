@@ -51,13 +51,12 @@ def _taken_out(root: Path) -> dict[str, ModuleType]:
 
 
 @lru_cache(maxsize=64)
-def _names_of(root: Path, imported: int, last: str) -> list[str]:
+def _names_of(root: Path, _imported: int, _last: str) -> list[str]:
     """The imported modules named like files of a folder; cached by the number and the last of them.
 
     A version is entered before each timed call, and thousands of modules are searched again only
     if one was imported since.
     """
-    del imported, last
     tops = {_top(name) for name in sys.modules} - sys.stdlib_module_names
     tops &= {path.stem for path in root.glob("*")}  # _is_own asks the disk
     own = {top for top in tops if _is_own(top, root)}

@@ -158,9 +158,8 @@ def _owners() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _owners_of(imported: tuple[int, ...]) -> dict[str, Any]:
+def _owners_of(_imported: tuple[int, ...]) -> dict[str, Any]:
     """They are searched again only where other modules are imported than at the last search."""
-    del imported
     found = dict(_OWNERS)
     for name, module in list(sys.modules.items()):
         if name.startswith(_HARNESS) and not name.startswith(_SUBJECTS):

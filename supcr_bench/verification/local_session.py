@@ -138,8 +138,7 @@ def interrupted_after(seconds: float | None, what: str) -> Iterator[None]:
 
     began, patience = time.process_time(), [seconds] * PATIENCE
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         if patience and time.process_time() - began < seconds / 2:  # others use the machine
             signal.setitimer(signal.ITIMER_REAL, patience.pop())
             return

@@ -139,9 +139,8 @@ class RankContext(CheckContext):
     def even(self) -> tuple[int, ...]:
         return (5,) * self.ranks
 
-    def build(self, problem: Batch, *, weights: bool = True) -> Any:
+    def build(self, _problem: Batch, *, weights: bool = True) -> Any:  # noqa: ARG002
         """The number of a module that each rank builds when it is first called."""
-        del problem, weights
         return next(self._numbers)
 
     def answers(

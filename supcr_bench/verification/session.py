@@ -81,9 +81,8 @@ class Session(ABC):
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:
         """Return what is most likely wrong, if anything; raises like :meth:`make`."""
 
-    def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
+    def measure_impact(self, _question: ImpactQuestion) -> tuple[Impact, ...]:
         """Measure how far the subject's departures turn its gradient; raises like :meth:`make`."""
-        del question
         return ()
 
     def close(self) -> None:  # noqa: B027 - in this process there is nothing to end

@@ -43,9 +43,8 @@ class _Watched(torch.Tensor):
 
     @classmethod
     def __torch_function__(
-        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        cls, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        del types
         places = [*args[1:], *(kwargs or {}).values()]
         moves = func.__name__ in ("to", "type_as", "cuda") and any(
             isinstance(place, torch.Tensor | torch.device | str | int) for place in places
