@@ -47,8 +47,8 @@ def resolve(
 ) -> tuple[Resolution, Reading | None]:
     """Resolve how to call an implementation, and its definition; also the choices found.
 
-    The definition, or its name, is the one to compare with: ``auto`` to recognise it, and ``None``
-    for the declared one.
+    The definition, or its name, is the one to compare with: ``auto`` for the one that is recognised
+    in the first call that shows no fault, and ``None`` for the declared one.
 
     Raises:
         SubjectError: it cannot be built, or no call gives a loss.
@@ -56,27 +56,18 @@ def resolve(
     """
     if definition is None:
         definition = implementation.definition
-    if definition == AUTO:
-        return recognise(implementation, device)
-    wanted = definition if isinstance(definition, Definition) else get_definition(definition)
-    return find_call(implementation, wanted, device), None
-
-
-def recognise(implementation: Implementation, device: str = "cpu") -> tuple[Resolution, Reading]:
-    """Find the definition that an implementation follows, in the first call that shows no fault.
-
-    Raises:
-        SubjectError: it cannot be built, or no call gives a loss.
-    """
+    if definition != AUTO:
+        wanted = definition if isinstance(definition, Definition) else get_definition(definition)
+        return find_call(implementation, wanted, device), None
     best: tuple[tuple[bool, int], Resolution, Reading] | None = None
     for call in find_calls(implementation, device=device):
         reading = read(Adapter(implementation.factory, call), device)
-        definition, choices, faults = definition_of(reading, call.definition.call)
+        found, choices, faults = definition_of(reading, call.definition.call)
         faulty = reading.member is None, len(faults)
         if best is None or faulty < best[0]:
             alone = reading.member is not None and not reading.several_dimensions
-            own = replace(call, definition=definition, one_dimension=call.one_dimension or alone)
-            recognised = tested_as(own, definition.name.split(DEPARTS)[0], choices, faults)
+            own = replace(call, definition=found, one_dimension=call.one_dimension or alone)
+            recognised = tested_as(own, found.name.split(DEPARTS)[0], choices, faults)
             best = faulty, replace(own, recognised=recognised), reading
         if not faults:
             break
