@@ -121,7 +121,7 @@ def _of_agreement(gated: Gated, change: GatedChange) -> set[str]:
         return {"undecided"}
     if before is None:
         if after.status is Status.MEASURED:
-            return {"new"}
+            return {"new" if gated.terms.baseline else "pass"}
         return {"regression"} if after.status in BROKEN else {"undecided"}
     if after.status is Status.MEASURED:
         return {"pass"}
@@ -155,7 +155,7 @@ def _of_verification(gated: Gated, change: GatedChange) -> set[str]:
             return {"regression"}
         if failing(gated.after, name, Verdict.NOT_RUN):
             return {"undecided"}
-        return {"new", "pass"} if not now else {"new"}
+        return {"new" if now or gated.terms.baseline else "pass"}
     if now - then:
         return {"regression", "undecided"}
     if failing(gated.after, name, Verdict.NOT_RUN):
