@@ -2,6 +2,7 @@
 
 import fcntl
 import gc
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,8 +37,11 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What is imported is frozen again where a test thaws it: collections would take a second."""
-    thaw = gc.unfreeze
+    """What is imported is frozen again where a test thaws it or imports more.
+
+    Each cell collects garbage, which would take a second.
+    """
+    thaw, imported = gc.unfreeze, len(sys.modules)
     thawed: list[bool] = []
 
     def unfreeze() -> None:
@@ -46,7 +50,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(gc, "unfreeze", unfreeze)
     yield
-    if thawed:
+    if thawed or len(sys.modules) > imported:
         gc.freeze()
 
 

@@ -5,6 +5,7 @@ crashes, hangs or runs out of memory. An implementation's prints go to standard 
 ends when its parent ends.
 """
 
+import gc
 import os
 import shutil
 import socket
@@ -291,6 +292,7 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     respond = partial(messages.write_message, pipe=pipe)
     respond(messages.Returned(collect_environment()))
+    gc.freeze()  # collections, at least one for each cell, need not search what was imported
     worker = Worker(respond, messages.ActivityPage(Path(page_path)), inbox.get)
     with suppress(BrokenPipeError):  # the parent was killed
         while (request := inbox.get()) is not None:

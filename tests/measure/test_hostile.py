@@ -18,7 +18,7 @@ from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers.verification import WorkerVerification
 from tests.hostile import FOLDER, HONEST, HOSTILE, REFUSED, end_processes
 
-WORKLOAD = Workload(batch_size=10, dims=2, nan_density=0.2, embedding_size=8)
+WORKLOAD = Workload(batch_size=6, dims=2, nan_density=0.2, embedding_size=8)
 BY_CHANCE = "last_answer_by_address"
 """Whether an address comes again, and the answer with it, is chance: ``verify`` alone is asked."""
 UNDONE = [name for name, own in HOSTILE.items() if not own.lasting and name != BY_CHANCE]
