@@ -221,11 +221,14 @@ def _band(found: _Model, power: PowerFit) -> Callable[[float], tuple[float, floa
     freedom = count - _PARAMETERS
     noise = math.sqrt(power.model.squares / freedom * (1 + 1 / count))
     noise *= float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
-    powers = _fit(found.series, [*map(_power, np.linspace(power.low, power.high, 25))])
+
+    @cache
+    def powers() -> list[_Model]:
+        return _fit(found.series, [*map(_power, np.linspace(power.low, power.high, 25))])
 
     def at(size: float) -> tuple[float, float]:
         seconds = found.seconds(size)
-        by = [1.0, *(model.seconds(size) / seconds for model in powers)]
+        by = [1.0, *(model.seconds(size) / seconds for model in powers())]
         below, above = math.hypot(math.log(min(by)), noise), math.hypot(math.log(max(by)), noise)
         return seconds * math.exp(-below), seconds * math.exp(above)
 
@@ -255,15 +258,14 @@ def _is_systematic(found: _Model, power: PowerFit) -> bool:
 
 def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> int | None:
     """The size up to which to time, so that 9 of 10 sweeps exclude all wrong laws."""
-    sizes = list(found.series.sizes)
+    sizes, seconds, overhead = list(found.series.sizes), [], []
     for _ in range(2 * MOST_DOUBLINGS):
         sizes.append(sizes[-1] * math.sqrt(2))
-        overhead = [*map(found.series.overhead_at, sizes)]
-        longer = TimedSeries(
-            tuple(sizes),
-            tuple(map(found.seconds, sizes)),
-            tuple(own / overhead[-1] for own in overhead),
-        )
+        added = sizes[len(seconds) :]
+        seconds += map(found.seconds, added)
+        overhead += map(found.series.overhead_at, added)
+        relative = tuple(own / overhead[-1] for own in overhead)
+        longer = TimedSeries(tuple(sizes), tuple(seconds), relative)
         if min(model.squares for model in _fit(longer, rivals)) > _POWER_TO_TELL * noise**2:
             return round(sizes[-1])
     return None

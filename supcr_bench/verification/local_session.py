@@ -199,9 +199,14 @@ def verify(
         implementation = Implementation(
             name=name, title=name, source="Python", definition=AUTO, factory=implementation
         )
-    session = LocalSession(
-        implementation, definition, device=device, limit_s=CHECK_LIMIT_S, strict=strict, seed=seed
-    )
-    session.question = question if labels else None
     with pinned_threads(1):  # the problems are small; more threads would only wait for each other
+        session = LocalSession(
+            implementation,
+            definition,
+            device=device,
+            limit_s=CHECK_LIMIT_S,
+            strict=strict,
+            seed=seed,
+        )
+        session.question = question if labels else None
         return session.verified()

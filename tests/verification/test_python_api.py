@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 import supcr_bench
+from supcr_bench.subjects.process_state import pinned_threads
 from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.errors import UnknownNameError, UsageError
 from supcr_bench.verification import local_session
@@ -58,6 +60,23 @@ def test_a_registered_name_is_held_against_what_it_declares(
     monkeypatch.setattr(local_session, "all_checks", lambda: not_robust)
     strict = supcr_bench.verify("broadcast", strict=True)
     assert not strict
+
+
+@pytest.mark.usefixtures("few_checks")
+def test_it_computes_in_one_thread_from_its_first_call_to_its_last() -> None:
+    """As on the command line; torch's own number, here two, would make threads wait."""
+    threads: list[int] = []
+
+    class Records(RightNoSelf):
+        def forward(self, *inputs: Tensor) -> Any:
+            threads.append(torch.get_num_threads())
+            return super().forward(*inputs)
+
+    with pinned_threads(2):
+        assert supcr_bench.verify(Records)
+        assert torch.get_num_threads() == 2
+    assert len(threads) > 100
+    assert set(threads) == {1}
 
 
 def test_a_device_that_is_not_there_is_a_usage_error() -> None:
