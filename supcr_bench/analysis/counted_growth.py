@@ -21,7 +21,7 @@ path: nothing shows beforehand that it will take another.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +93,7 @@ def _terms(laws: tuple[GrowthLaw, ...], size: Size, apart: bool) -> tuple[float,
     return tuple(terms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CountedFit:
     """A sum of growth laws fitted to counts at rising sizes, and its largest relative error."""
 
@@ -125,16 +125,30 @@ class CountedFit:
         """Whether the fit can predict: it is exact, and its fastest law has enough weight."""
         return self.misfit <= EXACT and self.share >= LEAST_SHARE and self.is_determined
 
-    @property
+    @cached_property
     def _apart(self) -> bool:
         return any(size.rows != size.labelled for size in self.sizes)
+
+    @cached_property
+    def _weights(self) -> Vector:
+        return np.array(self.coefficients)
+
+    @cached_property
+    def _largest(self) -> Vector:
+        """The terms at the largest size."""
+        return np.array(_terms(self.laws, self.sizes[-1], self._apart))
+
+    @cached_property
+    def _slope(self) -> float:
+        """The power of N between the two largest sizes."""
+        return _power(self.sizes, self.figures, -2, -1)
 
     def at(self, rows: float) -> Size:
         """A size with the share of labelled rows of the largest."""
         return self.sizes[-1].at(rows)
 
     def predict(self, size: Size) -> float:
-        return self.figures[-1] * float(self._relative([size])[0] @ np.array(self.coefficients))
+        return self.figures[-1] * float(self._relative([size])[0] @ self._weights)
 
     def bounds(self, size: Size) -> tuple[float, float]:
         """The interval of the count at a size, for 95 % of programs that take no other path."""
@@ -144,8 +158,7 @@ class CountedFit:
             return predicted / off, predicted * off
         below, above = BELOW_AND_ABOVE[min(len(self.sizes), max(BELOW_AND_ABOVE))]
         # The logarithm of a largest sum is convex in log N, so its slope does not fall.
-        slope = _power(self.sizes, self.figures, -2, -1)
-        low = max(predicted * ratio**-below, self.figures[-1] * ratio**slope)
+        low = max(predicted * ratio**-below, self.figures[-1] * ratio**self._slope)
         steepest = max(self.laws[-1].degree, 2)
         high = min(predicted * ratio**above, self.figures[-1] * ratio**steepest)
         return min(low, predicted) / off, max(high, predicted) * off
@@ -176,7 +189,7 @@ class CountedFit:
         """The power of N at the largest size."""
         last, step = self.sizes[-1].rows, 1e-4
         terms = self._relative([self.at(last * by) for by in (1 - step, 1.0, 1 + step)])
-        below, at, above = terms @ np.array(self.coefficients)
+        below, at, above = terms @ self._weights
         return float((above - below) / (2 * step) / at)
 
     def matrix(self) -> Vector:
@@ -186,8 +199,8 @@ class CountedFit:
 
     def _relative(self, sizes: Sequence[Size]) -> Vector:
         """The terms at these sizes, each divided by its value at the largest; [sizes, terms]."""
-        at = [_terms(self.laws, size, self._apart) for size in (*sizes, self.sizes[-1])]
-        terms: Vector = np.array(at[:-1]) / np.array(at[-1])
+        at = np.array([_terms(self.laws, size, self._apart) for size in sizes])
+        terms: Vector = at / self._largest
         return terms
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import fdtri, stdtrit
 
-from supcr_bench.analysis.counted_growth import FEWEST_SIZES, MOST_DOUBLINGS
+from supcr_bench.analysis.counted_growth import FEWEST_SIZES, MOST_DOUBLINGS, Vector
 from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdict, what_would_tell
 
@@ -92,36 +92,60 @@ class _Model:
 
 
 def _fit(series: TimedSeries, laws: Sequence[GrowthLaw]) -> list[_Model]:
-    """Least squares over scale and mixture, for every law at once.
-
-    Laws and overhead are relative to the largest size. The scale follows from the mean of the
-    logarithms; the mixture w is searched on a grid over its logit, refined four times.
-    """
-    y, bound = np.log(series.seconds), np.log(np.array(series.bound_seconds))
-    h, bound_h = np.array(series.overhead), np.array([*map(series.overhead_at, series.bound_sizes)])
-    f, bound_f = (
-        np.array([[law.ratio(series.sizes[-1], n) for n in sizes] for law in laws])[:, None]
+    """The models with the least squares, one for each law."""
+    grown, bound_grown = (
+        np.array([[law.ratio(series.sizes[-1], n) for law in laws] for n in sizes])
         for sizes in (series.sizes, series.bound_sizes)
     )
-    rows = np.arange(len(laws))
-    low, high = np.full(len(laws), -25.0), np.full(len(laws), 25.0)
-    for _ in range(4):
-        logits = np.linspace(low, high, 21, axis=1)
-        w = 1 / (1 + np.exp(-logits))[..., None]
-        distance = y - np.log((1 - w) * h + w * f)
-        scale = distance.mean(-1, keepdims=True)
-        squares = ((distance - scale) ** 2).sum(-1)
-        if len(bound):
-            below = bound - scale - np.log((1 - w) * bound_h + w * bound_f)
-            squares += (np.maximum(below, 0.0) ** 2).sum(-1)
-        best = squares.argmin(axis=1)
-        found, step = logits[rows, best], (high - low) / 20
-        low, high = found - 1.2 * step, found + 1.2 * step
-    columns = squares[rows, best], 1 / (1 + np.exp(-found)), scale[rows, best, 0]
+    columns = _least_squares(series, grown, bound_grown)
     return [
         _Model(series, law, *map(float, fitted))
         for law, *fitted in zip(laws, *columns, strict=True)
     ]
+
+
+def _least_squares(
+    series: TimedSeries, grown: Vector, bound_grown: Vector
+) -> tuple[Vector, Vector, Vector]:
+    """Least squares over scale and mixture, for every law at once.
+
+    Laws and overhead are relative to the largest size. The scale follows from the mean of the
+    logarithms; the mixture w is searched on a grid over its logit, refined four times.
+
+    Args:
+        series: the times to fit.
+        grown, bound_grown: the laws at its sizes and at those of its bounds; [sizes, laws].
+
+    Returns:
+        the squares, the mixtures and the logarithms of the scales; [laws].
+    """
+    y, bound = (np.log(s)[:, None, None] for s in (series.seconds, series.bound_seconds))
+    h = np.array(series.overhead)[:, None, None]
+    bound_h = np.array([*map(series.overhead_at, series.bound_sizes)])[:, None, None]
+    laws = np.arange(grown.shape[-1])
+    low, high = np.full(len(laws), -25.0), np.full(len(laws), 25.0)
+    for _ in range(4):
+        logits = np.linspace(low, high, 21)
+        w = 1 / (1 + np.exp(-logits))
+        distance = y - np.log((1 - w) * h + w * grown[:, None])
+        scale = distance.mean(axis=0)
+        squares = ((distance - scale) ** 2).sum(axis=0)
+        if len(bound):
+            below = bound - scale - np.log((1 - w) * bound_h + w * bound_grown[:, None])
+            squares += (np.maximum(below, 0.0) ** 2).sum(axis=0)
+        best = squares.argmin(axis=0), laws
+        found, step = logits[best], (high - low) / 20
+        low, high = found - 1.2 * step, found + 1.2 * step
+    return squares[best], 1 / (1 + np.exp(-found)), scale[best]
+
+
+def _fit_powers(series: TimedSeries, powers: Vector) -> tuple[Vector, Vector, Vector]:
+    """What :func:`_least_squares` returns for powers of N."""
+    grown, bound_grown = (
+        np.array(sizes)[:, None] ** powers / series.sizes[-1] ** powers
+        for sizes in (series.sizes, series.bound_sizes)
+    )
+    return _least_squares(series, grown, bound_grown)
 
 
 def _power(exponent: float) -> GrowthLaw:
@@ -140,18 +164,20 @@ class PowerFit:
 
 def fit_power(series: TimedSeries) -> PowerFit:
     """The exponent and its interval; the series has at least five sizes."""
-    coarse = _fit(series, [*map(_power, _POWERS)])
-    nearest = _POWERS[np.argmin([model.squares for model in coarse])] + _STEPS
+    coarse = _fit_powers(series, _POWERS)
+    nearest = _POWERS[coarse[0].argmin()] + _STEPS
     nearest = nearest[(nearest > _POWERS[0]) & (nearest < _POWERS[-1])]
-    models = [*coarse, *_fit(series, [*map(_power, nearest)])]
     powers = np.concatenate([_POWERS, nearest])
-    squares = np.array([model.squares for model in models])
+    fitted = np.concatenate([coarse, _fit_powers(series, nearest)], axis=1)
     # The best is one that was fitted: where the squares have a kink, a spline falls below them.
+    squares = fitted[0]
     best, order = int(squares.argmin()), powers.argsort()
     fine = np.linspace(_POWERS[0], _POWERS[-1], 5901)
     allowed = squares[best] * _allowed(len(series.sizes), 1, 1 - CONFIDENCE) + 1e-15
     inside = fine[CubicSpline(powers[order], squares[order])(fine) <= allowed]
-    return PowerFit(float(powers[best]), float(inside.min()), float(inside.max()), models[best])
+    power = float(powers[best])
+    model = _Model(series, _power(power), *map(float, fitted[:, best]))
+    return PowerFit(power, float(inside.min()), float(inside.max()), model)
 
 
 @cache
@@ -169,7 +195,8 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
     if count < FEWEST_SIZES:
         said = f"timed at {count} sizes; it takes {FEWEST_SIZES} to tell laws from noise"
         return GrowthVerdict(law=None, evidence=said)
-    power, models = fit_power(series), _fit(series, _GROWING)
+    power = fit_power(series)
+    *models, overhead_alone = _fit(series, [*_GROWING, GrowthLaw("overhead", series.overhead_at)])
     found, second = sorted(models, key=lambda model: model.squares)[:2]
     smallest = min(power.model.squares, found.squares)
     noise = math.sqrt(smallest / (count - _PARAMETERS))
@@ -184,7 +211,6 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
         curve=found.seconds,
         band=_band(found, power),
     )
-    (overhead_alone,) = _fit(series, [GrowthLaw("overhead", series.overhead_at)])
     if overhead_alone.squares <= smallest * _allowed(count, 2, TRUE_LAW_DROPPED):
         evidence = f"the cost of dispatching operations explains all times so far; {said}"
         return replace(known, evidence=evidence, candidates=tuple(LAWS))
@@ -247,13 +273,18 @@ def _is_systematic(found: _Model, power: PowerFit) -> bool:
     # Near the fit, residuals are the noise minus the part that scale, mixture and power absorb.
     fitted = [np.ones_like(x), grown / mixed, *([] if by_law else [grown * x / mixed])]
     taken, _ = np.linalg.qr(np.stack(fitted, axis=1))
-    noise = np.random.default_rng(0).standard_normal((2000, len(x)))
+    noise = _simulated_noise(len(x))
     left = noise - (noise @ taken) @ taken.T
     residuals = np.vstack([distance - distance.mean(), left])
     # Squared differences of neighbours divided by squares: small where neighbours are alike.
     squares = np.maximum((residuals**2).sum(axis=1), 1e-300)
     ratios = (np.diff(residuals, axis=1) ** 2).sum(axis=1) / squares
     return bool(np.mean(ratios[1:] <= ratios[0]) < NOISE_LOOKS_SYSTEMATIC)
+
+
+@lru_cache(maxsize=16)
+def _simulated_noise(count: int) -> Vector:
+    return np.random.default_rng(0).standard_normal((2000, count))
 
 
 def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> int | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from supcr_bench.values.errors import UnknownNameError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GrowthLaw:
     """A law f(N), given by ``of``, that a cost may follow up to a constant factor."""
 
