@@ -45,23 +45,42 @@ class Opened:
     console: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
+    def show(self, address: str) -> None:
+        self.console.clear()
+        self.requests.clear()
+        self.page.goto(address)
+
+
+def new_page(browser: "Browser", **options: Any) -> Opened:
+    context = browser.new_context(**{"viewport": DESKTOP, **options})
+    context.set_default_timeout(120_000)
+    found = Opened(context.new_page())
+    found.page.on("console", lambda message: found.console.append(message.text))
+    found.page.on("pageerror", lambda error: found.console.append(str(error)))
+    found.page.on("request", lambda request: found.requests.append(request.url))
+    return found
+
+
+@pytest.fixture(scope="session")
+def desktop_page(browser: "Browser") -> Opened:
+    """Where all pages without options are opened: starting a process takes as long as a page."""
+    return new_page(browser)
+
 
 @pytest.fixture
-def open_page(browser: "Browser") -> Iterator[Any]:
-    """Opens a file as ``open_page(path, hash, **context)``."""
-    contexts = []
+def open_page(browser: "Browser", desktop_page: Opened) -> Iterator[Any]:
+    """Opens a file as ``open_page(path, hash, **context)``; one without options closes the last."""
+    own = []
 
     def opened(path: Path, place: str = "", **options: Any) -> Opened:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        context.set_default_timeout(120_000)
-        contexts.append(context)
-        found = Opened(context.new_page())
-        found.page.on("console", lambda message: found.console.append(message.text))
-        found.page.on("pageerror", lambda error: found.console.append(str(error)))
-        found.page.on("request", lambda request: found.requests.append(request.url))
-        found.page.goto(f"{path.as_uri()}{place}")
+        found = desktop_page
+        if options:
+            found = new_page(browser, **options)
+            own.append(found)
+        found.show("about:blank")  # else only another hash of the same file loads nothing
+        found.show(f"{path.as_uri()}{place}")
         return found
 
     yield opened
-    for context in contexts:
-        context.close()
+    for found in own:
+        found.page.context.close()
