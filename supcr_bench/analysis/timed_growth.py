@@ -114,7 +114,8 @@ def _least_squares(
 
     Args:
         series: the times to fit.
-        grown, bound_grown: the laws at its sizes and at those of its bounds; [sizes, laws].
+        grown: the laws at its sizes; [sizes, laws].
+        bound_grown: the laws at the sizes of its bounds; [sizes, laws].
 
     Returns:
         the squares, the mixtures and the logarithms of the scales; [laws].
