@@ -290,7 +290,9 @@ def _simulated_noise(count: int) -> Vector:
 
 def _deciding_size(found: _Model, rivals: Sequence[GrowthLaw], noise: float) -> int | None:
     """The size up to which to time, so that 9 of 10 sweeps exclude all wrong laws."""
-    sizes, seconds, overhead = list(found.series.sizes), [], []
+    sizes = list(found.series.sizes)
+    seconds: list[float] = []
+    overhead: list[float] = []
     for _ in range(2 * MOST_DOUBLINGS):
         sizes.append(sizes[-1] * math.sqrt(2))
         added = sizes[len(seconds) :]
