@@ -152,14 +152,9 @@ _HARNESS = "supcr_bench."
 _SUBJECTS = "supcr_bench.implementations"
 
 
-def _owners() -> dict[str, Any]:
-    """The ``_OWNERS``, and the modules and classes of supcr-bench itself."""
-    return _owners_of(tuple(map(id, [*sys.modules.values()])))
-
-
 @lru_cache(maxsize=1)
-def _owners_of(_imported: tuple[int, ...]) -> dict[str, Any]:
-    """They are searched again only where other modules are imported than at the last search."""
+def _owners(_imported: tuple[int, ...]) -> dict[str, Any]:
+    """The ``_OWNERS``, and supcr-bench's own modules and classes; searched again after imports."""
     found = dict(_OWNERS)
     for name, module in list(sys.modules.items()):
         if name.startswith(_HARNESS) and not name.startswith(_SUBJECTS):
@@ -196,7 +191,7 @@ class ProcessState:
 
     def __init__(self, *, operators: bool = False) -> None:
         self._settings = {name: read() for name, (read, _, _) in SETTINGS.items()}
-        self._owners = _owners()
+        self._owners = _owners(tuple(map(id, [*sys.modules.values()])))
         self._attributes = {name: vars(owner).copy() for name, owner in self._owners.items()}
         self._values = [vars(owner).values() for owner in self._owners.values()]
         self._seen: list[Any] = []
