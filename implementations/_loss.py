@@ -9,7 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._scan import Choices, Evaluated, ScanSupCR, rank_n_contrast, value_of, working_dtype
+from ._scan import (
+    Choices,
+    Evaluated,
+    ScanSupCR,
+    in_one,
+    rank_n_contrast,
+    value_of,
+    working_dtype,
+)
 
 _fastest: dict[str, type[ScanSupCR]] = {}
 """The fastest implementation by type of device. This is not functools.cache, because torch.compile
@@ -112,9 +120,9 @@ def _operator(
     chosen = Choices(*json.loads(choices))
     arguments = (views.unbind(), labels, weights, value_of(tau), chosen)
     loss, losses, gradient, slope = SupCRLoss.evaluate(*arguments, wanted=wanted)
-    gradient = loss.new_zeros(views.shape) if gradient is None else gradient
+    whole = loss.new_zeros(views.shape) if gradient is None else in_one(gradient).to(loss)
     slope = torch.zeros_like(tau) if slope is None else slope.to(tau)
-    return loss, losses, gradient.to(loss).contiguous(), slope
+    return loss, losses, whole.contiguous(), slope
 
 
 @_operator.register_fake

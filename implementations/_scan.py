@@ -148,7 +148,7 @@ class Evaluated(NamedTuple):
 
     loss: Tensor  # scalar
     losses: Tensor  # [C]
-    gradient: Tensor | None  # [V, N, d] w.r.t. the embeddings
+    gradient: tuple[Tensor, ...] | None  # w.r.t. the embeddings, [V, N, d] or V of [N, d]
     slope: Tensor | None  # scalar, w.r.t. the temperature
 
 
@@ -315,15 +315,17 @@ class DirectGradient(torch.autograd.Function):
         weights = module._buffers["weights"]  # in a third of the time of an attribute
         arguments = (labels, weights, value_of(temperature), module.choices)
         found = own_evaluate(views, *arguments, wanted=wanted, learned=learned)
-        if wanted:
+        if wanted and found.gradient is not None:
             ctx.again = module, own_evaluate, arguments
-            ctx.save_for_backward(found.gradient, found.slope, *embeddings)
+            ctx.save_for_backward(found.slope, *embeddings, *found.gradient)
         return found.loss, found.losses
 
     @staticmethod
     def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
         """Scale the stored derivatives; recompute them if several losses have gradients."""
-        gradient, slope, *embeddings = ctx.saved_tensors
+        slope, *saved = ctx.saved_tensors
+        count = len(ctx.needs_input_grad) - 2
+        embeddings, gradient = saved[:count], saved[count:]
         module, own_evaluate, arguments = ctx.again
         if at_losses is not None and len(at_losses) == 1:
             at_loss = at_losses[0] if at_loss is None else at_loss + at_losses[0]
@@ -335,16 +337,16 @@ class DirectGradient(torch.autograd.Function):
             gradient, slope = found.gradient, found.slope
             at_loss = torch.ones_like(at_loss)
         if at_loss is None:
-            return (None,) * (2 + len(embeddings))
+            return (None,) * (2 + count)
         first = embeddings[0]
-        scaled = gradient if is_given_away(at_loss) else module.scale(gradient, at_loss)
-        if scaled.dtype != first.dtype:
-            scaled = scaled.to(first.dtype)
-        if len(embeddings) == 2:
-            found = scaled.unbind()
-        else:
-            rows = scaled if first.ndim == 2 else scaled.transpose(0, 1)
-            found = (rows.reshape(first.shape),)
+        found = gradient if is_given_away(at_loss) else [module.scale(x, at_loss) for x in gradient]
+        if found[0].dtype != first.dtype:
+            found = [x.to(first.dtype) for x in found]
+        if count == 1:
+            rows = in_one(found)
+            found = [(rows if first.ndim == 2 else rows.transpose(0, 1)).reshape(first.shape)]
+        elif len(found) == 1:
+            found = found[0].unbind()
         by_tau = slope * at_loss.to(slope) if ctx.needs_input_grad[1] else None
         if torch.is_grad_enabled():
             sources = (*embeddings, at_loss)
@@ -367,6 +369,11 @@ class OnceDifferentiable(torch.autograd.Function):
         """Raise a RuntimeError: there is no second derivative."""
         del ctx, grad_outputs
         raise RuntimeError("this loss can be differentiated only once: it has no second derivative")
+
+
+def in_one(gradient: Sequence[Tensor]) -> Tensor:
+    """The gradient of an :class:`Evaluated` as one tensor [V, N, d]."""
+    return gradient[0] if gradient[0].ndim == 3 else torch.stack(tuple(gradient))
 
 
 def value_of(temperature: float | Tensor) -> float:
@@ -481,7 +488,7 @@ def evaluate(
         if some is not None:
             whole = grad_points.new_zeros(len(views), *views[0].shape)
             grad_points = whole.index_copy_(1, some, grad_points)
-        return Evaluated(loss, losses, grad_points, slope)
+        return Evaluated(loss, losses, (grad_points,), slope)
 
 
 def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int], int]:

@@ -183,14 +183,15 @@ class DistributedSupCR(ScanSupCR):
             grad_output=grad_output,
         )
         if grad_output is None:
-            for tensor in (found.loss, found.losses, found.gradient, found.slope):
+            for tensor in (found.loss, found.losses, *(found.gradient or ()), found.slope):
                 if tensor is not None:
                     distributed.all_reduce(tensor, group=self.group)
         if found.gradient is None or found.slope is None:
             return found
         ranks = world_size(self.group)
+        factor = ranks if self.averaged else 1
         return found._replace(
-            gradient=found.gradient[:, start:stop] * (ranks if self.averaged else 1),
+            gradient=tuple(x[..., start:stop, :] * factor for x in found.gradient),
             slope=found.slope / (1 if self.averaged else ranks),
         )
 

@@ -152,24 +152,24 @@ def evaluate_tiles(
     plan = plan_of(
         *(choices, n, d, dims, len(views), dtype, labels.dtype, wanted, TILE, ELEMENTS_PER_THREAD)
     )
-    row = first.stride(0)
-    by_row = len(views) == 2 and row == 2 * d  # the gradient is laid out as the embeddings are
-    shape = (n, 2, d) if by_row else (len(views), n, d)
-    gradient = torch.empty(*shape, dtype=dtype)
+    row, x0, x1 = first.stride(0), first.data_ptr(), last.data_ptr()
+    gradient, gradient0, gradient1, gradient_row = gradient_like(
+        (n, len(views), d), row, x1 - x0, dtype
+    )
     loss, losses = torch.empty((), dtype=dtype), torch.empty(plan.losses, dtype=dtype)
     threads = min(torch.get_num_threads(), plan.threads) if plan.threads > 1 else 1
     partial_sums = threads + 1 if threads > 1 else 1
     size = plan.shared + partial_sums * plan.sums + threads * plan.room
     memory = torch.empty(size // 8, dtype=torch.float64)
-    shared, at = memory.data_ptr(), gradient.data_ptr()
+    shared = memory.data_ptr()
     arguments = (
         shared,
         plan.address,
         tau,
         choices.eps or 0.0,
         RANGE[dtype],
-        first.data_ptr(),
-        last.data_ptr(),
+        x0,
+        x1,
         row,
         labels.data_ptr(),
         0 if weights is None else weights.data_ptr(),
@@ -177,9 +177,9 @@ def evaluate_tiles(
         0 if grad_output is None else grad_output.data_ptr(),
         loss.data_ptr(),
         losses.data_ptr(),
-        at if wanted else 0,
-        at + gradient.element_size() * (d if by_row else n * d),
-        2 * d if by_row else d,
+        gradient0 if wanted else 0,
+        gradient1,
+        gradient_row,
     )
     if threads > 1:
         _, infinite, fits, slope = run_together(threads, plan, arguments)
@@ -202,7 +202,32 @@ def evaluate_tiles(
     if not wanted:
         return Evaluated(loss, losses, None, None)
     by_tau = torch.tensor(slope, dtype=torch.float64) if learned else None
-    return Evaluated(loss, losses, gradient.transpose(0, 1) if by_row else gradient, by_tau)
+    return Evaluated(loss, losses, gradient, by_tau)
+
+
+def gradient_like(
+    shape: tuple[int, int, int], row: int, apart: int, dtype: torch.dtype
+) -> tuple[tuple[Tensor, ...], int, int, int]:
+    """Memory for the gradient w.r.t. [N, V, d] embeddings, laid out as they are.
+
+    Their rows are ``row`` numbers apart, and their views ``apart`` bytes; views that are parts of
+    one tensor get the parts of one.
+
+    Returns:
+        the gradient, as that of ``Evaluated``; the addresses of the first view and of the last;
+        the numbers from one row to the next.
+    """
+    (n, count, d), size = shape, dtype.itemsize
+    if count == 2 and row == 2 * d:
+        whole = torch.empty(n, 2, d, dtype=dtype)
+        at = whole.data_ptr()
+        return (whole.transpose(0, 1),), at, at + d * size, row
+    if count == 1 or apart == n * d * size:
+        whole = torch.empty(count, n, d, dtype=dtype)
+        at = whole.data_ptr()
+        return (whole,), at, at + n * d * size, d
+    first, second = torch.empty(n, d, dtype=dtype), torch.empty(n, d, dtype=dtype)
+    return (first, second), first.data_ptr(), second.data_ptr(), d
 
 
 def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:

@@ -130,7 +130,9 @@ def loss_of(output: object) -> Tensor:
             SeveralLossesError where it is a larger tensor itself.
     """
     loss: object = output
-    if isinstance(output, tuple | list) and output:
+    if type(output) is tuple and output and isinstance(output[0], Tensor):  # fast: it is timed
+        loss = output[0]
+    elif isinstance(output, tuple | list) and output:
         loss = getattr(output, "loss", output[0])
         if not isinstance(loss, Tensor):  # such as (logs, loss)
             loss = next((part for part in output if isinstance(part, Tensor)), loss)
@@ -145,7 +147,8 @@ def loss_of(output: object) -> Tensor:
         loss = getattr(output, "loss", None)
     if not isinstance(loss, Tensor):
         raise NotALossError(f"returned a {type(output).__name__} without a loss tensor")
-    if type(loss) not in (Tensor, Parameter) or any(hasattr(Tensor, n) for n in vars(loss)):
+    own = vars(loss)  # empty, mostly
+    if type(loss) not in (Tensor, Parameter) or (own and any(hasattr(Tensor, n) for n in own)):
         raise NotALossError(
             f"returned a {type(loss).__name__} that may compute its value when it is read, not a "
             "plain Tensor"
