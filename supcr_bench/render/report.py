@@ -38,6 +38,14 @@ FILTERS = {
 """The filters with which a reader hides parts of a page, with their labels."""
 MOST_ROWS = 200
 """Most rows of a table on a page, so that the page stays small enough to mail."""
+TEMPLATES = Environment(
+    loader=PackageLoader("supcr_bench.render", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+"""It keeps what it has compiled, which takes longer than most pages."""
 
 
 class Filter:
@@ -86,14 +94,7 @@ def render_page(
     def number(found: object) -> int | None:
         return places.get(found.key) if places and isinstance(found, Result) else None
 
-    environment = Environment(
-        loader=PackageLoader("supcr_bench.render", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(
+    return TEMPLATES.get_template(template).render(
         **values,
         filter=chosen,
         number=number,

@@ -58,7 +58,8 @@ class Gate:
     def __init__(self, repository: Repository, sampler: FakeSampler) -> None:
         self.repository = repository
         self.sampler = sampler
-        self.source = (folder() / "broadcast.py").read_text()
+        source = (folder() / "broadcast.py").read_text()
+        self.source = source.replace("from .", "from supcr_bench.implementations.")
 
     def change(self, old: str, new: str, path: str = "losses/loss.py") -> None:
         assert self.source.count(old) == 1

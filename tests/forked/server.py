@@ -71,6 +71,7 @@ def main(path: str) -> None:
     from tests.patience import grant_patience
 
     grant_patience()
+    prepare_pages()
     prepare_recognition()
     prepare_start_and_end()
     end_coverage()
@@ -113,6 +114,14 @@ def main(path: str) -> None:
                 connection.sendall(b"%d\n" % pid)
             if sys.stdin in ready:
                 return
+
+
+def prepare_pages() -> None:
+    """Compile the templates once, which takes longer than to write most pages."""
+    from supcr_bench.render.report import TEMPLATES
+
+    for name in TEMPLATES.list_templates(extensions=["j2"]):
+        TEMPLATES.get_template(name)
 
 
 def prepare_recognition() -> None:
