@@ -71,10 +71,11 @@ equal-arms-study: setup
 	$(BIN)/python -m tests.studies.equal_arms
 
 # Laws, predictions, claims and recommendations in 600 simulations whose truth is known, and each
-# sentence on 1,000 simulated runs, minutes.
+# sentence on 1,000 simulated runs and pairs of runs, minutes.
 growth-study: setup
 	SUPCR_BENCH_SWEEPS=600 $(BIN)/python -m pytest tests/analysis -k simulated
-	SUPCR_BENCH_RUNS=1000 $(BIN)/python -m pytest tests/render/test_sentences_hold.py
+	SUPCR_BENCH_RUNS=1000 $(BIN)/python -m pytest tests/render/test_sentences_hold.py \
+		tests/render/test_compared_sentences_hold.py
 
 # How often recognition is right about synthetic losses: each departure, and 300 pairs; some minutes.
 recognition-study: setup

@@ -134,9 +134,16 @@ def time_way(pair: Pair, key: Key) -> str | None:
 @cache
 def calls_spread(pair: Pair) -> float:
     """The usual share by which the middle half of the calls of a result spreads."""
-    own = [r.time_samples_s for run in (pair.first, pair.second) for r in run.results]
-    ends = [np.quantile(samples, [0.25, 0.75], method="weibull") for samples in own if samples]
-    return float(np.median([high / low - 1 for low, high in ends])) if ends else 0.0
+    by_count: dict[int, list[tuple[float, ...]]] = {}
+    for r in (*pair.first.results, *pair.second.results):
+        if samples := r.time_samples_s:
+            by_count.setdefault(len(samples), []).append(samples)
+    spreads = [
+        high / low - 1
+        for own in by_count.values()
+        for low, high in [np.quantile(own, [0.25, 0.75], axis=1, method="weibull")]
+    ]
+    return float(np.median(np.concatenate(spreads))) if spreads else 0.0
 
 
 def count_way(one: float | None, two: float | None, allowed: float = 0.0) -> str | None:

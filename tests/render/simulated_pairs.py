@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from supcr_bench.store.loaded_run import Run
-from supcr_bench.values.case import PASSES, Case
+from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.result import Result, Status
 from tests.made_runs import ENVIRONMENT, make_run
 
@@ -68,10 +69,10 @@ def simulated_pair(
                     if is_second:
                         seconds *= slower[name] * of_session[name]
                         factors = changes[name]
-                    result = _result(random, name, Case(batch_size=n, pass_=pass_), factors)
+                    fields = _fields(random, n, factors)
                     samples = seconds * np.exp(random.normal(0, spread, pick(8, 8, 8, 13, 5)))
                     times: dict[str, Any] = {}
-                    if result.status.has_figures and random.random() < 0.97:
+                    if fields["status"].has_figures and random.random() < 0.97:
                         times["time_samples_s"] = tuple(map(float, samples))
                         if (count := processes[is_second]) > 1:
                             drawn = np.exp(random.normal(0, between, count - 1))
@@ -81,8 +82,9 @@ def simulated_pair(
                             }
                     machine = pick(*machines[is_second])
                     if random.random() < 0.97:
-                        results.append(replace(result, machine=machine, **times))
-        if random.random() < 0.04:
+                        own = {"implementation": name, "case": _case(n, pass_), **fields}
+                        results.append(Result(machine=machine, **own, **times))
+        if random.random() < 0.1:
             end = Status.SKIPPED
             results = [
                 Result(implementation=r.implementation, case=r.case, status=end) for r in results
@@ -118,10 +120,14 @@ def _run(
     return make_run(results, run_id, environment=home, environments=environments)
 
 
-def _result(
-    random: np.random.Generator, name: str, case: Case, factors: Mapping[str, float]
-) -> Result:
-    status, n = Status.MEASURED, case.batch_size
+@cache
+def _case(batch_size: int, pass_: Pass) -> Case:
+    return Case(batch_size=batch_size, pass_=pass_)
+
+
+def _fields(random: np.random.Generator, n: int, factors: Mapping[str, float]) -> dict[str, Any]:
+    """The status of a result, its counts and its limits."""
+    status = Status.MEASURED
     if random.random() < 0.03:
         status = ENDS[int(random.integers(len(ENDS)))]
     counts: dict[str, Any] = {}
@@ -131,12 +137,10 @@ def _result(
         if random.random() < 0.1:
             counts.pop(COUNTED[int(random.integers(4))])
     limit = 2**30 if random.random() < 0.8 else 2**29
-    return Result(
-        implementation=name,
-        case=case,
-        status=status,
-        reason=None if status is Status.MEASURED else f"it was {status.words}",
-        time_limit_s=1e-6 * n**2 * float(random.choice([2, 20])),
-        memory_limit_bytes=limit,
+    return {
+        "status": status,
+        "reason": None if status is Status.MEASURED else f"it was {status.words}",
+        "time_limit_s": 1e-6 * n**2 * (2.0, 20.0)[int(random.integers(2))],
+        "memory_limit_bytes": limit,
         **counts,
-    )
+    }

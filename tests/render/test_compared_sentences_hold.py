@@ -22,7 +22,7 @@ from tests.render.compared_propositions import contradictions, holds, reason_hol
 from tests.render.falsehoods import falsehoods
 from tests.render.simulated_pairs import Pair, simulated_pair
 
-PAIRS = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
+PAIRS = int(os.environ.get("SUPCR_BENCH_RUNS", "300"))
 OWN = {kind for kind, write in KINDS.items() if write.__module__.endswith("render.comparison")}
 Told = list[tuple[Pair, Comparison, list[Sentence]]]
 
