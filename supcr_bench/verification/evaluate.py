@@ -36,29 +36,32 @@ ELEMENTS = 2**19
 
 def evaluate(
     members: Sequence[Member], views: Sequence[Tensor], labels: Tensor, *, warm: bool = False
-) -> tuple[Tensor, Tensor]:
-    """The sums [H, 2] of H members, and their gradients [H, 2, V N d], in float64.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The sums [U, 2] of members, and their gradients [U, 2, V N d], in float64.
 
     The first sum is that of W log(contrast), the second that of -W s; a loss adds both. Do not
     change the tensors in place: they are cached.
 
     Args:
-        members: the losses to evaluate.
+        members: the H losses to evaluate; those of the same pairs and numbers are evaluated once.
         views: [N, d] each, one or two.
         labels: [N, D]; a row without a label is left out.
         warm: take the limit of a high temperature, where all candidates weigh the same, times
             that temperature; the sums mean nothing then.
+
+    Returns:
+        the sums and gradients of U <= H members, and [H], the place of each member among them.
     """
     asked = _kept if warm or len(members) <= ALL_KEPT else _large
     batch = (tuple(map(tuple, x.tolist())) for x in (*views, labels))
-    sums, gradients = asked(tuple(members), warm, *batch)
-    return sums, gradients
+    return asked(tuple(members), warm, *batch)
 
 
-def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Tensor, Tensor]:
+def _evaluate(
+    members: tuple[Member, ...], warm: bool, *batch: Rows
+) -> tuple[Tensor, Tensor, Tensor]:
     columns = sum(len(rows) * len(rows[0]) for rows in batch[:-1])
-    sums = torch.zeros(len(members), 2, dtype=torch.float64)
-    gradients = torch.zeros(len(members), 2, columns, dtype=torch.float64)
+    places, distinct = [0] * len(members), 0
     terms: list[Term] = []
     for kind, indices in _by_kind(members).items():
         parts = _parts(kind, *batch)
@@ -67,20 +70,23 @@ def _evaluate(members: tuple[Member, ...], warm: bool, *batch: Rows) -> tuple[Te
         columns_of = [map(id, of_rules) for of_rules in pairs]
         keys = list(zip(*columns_of, (_numbers(members[at]) for at in indices), strict=True))
         for alike in grouped(range(len(indices)), keys.__getitem__).values():
-            m, slots = members[indices[alike[0]]], [indices[at] for at in alike]
+            m = members[indices[alike[0]]]
             chosen = dict(zip(rules, (of_rules[alike[0]] for of_rules in pairs), strict=True))
             rule = m.eps_rule if m.eps else ""
-            terms += [Term(part, m, rule, chosen[part.rules], slots) for part in parts]
+            terms += [Term(part, m, rule, chosen[part.rules], distinct) for part in parts]
+            for at in alike:
+                places[indices[at]] = distinct
+            distinct += 1
+    sums = torch.zeros(distinct, 2, dtype=torch.float64)
+    gradients = torch.zeros(distinct, 2, columns, dtype=torch.float64)
     for (_, rule), some in grouped(terms, lambda term: (term.part.rows, term.rule)).items():
         values, slopes = _terms(some, rule, warm=warm)
         of_part = [id(term.part) for term in some]
         for own in grouped(range(len(some)), of_part.__getitem__).values():
-            found = slopes[own] @ some[own[0]].part.jacobian
-            which = [at for at, k in enumerate(own) for _ in some[k].slots]
-            slots = [slot for k in own for slot in some[k].slots]
-            gradients[slots] += found[which]
-            sums[slots] += values[own][which]
-    return sums, gradients
+            slots = [some[k].place for k in own]
+            gradients[slots] += slopes[own] @ some[own[0]].part.jacobian
+            sums[slots] += values[own]
+    return sums, gradients, torch.tensor(places, dtype=torch.long)
 
 
 _numbers = attrgetter("temperature", "partner", "eps", "eps_rule")
@@ -154,14 +160,14 @@ class Term(NamedTuple):
     Attributes:
         rule: the member's rule for eps; empty if it has none.
         pairs: the member's candidates and weights.
-        slots: where these members are among all that are evaluated.
+        place: where these members are among those evaluated.
     """
 
     part: Part
     member: Member
     rule: str
     pairs: Pairs
-    slots: list[int]
+    place: int
 
 
 @functools.lru_cache(maxsize=512)
@@ -196,27 +202,38 @@ def _terms(terms: Sequence[Term], rule: str, *, warm: bool) -> tuple[Tensor, Ten
         return torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
 
     members = [term.member for term in terms]
-    similarities = torch.stack([term.part.similarities for term in terms]).requires_grad_()
+    similarities = torch.stack([term.part.similarities for term in terms])
     chosen, weight = map(torch.stack, zip(*(term.pairs for term in terms), strict=True))
     weight = weight * column([term.part.share for term in terms])
     partner = column([m.partner for m in members])
     if warm:
-        alike = (weight / chosen.sum(-1).clamp(min=1)).unsqueeze(-1) * chosen
-        contrast, pulled = alike.sum(2) * similarities, weight * partner * similarities
-    else:
-        s = similarities / column([m.temperature for m in members])
-        log_eps = column([m.eps for m in members]).log()
-        empty = ~chosen.any(-1)
-        held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
-        contrast = held.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
-        contrast = contrast.masked_fill(empty, NOTHING)
-        itself = torch.eye(s.shape[-1], dtype=torch.bool)
-        contrast, _ = denominators(contrast, s.detach(), itself, log_eps, rule)
-        pulled = weight * numerators(partner * s, contrast, log_eps, rule)
-        contrast = weight * contrast
-    both = contrast.sum((1, 2)), -pulled.sum((1, 2))
-    slopes = [torch.autograd.grad(x.sum(), similarities, retain_graph=True)[0] for x in both]
-    return torch.stack(both, 1).detach(), torch.stack(slopes, 1).flatten(2)
+        alike = ((weight / chosen.sum(-1).clamp(min=1)).unsqueeze(-1) * chosen).sum(2)
+        sums = (alike * similarities).sum((1, 2)), -(weight * partner * similarities).sum((1, 2))
+        return torch.stack(sums, 1), torch.stack((alike, -(weight * partner)), 1).flatten(2)
+    temperature = column([m.temperature for m in members])
+    s = similarities / temperature
+    empty = ~chosen.any(-1)
+    held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf).masked_fill_(empty.unsqueeze(-1), 0.0)
+    if not rule:
+        contrast = held.logsumexp(-1)
+        shares = held.sub_(contrast.unsqueeze(-1)).exp_().mul_(chosen)
+        slope = (weight.unsqueeze(-1) * shares).sum(2) / temperature
+        contrast = weight * contrast.masked_fill(empty, NOTHING)
+        sums = contrast.sum((1, 2)), -(weight * (partner * s)).sum((1, 2))
+        slopes = slope, -(weight * partner / temperature)
+        return torch.stack(sums, 1), torch.stack(slopes, 1).flatten(2)
+    leaf = similarities.requires_grad_()
+    s = leaf / temperature
+    log_eps = column([m.eps for m in members]).log()
+    held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
+    contrast = held.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
+    contrast = contrast.masked_fill(empty, NOTHING)
+    itself = torch.eye(s.shape[-1], dtype=torch.bool)
+    contrast, _ = denominators(contrast, s.detach(), itself, log_eps, rule)
+    pulled = weight * numerators(partner * s, contrast, log_eps, rule)
+    both = (weight * contrast).sum((1, 2)), -pulled.sum((1, 2))
+    found = [torch.autograd.grad(x.sum(), leaf, retain_graph=True)[0] for x in both]
+    return torch.stack(both, 1).detach(), torch.stack(found, 1).flatten(2)
 
 
 def evaluate_large(

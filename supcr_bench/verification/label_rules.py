@@ -18,14 +18,17 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     """Find the difference below which two label distances count as equal."""
     rows = make_rows(3, prober.count, 6)
     tied = torch.tensor([[0.0], [1.0], [1.0]]).double()
-    for exponent in range(1, 7):
+    found = 0
+    for exponent in range(6, 0, -1):
         labels = tied + torch.tensor([[0.0], [0.0], [0.5 * 10.0**-exponent]])
         probe = prober.probe(rows, labels, prober.given)
-        as_ties = replace(probe, labels=tied)
-        if not prober.fitting([member], probe) and prober.fitting([member], as_ties):
-            words = f"label differences below about 1e-{exponent:02d} count as ties"
-            reading.choices.append(words)
-            return
+        if prober.fitting([member], probe):  # larger differences count too
+            break
+        if prober.fitting([member], replace(probe, labels=tied)):
+            found = exponent
+    if found:
+        words = f"label differences below about 1e-{found:02d} count as ties"
+        reading.choices.append(words)
 
 
 def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:

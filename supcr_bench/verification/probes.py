@@ -205,14 +205,14 @@ class Prober:
         goal = probe.gradient[kept]
         at_one = probe.temperature in (None, 1.0)
         there = members if at_one else [self.at(m, probe.temperature) for m in members]
-        sums, parts = evaluate(there, probe.views, probe.labels, warm=warm)
+        sums, parts, places = evaluate(there, probe.views, probe.labels, warm=warm)
         gradients = (parts[:, 1] if self.detached else parts.sum(1))[:, kept]
         factors = (gradients @ goal) / gradients.square().sum(1).clamp(min=1e-300)
         rest = (goal - factors.unsqueeze(1) * gradients).norm(dim=1) / goal.norm()
         values = factors * sums.sum(1)
         if self.detached and not warm:  # the denominators change only the value
             rest = torch.maximum(rest, (values - probe.loss).abs() / abs(probe.loss or 1.0))
-        rest = rest.nan_to_num(math.inf)
+        rest, factors, values = (x[places] for x in (rest.nan_to_num(math.inf), factors, values))
         order = rest.argsort(stable=True)[: int((rest <= most).sum())]
         numbers = (x[order].tolist() for x in (rest, factors, values))
         return list(map(Fit, map(members.__getitem__, order.tolist()), *numbers))

@@ -60,12 +60,12 @@ MEMBERS = st.builds(
 
 
 @given(MEMBERS, st.integers(2, 7), st.integers(1, 2), st.integers(0, 999))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_member_has_the_same_gradient_for_small_and_for_large_batches(
     member: Member, n: int, dims: int, seed: int
 ) -> None:
     views, labels = views_and_labels(n, dims, seed)
-    sums, parts = evaluate([member], views, labels)
+    sums, parts, _ = evaluate([member], views, labels)
     gradient, terms = evaluate_large(member, views, labels)
     right = parts[0].sum(0)
     assert float((gradient - right).norm()) <= 1e-9 * float(right.norm()) + 1e-10
