@@ -60,13 +60,6 @@ def no_way_back(loss: Tensor, per_dimension: Tensor) -> Loss:
     return _RaisesInBackward.apply(loss), per_dimension  # type: ignore[no-untyped-call]
 
 
-class Unflushed(Cpu):
-    """Its caches are left as they are: a fake meter's times do not show it."""
-
-    def flush_caches(self) -> None:
-        pass
-
-
 def run_cell(
     factories: Mapping[str, Factory],
     workload: Workload,
@@ -78,18 +71,15 @@ def run_cell(
     timed: bool = True,
     process: int = 1,
 ) -> dict[Arm, Result]:
-    """Run a cell in this process; its results by arm, each exactly once.
-
-    No caches are flushed for a fake meter, which is the default.
-    """
+    """Run a cell in this process; its results by arm, each exactly once."""
     arms = tuple(Arm(name, pass_) for name in factories for pass_ in passes)
     if isinstance(meter, FakeMeter):
         meter.workload = workload
     run = CellRun(
         cell=Cell(workload, arms, "session", timed, process),
         subjects={name: Adapter.usual(factory) for name, factory in factories.items()},
-        device=Unflushed() if isinstance(meter := meter or FakeMeter(), FakeMeter) else Cpu(),
-        meter=meter,
+        device=Cpu(),
+        meter=meter or FakeMeter(),
         budget=budget or Budget(),
         announce=lambda stage, arm: (
             announced.append((stage, arm)) if announced is not None else None

@@ -108,41 +108,40 @@ def test_ranks_answer_for_the_whole_batch_and_share_the_memory(executor: LocalEx
     assert shared["distributed", "training"].gradient_tolerances is not None
 
 
-@pytest.mark.parametrize(
-    ("name", "status", "words"),
-    [
-        ("OneRaises", Status.FAILED, "rank 1 raises ValueError: rank 1 cannot"),
-        ("AllRaise", Status.FAILED, "ValueError: nobody can"),
-        ("RaisesLater", Status.FAILED, "ValueError: no more"),
-        ("Dies", Status.FAILED, "rank 1 ended: exited with status 7"),
-        ("Hangs", Status.TIMED_OUT, "a call took over 60.0 s"),
-        ("Disagrees", Status.FAILED, "rank 1 has the loss"),
-    ],
+WRONG = (
+    ("OneRaises", Status.FAILED, "rank 1 raises ValueError: rank 1 cannot"),
+    ("AllRaise", Status.FAILED, "ValueError: nobody can"),
+    ("RaisesLater", Status.FAILED, "ValueError: no more"),
+    ("Dies", Status.FAILED, "rank 1 ended: exited with status 7"),
+    ("Hangs", Status.TIMED_OUT, "a call took over 60.0 s"),
+    ("Disagrees", Status.FAILED, "rank 1 has the loss"),
+    ("TooLarge", Status.WRONG, "2 times what torchcell gives"),
 )
-def test_what_goes_wrong_in_a_rank_is_a_row_and_the_others_are_measured(
-    executor: LocalExecutor,
-    losses: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    status: Status,
-    words: str,
-) -> None:
-    call_long_ago(monkeypatch, RankGroupWorker, "Hangs")
-    subject = Subject(name, "file", str(losses), name)
-    found = run(executor, subject, locate("distributed"))
-    assert found[name, "training"].status is status
-    assert words in str(found[name, "training"].reason)
-    assert found["distributed", "training"].status is Status.MEASURED
 
 
-def test_a_gradient_that_grows_with_the_ranks_is_wrong(
-    executor: LocalExecutor, losses: Path
+@pytest.fixture(scope="module")
+def together(executor: LocalExecutor, losses: Path) -> dict[tuple[str, str], Result]:
+    """The results of a cell in which all of these go wrong, and ``distributed`` does not."""
+    subjects = [Subject(name, "file", str(losses), name) for name, _, _ in WRONG]
+    with pytest.MonkeyPatch.context() as patch:
+        call_long_ago(patch, RankGroupWorker, "Hangs")
+        return run(executor, *subjects, locate("distributed"))
+
+
+@pytest.mark.parametrize(("name", "status", "words"), WRONG)
+def test_what_goes_wrong_in_a_rank_is_a_row(
+    together: dict[tuple[str, str], Result], name: str, status: Status, words: str
 ) -> None:
-    subject = Subject("TooLarge", "file", str(losses), "TooLarge")
-    found = run(executor, subject)
-    assert found["TooLarge", "forward"].status is Status.MEASURED
-    assert found["TooLarge", "training"].status is Status.WRONG
-    assert "2 times what torchcell gives" in str(found["TooLarge", "training"].reason)
+    assert together[name, "training"].status is status
+    assert words in str(together[name, "training"].reason)
+
+
+def test_beside_what_goes_wrong_the_others_are_measured(
+    together: dict[tuple[str, str], Result],
+) -> None:
+    measured = {key for key, result in together.items() if result.status is Status.MEASURED}
+    assert {("distributed", "forward"), ("distributed", "training")} <= measured
+    assert ("TooLarge", "forward") in measured  # its gradient alone grows with the ranks
 
 
 def test_a_loss_of_its_own_rows_is_told(executor: LocalExecutor) -> None:

@@ -124,7 +124,7 @@ def test_it(supcr_benchmark, pass_):
     supcr_benchmark("broadcast", batch_size=8, nan_density=1.0, pass_=pass_)
 
 def test_right(supcr_benchmark):
-    supcr_benchmark(RightSupCR, batch_size=8, nan_density=1.0)
+    supcr_benchmark(RightSupCR, batch_size=8, nan_density=1.0, definition="torchcell")
 """)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
@@ -231,7 +231,8 @@ def test_a_file_is_named_from_where_the_test_lies(
     result = project(
         """
 def test_it(supcr_benchmark):
-    assert supcr_benchmark("losses.py:RightSupCR").implementation == "losses.py:RightSupCR"
+    found = supcr_benchmark("losses.py:RightSupCR", **SMALL)
+    assert found.implementation == "losses.py:RightSupCR"
 """,
         str(pytester.path),
     )
@@ -279,7 +280,7 @@ def test_on_several_cores_agreement_is_asserted_without_times(
             supcr_benchmark(WRONG["self-never"], **SMALL)
     """)
     pytester.makepyprojecttoml("")  # pytest-benchmark warns that it takes no times
-    result = pytester.runpytest_subprocess("-n", "1")
+    result = pytester.runpytest_inprocess("-n", "1")
     result.assert_outcomes(passed=1, failed=1)
 
 

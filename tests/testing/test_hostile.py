@@ -14,7 +14,7 @@ from tests.hostile import HOSTILE, HONEST, REFUSED, end_processes
 
 SMALL = {"batch_size": 6, "dims": 2, "nan_density": 0.2, "embedding_size": 8}
 SMALL["definition"] = "torchcell"  # recognising it takes a second
-HONESTLY = ["rowsort", "broadcast", *(f"{name}.py:Loss" for name in HONEST)]
+HONESTLY = ["rowsort", *(f"{name}.py:Loss" for name in HONEST)]
 BY_CHANCE = "last_answer_by_address"
 ALONE = {}
 
