@@ -165,6 +165,8 @@ class CountedFit:
 
     def share_of_faster(self) -> float:
         """The largest share that faster laws can have at the largest size."""
+        if len(self.laws) == len(_ORDERED):
+            return 0.0
         own, matrix = len(self.coefficients), replace(self, laws=_ORDERED).matrix()
         faster = np.repeat([0.0, 1.0], [own, matrix.shape[1] - own])
         # A sum may differ from its count, scaled to 1, by at most the slack.
@@ -210,9 +212,10 @@ def _power(sizes: Sequence[Size], figures: Sequence[float], one: int, other: int
     return math.log(figures[other] / figures[one]) / step
 
 
-def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> CountedFit:
+@lru_cache(maxsize=4096)  # each tolerance, and each question on a verdict, asks for the same sums
+def fit_sum(sizes: tuple[Size, ...], figures: tuple[float, ...], laws: int) -> CountedFit:
     """Fit a sum of the slowest ``laws`` of all, with the least squares of relative errors."""
-    empty = CountedFit(tuple(sizes), tuple(figures), _ORDERED[:laws], (), math.inf)
+    empty = CountedFit(sizes, figures, _ORDERED[:laws], (), math.inf)
     matrix = empty.matrix()
     coefficients, _ = nnls(matrix, np.ones(len(sizes)), maxiter=100 * matrix.shape[1])
     misfit = float(np.abs(matrix @ coefficients - 1).max())
@@ -220,7 +223,7 @@ def fit_sum(sizes: Sequence[Size], figures: Sequence[float], laws: int) -> Count
 
 
 def _slowest(
-    sizes: Sequence[Size], figures: Sequence[float], tolerance: float
+    sizes: tuple[Size, ...], figures: tuple[float, ...], tolerance: float
 ) -> CountedFit | None:
     """The fit with the fewest laws that is as good as the fit with all laws."""
     best = fit_sum(sizes, figures, len(_ORDERED))
@@ -243,7 +246,7 @@ def fit_counted(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedF
     return None
 
 
-def _longest_path(sizes: Sequence[Size], figures: Sequence[float]) -> CountedFit | None:
+def _longest_path(sizes: tuple[Size, ...], figures: tuple[float, ...]) -> CountedFit | None:
     """The exact fit to the longest run of sizes that ends before the last one, at least four sizes.
 
     The code takes another path at the size after that run, which no sum of the same laws meets too.
@@ -324,7 +327,9 @@ def judge_counted(
     return replace(known, evidence=evidence, candidates=candidates, needs_size=needed)
 
 
-def _without_law(sizes: Sequence[Size], figures: Sequence[float], *, peak: bool) -> GrowthVerdict:
+def _without_law(
+    sizes: tuple[Size, ...], figures: tuple[float, ...], *, peak: bool
+) -> GrowthVerdict:
     """The verdict on counts that no sum fits: their powers of N, and where another path begins."""
     power, last = partial(_power, sizes, figures), len(sizes) - 1
     slopes = [power(i, i + 1) for i in range(last)]
@@ -371,7 +376,8 @@ def _deciding_size(fit: CountedFit) -> int | None:
         sizes.append(sizes[-1].at(math.ceil(sizes[-1].rows * math.sqrt(2))))
         figures.append(fit.predict(sizes[-1]))
         longer = replace(fit, sizes=tuple(sizes), figures=tuple(figures))
-        told = len(fit.laws) == 1 or _refuted(fit_sum(sizes, figures, len(fit.laws) - 1), fit)
+        slower = len(fit.laws) - 1
+        told = slower == 0 or _refuted(fit_sum(longer.sizes, longer.figures, slower), fit)
         if told and longer.share_of_faster() <= NEGLIGIBLE_SHARE:
             return round(sizes[-1].rows)
     return None
