@@ -188,7 +188,7 @@ def test_a_law_whose_sum_alone_meets_the_counts_is_a_candidate_though_sizes_are_
 
 def test_the_fastest_of_all_laws_may_be_open_too() -> None:
     """As in a simulated program, whose counts a sum up to N^4 meets only roughly."""
-    sizes = [8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]
+    sizes: list[float] = [8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]
     elements = (11232, 27686, 58816, 189773, 455936, 1615784, 4002176, 14426435, 35832448)
     found = judge_counted(plain(sizes), (*elements, 128937366, 319292544))
     assert found.law is None

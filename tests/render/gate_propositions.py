@@ -8,7 +8,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -67,7 +69,7 @@ def ratios(gated: Gated, change: GatedChange, version: str = "after") -> list[fl
     """The ratio of a version's median call to that of the version before, in each process."""
     given = gated.sampler.given if gated.sampler and change.case else {}
     return [
-        float(np.median(np.array(own.seconds[version]) / np.array(own.seconds["before"])))
+        median(a / b for a, b in zip(own.seconds[version], own.seconds["before"], strict=True))
         for own in given.get((change.implementation, change.case), ())  # type: ignore[arg-type]
         if own.seconds
     ]
@@ -83,12 +85,17 @@ def narrowest(gated: Gated, values: Sequence[float], ratios: int = 1) -> tuple[f
     The error is divided among so many ratios.
     """
     assert gated.outcome.time
-    alpha = 0.01 / gated.outcome.time.cells / ratios
-    rank = 0
-    while binom.cdf(rank, len(values), 0.5) <= alpha:
-        rank += 1
+    rank = _rank(len(values), 0.01 / gated.outcome.time.cells / ratios)
     ordered = sorted(values)
     return (ordered[rank - 1], ordered[-rank]) if rank else None
+
+
+@cache
+def _rank(count: int, alpha: float) -> int:
+    rank = 0
+    while binom.cdf(rank, count, 0.5) <= alpha:
+        rank += 1
+    return rank
 
 
 # --- Verdicts ---
