@@ -46,7 +46,7 @@ SPECS = [
     wanted(n=16, d=4, dims=2, labels="tied", temperature=0.005, seed=4),
     wanted(n=12, d=4, dims=8, nan_density=0.5, weights="unequal", seed=5),
     wanted(n=20, d=4, dims=3, nan_density=0.9, labels="tied", temperature=0.05, seed=6),
-    wanted(n=110, d=8, dims=2, nan_density=0.1, labels="tied", seed=7),
+    wanted(n=80, d=8, dims=2, nan_density=0.1, labels="tied", seed=7),
 ]
 
 
