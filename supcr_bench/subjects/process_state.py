@@ -198,7 +198,7 @@ class ProcessState:
         self._remember()
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
-        self._overridden = _overridden_operators()
+        self._implemented = _implemented_operators()
         self.operators = registered_operators() if operators else frozenset()
 
     def changes(self) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -237,8 +237,9 @@ class ProcessState:
 
     def lasting_changes(self) -> list[str]:
         """Changes since this object was made that cannot be undone, in words."""
-        operators = sorted(_overridden_operators() - self._overridden)
-        found = [f"overrides torch's operator {name.split('/')[1]}" for name in operators]
+        new_names = sorted(_implemented_operators() - self._implemented)
+        own = [name.split("/")[1] for name in new_names if name.startswith("aten/")]
+        found = [f"overrides torch's operator {name}" for name in own]
         new = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]
         children = [c for c in psutil.Process().children() if c.create_time() >= self._began_s]
         if _is_busy(children, thoroughly=bool(new or children)):
@@ -283,8 +284,9 @@ def _registered_in(operator: str) -> str | None:
     return None if by_torch else str(file)
 
 
-def _overridden_operators() -> set[str]:
-    return {name for name in getattr(torch.library, "_impls", ()) if name.startswith("aten/")}
+def _implemented_operators() -> set[str]:
+    """Namespace/operator/key of each operator that Python has implemented, torch's own included."""
+    return set(getattr(torch.library, "_impls", ()))
 
 
 IDLE_WINDOW_S = 0.02
