@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from supcr_bench.analysis.counted_growth import Size, judge_counted
+from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.definition import DEFINITIONS
 from tests.batches import make_leaves
 from tests.examples import NAN, NOTE_OUTPUT, implementation, note_views, prints_as
 from tests.implementations.against_reference import WORKLOADS, worst_deviation
-from tests.implementations.test_growth_of_counts import costs
+from tests.implementations.test_growth_of_counts import call_of
 
 NEEDS_NUMBA = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None, reason="numba is an extra: fast"
@@ -413,7 +414,7 @@ def test_work_grows_alike_in_forward_and_training(
     Dispatch sees nothing of the loop of ``tiled``, whose steps a test of its own counts.
     """
     sizes = (16, 32, 64, 96, 128, 192, 256, 384, 512)
-    work = [costs(subject.name, n, pass_)[1] for n in sizes]
+    work = [count_work(call_of(subject.name, n, pass_)).elements_processed for n in sizes]
     verdict = judge_counted(tuple(Size(n, n) for n in sizes), tuple(map(float, work)))
     assert set(verdict.candidates) == laws
 
