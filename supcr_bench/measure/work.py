@@ -24,6 +24,7 @@ block above 1 MiB may be up to 1 MiB larger than requested.
 """
 
 import math
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -191,9 +192,22 @@ class _Counter(TorchDispatchMode):
         return output
 
 
+class _UncompiledCounter(_Counter):
+    """Counts calls that torch may compile in part: there, it would compile the counter, too."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return True
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
 def count_work(call: Callable[[], object], *, host: bool = True) -> Work:
     """Make a call and count its operations, elements and bytes, on the host or the accelerator."""
-    counter = _Counter(host)
+    counter = (_UncompiledCounter if "torch._dynamo" in sys.modules else _Counter)(host)
     with counter:
         kept = call()
     del kept  # released after the call
