@@ -169,8 +169,8 @@ def test_a_run_killed_at_any_moment_goes_on_and_measures_nothing_twice(
     names = {"broadcast", "rowsort"}
     chosen = [part for name in sorted(names) for part in ("-i", name)]
     arguments = ["run", "tiny.toml", *chosen, "--out", "killed"]
-    # Five moments: before the first result, after some, and with a half-written line left behind.
-    for kill, at_least in enumerate((0, 1, 4, 5, 9)):
+    # Before the first result, after one, with a half-written line left behind, and after more.
+    for kill, at_least in enumerate((0, 1, 5)):
         process = servers.start_command(arguments, workplace)
         wait_for_lines(workplace / "killed", at_least, process)
         children = [p.pid for p in psutil.Process(process.pid).children()]
@@ -209,8 +209,8 @@ def wait_for_end(pids: list[int]) -> None:
 def test_a_run_over_processes_goes_on_in_the_process_that_it_had_reached(
     cli: Cli, workplace: Path
 ) -> None:
-    options = ("-i", "broadcast", "--batch-size", "4", "--processes", "3", "--out", "r")
-    done = cli("run", "tiny.toml", *options)
+    options = ("-i", "broadcast", "--batch-size", "4", "--pass", "forward", "--processes", "3")
+    done = cli("run", "tiny.toml", *options, "--out", "r")
     assert done.returncode == 0, done.stderr
     assert ", process 3 (about " in done.stdout
     path = only_run(workplace / "r")
@@ -220,7 +220,7 @@ def test_a_run_over_processes_goes_on_in_the_process_that_it_had_reached(
     assert supcr_bench.load(path / "index.html").results == whole.results
     file = path / "measurements.jsonl"
     lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(lines[:-3]))
+    file.write_text("".join(lines[:-1]))
     done = cli("run", "--resume", str(path))
     assert done.returncode == 0, done.stderr
     assert ", process 2" not in done.stdout

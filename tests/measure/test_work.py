@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from supcr_bench.measure.work import Work, count_work
+from supcr_bench.subjects.compiler import watched
 from supcr_bench.values.case import Pass, Workload
 from tests.batches import make_leaves
 from tests.examples import implementation
@@ -102,3 +103,16 @@ def test_numbers_are_counted_too() -> None:
     number = torch.tensor(3.0)
     assert count_work(lambda: number.sort()).dispatched_ops >= 1
     assert count_work(lambda: torch.bucketize(number, torch.tensor([1.0]))).dispatched_ops >= 1
+
+
+def test_torch_does_not_compile_the_counter_of_a_call_that_it_compiles_in_part() -> None:
+    def doubled(x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    part, compilations = torch.compile(doubled, backend="eager"), list[None]()
+    with watched(lambda: compilations.append(None), lambda: None, needed=True):
+        part(torch.ones(3))
+        assert len(compilations) == 1
+        counted = count_work(lambda: part(torch.ones(3)))
+    assert len(compilations) == 1
+    assert counted == count_work(lambda: doubled(torch.ones(3)))
