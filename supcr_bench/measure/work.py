@@ -192,7 +192,7 @@ class _Counter(TorchDispatchMode):
         return output
 
 
-class _UncompiledCounter(_Counter):
+class _UncompiledCounter(_Counter):  # type: ignore[no-untyped-call]
     """Counts calls that torch may compile in part: there, it would compile the counter, too."""
 
     @classmethod
