@@ -14,7 +14,7 @@ from supcr_bench.gate.terms import TORCH_ALLOWANCE, Terms, other_torch
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.default_call import DefaultCall, changes_of_call
 from supcr_bench.values.gate import DEFAULT_CALL, GatedChange, GateVerdict, Judged
-from supcr_bench.values.metrics import COUNTS, MEMORY, Change, Direction, Metric
+from supcr_bench.values.metrics import COSTS, COUNTS, MEMORY, Change, Direction, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_share, telling
 from supcr_bench.verification.outcome import Verdict
@@ -287,8 +287,10 @@ def _growth_text(metric: Metric, change: Change, allowed: float, *, torch_differ
 
 def _law_text(metric: Metric, result: Result, before: Run, after: Run) -> str:
     """How the growth law changed; empty if one law is possible both before and after."""
+    if metric not in COSTS:
+        return ""
     # Importing scipy takes a third of a second, and most gates do not need it.
-    from supcr_bench.analysis.growth import growth_of
+    from supcr_bench.analysis.growth import growth_in, series_of
 
     laws: list[tuple[str, ...]] = []
     series = (result.implementation, result.case.pass_, result.case.series())
@@ -296,8 +298,8 @@ def _law_text(metric: Metric, result: Result, before: Run, after: Run) -> str:
         members = [
             r for r in run.results if (r.implementation, r.case.pass_, r.case.series()) == series
         ]
-        found = (g.verdict.candidates for g in growth_of(members, {}) if g.metric is metric)
-        laws.append(next(found, ()))
+        found = (growth_in(own, metric, {}) for own in series_of(members))
+        laws.append(next((g.verdict.candidates for g in found if g), ()))
     then, now = laws
     if not then or not now or set(then) & set(now):
         return ""

@@ -102,7 +102,8 @@ def written(change: Change, place: Path) -> Subject:
     if change.old:
         assert text.count(change.old) == 1, "the implementation was rewritten: rewrite the change"
     path = place / f"{change.name.replace(' ', '_')}.py"
-    path.write_text(text.replace(change.old, change.new) if change.old else text)
+    text = text.replace(change.old, change.new) if change.old else text
+    path.write_text(text.replace("from .loopy", "from supcr_bench.implementations.loopy"))
     return Subject(change.name, "file", str(path), "IMPLEMENTATION")
 
 

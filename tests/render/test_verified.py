@@ -190,7 +190,7 @@ FOUND = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(FOUND, st.sampled_from([40, 60, 80]))
 def test_no_line_is_wider_than_the_terminal_and_no_word_is_broken(
     found: Verification, width: int
@@ -201,7 +201,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_word_is_broken(
     assert set(" ".join(lines).split()) >= {w for w in whole.split() if len(w) <= width}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(FOUND)
 def test_a_verification_fits_a_screen(found: Verification) -> None:
     assert len(printed(found).splitlines()) <= MOST_LINES.get(found.verdict, 40)
