@@ -110,8 +110,8 @@ class CellRun:
             yield self._measured(arm)
 
     def end_with(self, arm: Arm, error: BaseException) -> Iterator[Result]:
-        """The result of the arm whose error stopped the cell, unless that arm already has one."""
-        if arm not in self._ended:
+        """The result of the arm whose error stopped the cell, if it is of the cell and has none."""
+        if arm in self._figures and arm not in self._ended:
             yield self._end(arm, *self._outcome(error))
 
     def _agree(self, implementation: str) -> Iterator[Result]:
