@@ -111,7 +111,8 @@ class GateSession:
             return self._judge_versions(versions, revision)
 
     def _judge_versions(self, found: Sequence[Versions], revision: str) -> GateOutcome:
-        terms = self.terms
+        new = frozenset(v.name for v in found if v.before is None)
+        terms = replace(self.terms, new=new)
         versions, broken, notes = self._callable_versions(found, revision)
         whole = [v for v in versions if v.name not in broken]
         names = dict.fromkeys(v.name for v in whole)

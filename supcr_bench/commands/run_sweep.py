@@ -6,9 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from rich.console import Console
@@ -57,9 +55,6 @@ def carry_out(
     began = time.monotonic()
     folder = resumed or root / new_run_id(work.suite.name)
     require_writable(default_page(folder, folder.name))
-    # Slow to import, so that is done while the worker starts, and before anything is timed.
-    rendering = Thread(target=import_module, args=("supcr_bench.commands.report_page",))
-    rendering.start()
     with ExitStack() as held:
         writer = held.enter_context(RunWriter.resume(resumed)) if resumed else None
         executor, budget = make_executor(executor_name, work)
@@ -81,9 +76,8 @@ def carry_out(
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
             }
             forecast = Forecast(budget, claims)
-            rendering.join()
             account, spent = sweep(work, executor, forecast, writer, console, began)
-        from supcr_bench.commands.report_page import show_and_write
+        from supcr_bench.commands.report_page import show_and_write  # slow to import
         from supcr_bench.render.answer import refuted
 
         run = load_run(writer.path)
@@ -201,7 +195,8 @@ def sweep(
     except BaseException:
         if not wall_s:
             spent_s = {"wall_s": time.monotonic() - began, **asdict(account)}
-            writer.finish(spent_s, interrupted=True)
+            with suppress(StoreError):  # the first error is told
+                writer.finish(spent_s, interrupted=True)
         raise
     spent = account.describe(wall_s, executor.max_parallel_cells)
     if verify:

@@ -69,7 +69,8 @@ def _judge_case(first: Result | None, second: Result | None, terms: Terms) -> Ju
     now = f"{second.status.words}: {second.reason}"
     if first is None:
         if second.status is Status.MEASURED:
-            return terms.new_and_right, None
+            passes = second.implementation in terms.new
+            return (GateVerdict.PASS if passes else GateVerdict.NEW), None
         broken = second.status.is_broken
         return (GateVerdict.REGRESSION if broken else GateVerdict.UNDECIDED), f"new, and {now}"
     finding, note = outcome_change(first, second)
@@ -108,13 +109,14 @@ def _is_farther_off(first: Result, second: Result) -> bool:
 def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
     """One change for each judged implementation that was verified before or after."""
     earlier, now = before.verification or {}, after.verification or {}
+    known = {result.implementation for result in before.results} | set(earlier)
     changes = []
     for name in terms.implementations:
         first, second = earlier.get(name), now.get(name)
         either = first if second is None else second
         if either is None:
             continue
-        judged = _judge_verification(first, second, terms)
+        judged = _judge_verification(first, second, terms, known=name in known)
         command = terms.verify_command(name, either.definition)
         changes.append(GatedChange.of("verification", (name, None), judged, command))
     return changes
@@ -135,7 +137,7 @@ def _failing(found: Verification) -> list[str]:
 
 
 def _judge_verification(
-    first: Verification | None, second: Verification | None, terms: Terms
+    first: Verification | None, second: Verification | None, terms: Terms, *, known: bool
 ) -> Judged:
     if second is None:
         return GateVerdict.UNDECIDED, "not verified now"
@@ -153,7 +155,8 @@ def _judge_verification(
         if failing := _with_verdict(second, Verdict.FAIL):
             return GateVerdict.NEW, f"not robust: fails {', '.join(failing)}"
         # Where nothing fails now, the version before was not verified, and need not be.
-        return terms.new_and_right, None
+        passes = (known and not terms.baseline) or second.implementation in terms.new
+        return (GateVerdict.PASS if passes else GateVerdict.NEW), None
     if len({first.definition, second.definition} - {NO_DEFINITION}) > 1:
         return GateVerdict.UNDECIDED, (
             f"compared with the definition {second.definition} now, and with {first.definition} "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import AUTO, DEPARTS
-from supcr_bench.values.gate import MAX_SLOWDOWN, TIME_BUDGET_S, GateVerdict
+from supcr_bench.values.gate import MAX_SLOWDOWN, TIME_BUDGET_S
 from supcr_bench.verification.verification import NO_DEFINITION
 
 TORCH_ALLOWANCE = 0.02
@@ -22,13 +22,15 @@ of some 170; element work and peak memory are the same in all three.
 class Terms:
     """The settings of one gate, and the command-line arguments that repeat it.
 
-    ``given`` are the allowed shares that the command line sets, by name. ``given`` replaces
-    ``allowed``, which the suite's grids set, by workload and name.
+    ``new`` names implementations whose file the revision does not have. ``given`` are the allowed
+    shares that the command line sets, by name; it replaces ``allowed``, which the suite's grids
+    set, by workload and name.
     """
 
     suite: str
     implementations: tuple[str, ...]
     baseline: bool
+    new: frozenset[str] = frozenset()
     named: bool = False
     given: Mapping[str, float] = field(default_factory=dict)
     time_budget_s: float = TIME_BUDGET_S
@@ -44,14 +46,6 @@ class Terms:
     @property
     def then(self) -> str:
         return "in the baseline" if self.baseline else "before"
-
-    @property
-    def new_and_right(self) -> GateVerdict:
-        """The verdict on an answer that is right, and that no version before gave.
-
-        A baseline that lacks it may be one of another suite, so it is no pass there.
-        """
-        return GateVerdict.NEW if self.baseline else GateVerdict.PASS
 
     @property
     def record_again(self) -> str:

@@ -100,7 +100,9 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
                     f"{readable(path)} is not tracked by git: `git add` it so that a rename is "
                     "found"
                 )
-            notes.append(f"{subject.name} is new since {revision}: nothing to compare it with")
+            notes.append(
+                f"{subject.name} is new since {revision}: its costs are compared with nothing"
+            )
             return Versions(subject.name, after, None, tuple(notes))
         notes.append(
             f"{subject.name} was in {readable(old)} at {revision}; that file is the version before"

@@ -16,6 +16,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.workers.messages import (
     RECOGNITION,
+    SETUP,
     Activity,
     Alone,
     Failed,
@@ -100,7 +101,7 @@ class LocalExecutor(Executor):
         finding = finding or worker.exit_description()
         activity = worker.activity()
         self.close()
-        if activity is None and reused:
+        if activity and activity.stage == SETUP and reused:
             return self._preflight(subject, device)  # the one before it had ended the worker
         if activity and activity.stage == RECOGNITION:
             # Large batches may be the cause, which the sweep will show.

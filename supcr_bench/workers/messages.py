@@ -145,6 +145,8 @@ def read_message(pipe: IO[bytes]) -> Any:
 
 
 PAGE_BYTES = 1024
+SETUP = "setup"
+"""The stage of a worker that has not yet begun with a request."""
 RECOGNITION = "recognition"
 """The stage that recognises an implementation's definition, on batches of several sizes."""
 

@@ -92,6 +92,7 @@ class Worker:
         self._modules: dict[int | None, Any] = {}
         self._session: LocalSession | None = None
         self._unchanged: set[str] = set()
+        self._measures = False
 
     def answer(self, request: messages.Request) -> None:
         match request:
@@ -203,7 +204,10 @@ class Worker:
 
     def _measure(self, request: messages.MeasureCell) -> None:
         """Measure a cell (all arms of one workload); ranks other than 0 join in each call."""
-        self._page.write("setup", None)
+        if not self._measures:  # collections, one or more a cell, need not search what is imported
+            gc.collect()
+            gc.freeze()
+            self._measures = True
         cell, budget = request.cell, request.budget
         definitions = {arm.implementation: arm.definition for arm in cell.arms}
         process = ProcessState()
@@ -292,7 +296,6 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     respond = partial(messages.write_message, pipe=pipe)
     respond(messages.Returned(collect_environment()))
-    gc.freeze()  # collections, at least one for each cell, need not search what was imported
     worker = Worker(respond, messages.ActivityPage(Path(page_path)), inbox.get)
     with suppress(BrokenPipeError):  # the parent was killed
         while (request := inbox.get()) is not None:

@@ -17,6 +17,7 @@ import psutil
 
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.workers.messages import (
+    SETUP,
     Activity,
     ActivityPage,
     Request,
@@ -75,6 +76,7 @@ class WorkerProcess:
         self.scratch = folder = Path(self._folder.name)
         self._errors = folder / "stderr"
         self._page = ActivityPage(folder / "activity")
+        self._page.write(SETUP, None)
         self._sent_s = self._stood_s = 0.0
         self._stands_since_s: float | None = None
         environment = {**os.environ, **thread_settings(threads)}
@@ -136,9 +138,11 @@ class WorkerProcess:
             yield response
 
     def activity(self) -> Activity | None:
-        """What the worker does for the last request; ``None`` until it has begun with that."""
+        """What the worker does for the last request; ``None`` in the middle of a write."""
         found = self._page.read()
-        return found if found and found.since_s >= self._sent_s else None
+        if found and found.since_s < self._sent_s:
+            return Activity(SETUP, None, self._sent_s)
+        return found
 
     def resident_bytes(self) -> int | None:
         """Return the worker's resident memory; ``None`` once it has ended."""

@@ -205,6 +205,14 @@ def test_an_implementation_that_is_new_and_right_passes_and_its_costs_are_new(ga
 
 
 @pytest.mark.slow
+def test_a_renamed_implementation_of_a_file_that_was_there_does_not_pass(gated):
+    gated.repository.write("losses/loss.py", gated.source + "\nOTHER = IMPLEMENTATION\n")
+    status, found = gated.found("losses/loss.py:OTHER", against="HEAD", undecided="pass")
+    assert status == 3
+    assert found["measured_nothing"]
+
+
+@pytest.mark.slow
 def test_a_new_implementation_that_is_wrong_fails(gated):
     gated.change(
         "distance.unsqueeze(1) >= distance", "distance.unsqueeze(1) <= distance", "losses/new.py"

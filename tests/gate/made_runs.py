@@ -16,6 +16,7 @@ from tests.made_verifications import make_verification
 CASE = Case(batch_size=16, dims=2, nan_density=0.2, pass_="training")
 TERMS = Terms(suite="ci", implementations=("one",), baseline=True)
 SESSION = Terms(suite="ci", implementations=("one",), baseline=False)
+FIRST = replace(SESSION, new=frozenset({"one"}))
 
 
 def made_run(

@@ -10,7 +10,7 @@ from supcr_bench.gate.terms import Terms
 from supcr_bench.values.gate import Evidence, GatedChange, GateVerdict
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Diagnosis, Verdict
-from tests.gate.made_runs import CASE, SESSION, TERMS, made_case, made_run, of_one
+from tests.gate.made_runs import CASE, FIRST, SESSION, TERMS, made_case, made_run, of_one
 from tests.made_verifications import (
     DIAGNOSIS,
     LATE,
@@ -154,8 +154,9 @@ def test_what_is_new_is_judged_by_itself(
     assert judged(None, second) == (ruling, reason)
 
 
-def test_what_is_new_and_right_passes_against_a_revision() -> None:
-    assert judged(None, RIGHT, SESSION) == (GateVerdict.PASS, None)
+def test_what_is_new_and_right_passes_where_the_revision_has_no_such_file() -> None:
+    assert judged(None, RIGHT, SESSION) == (GateVerdict.NEW, None)
+    assert judged(None, RIGHT, FIRST) == (GateVerdict.PASS, None)
 
 
 def test_what_is_gone_is_undecided_if_it_was_asked_for() -> None:
@@ -347,7 +348,8 @@ def test_of_one_that_was_not_verified_before_what_is_not_right_is_a_regression()
 
 def test_of_one_that_was_not_verified_before_the_rest_is_said() -> None:
     assert verification_of().verdict is GateVerdict.NEW
-    assert verification_of(known=False, terms=SESSION).verdict is GateVerdict.PASS
+    assert verification_of(known=False, terms=SESSION).verdict is GateVerdict.NEW
+    assert verification_of(known=False, terms=FIRST).verdict is GateVerdict.PASS
     not_robust = verification_of(NOT_ROBUST)
     assert not_robust.verdict is GateVerdict.NEW
     assert not_robust.reason == "not robust: fails low temperature"

@@ -97,7 +97,10 @@ def test_an_implementation_that_is_new_since_then_has_no_version_before(reposito
     repository.write("losses/other.py", "class Other:\n    pass\n")
     found = versions(tmp_path, "losses/other.py:Other")
     assert found.before is None
-    assert found.notes[-1] == "losses/other.py:Other is new since HEAD: nothing to compare it with"
+    assert (
+        found.notes[-1]
+        == "losses/other.py:Other is new since HEAD: its costs are compared with nothing"
+    )
 
 
 def test_a_file_that_was_renamed_is_taken_from_where_it_was(repository, tmp_path):

@@ -128,7 +128,7 @@ def _of_agreement(gated: Gated, change: GatedChange) -> set[str]:
         return {"undecided"}
     if before is None:
         if after.status is Status.MEASURED:
-            return {"new" if gated.terms.baseline else "pass"}
+            return {"pass" if change.implementation in gated.terms.new else "new"}
         return {"regression"} if after.status in BROKEN else {"undecided"}
     if after.status is Status.MEASURED:
         return {"pass"}
@@ -162,7 +162,9 @@ def _of_verification(gated: Gated, change: GatedChange) -> set[str]:
             return {"regression"}
         if failing(gated.after, name, Verdict.NOT_RUN):
             return {"undecided"}
-        return {"new" if now or gated.terms.baseline else "pass"}
+        known = name in {r.implementation for r in gated.before.results}
+        passes = name in gated.terms.new or (known and not gated.terms.baseline)
+        return {"pass" if passes and not now else "new"}
     if now - then:
         return {"regression", "undecided"}
     if failing(gated.after, name, Verdict.NOT_RUN):

@@ -142,10 +142,12 @@ def simulated_gate(seed: int) -> Gated:
         before = replace(
             before, results=(*before.results, _result(random, ("old", keys[0][1]), {}))
         )
+    known = {r.implementation for r in before.results}
     terms = Terms(
         suite="ci",
         implementations=names,
         baseline=baseline,
+        new=frozenset() if baseline else frozenset(names) - known,
         time_budget_s=pick(100.0, 100.0, 40.0),
         given={"max_slowdown": 0.08} if random.random() < 0.1 else {},
     )

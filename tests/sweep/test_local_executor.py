@@ -146,6 +146,25 @@ def test_what_a_worker_did_before_is_charged_to_no_arm_of_the_next_cell(
     assert {r.status for r in results} == {Status.MEASURED}
 
 
+def test_a_worker_that_does_not_begin_with_a_request_is_replaced(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor.preflight([locate("broadcast")], "cpu")
+    first = executor._worker
+    assert isinstance(first, WorkerProcess)
+    psutil.Process(first.pid).suspend()
+    true_activity = WorkerProcess.activity
+
+    def began_long_ago(self: WorkerProcess) -> Activity | None:
+        found = true_activity(self)
+        return replace(found, since_s=found.since_s - 3600) if found and self is first else found
+
+    monkeypatch.setattr(WorkerProcess, "activity", began_long_ago)
+    (checked,) = executor.preflight([locate("rowsort")], "cpu").values()
+    assert isinstance(checked, Subject)
+    assert executor._worker is not first
+
+
 def test_an_exit_is_a_failure_that_says_how(executor: LocalExecutor, losses: Path) -> None:
     results, _ = run(executor, [subject(losses, "Exits")])
     assert {r.status for r in results} == {Status.FAILED}
