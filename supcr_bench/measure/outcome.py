@@ -42,7 +42,8 @@ def outcome_of(error: BaseException, memory_limit_bytes: float | None = None) ->
         if not asked:
             return Status.OUT_OF_MEMORY, describe_error(error)
         size = format_bytes(parse_bytes(asked[1] + (asked[2] or "")))
-        bound = f" under the limit of {format_limit_bytes(memory_limit_bytes)}"
-        bound = "" if memory_limit_bytes is None else bound
-        return Status.OUT_OF_MEMORY, f"an allocation of {size} failed{bound}"
+        reason = f"an allocation of {size} failed"
+        if memory_limit_bytes is not None:
+            reason += f" under the limit of {format_limit_bytes(memory_limit_bytes)}"
+        return Status.OUT_OF_MEMORY, reason
     return Status.FAILED, describe_error(error)

@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -23,7 +24,8 @@ from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Implementation, Resolution
 
 if TYPE_CHECKING:
-    from supcr_bench.measure.device import Elapsed
+    from supcr_bench.measure.device import Device, Elapsed
+    from supcr_bench.measure.timed_loss import TimedLoss
     from supcr_bench.subjects.process_state import ProcessState
 
 SAMPLING_S = 0.13
@@ -87,7 +89,7 @@ def time_versions(
         Exception: a version raised while it was constructed.
     """
     from supcr_bench.inputs.tensors import make_batch
-    from supcr_bench.measure.device import Elapsed, get_device
+    from supcr_bench.measure.device import get_device
     from supcr_bench.measure.timed_loss import TimedLoss, batches_of
     from supcr_bench.subjects.adapter import Adapter
     from supcr_bench.subjects.process_state import ProcessState
@@ -100,18 +102,6 @@ def time_versions(
     subjects = {subject: loaded[version, subject] for version, subject in to_load}
     require_no_interference(subjects, untouched)
     found: dict[int, VersionTimes] = {}
-    losses: dict[str, TimedLoss] = {}
-
-    def call(version: str, number: int) -> Elapsed:
-        """Time a call of the present cell; a BrokenCallError if its answer cannot be right."""
-        for loss in losses.values():
-            loss.release()
-        _enter(cell.versions[version])
-        losses[version].prepare(number)
-        elapsed = device.time(losses[version])
-        losses[version].require_right()
-        return elapsed
-
     order = list(range(len(cells)))
     shuffle(order)
     with frozen():  # what is loaded stays
@@ -119,15 +109,15 @@ def time_versions(
             cell, began = cells[index], perf_counter()
             versions = list(cell.versions.items())
             shuffle(versions)
-            device = get_device(cell.case.device)
             batches = batches_of(cell.case.workload, make_batch(cell.case.workload))
-            losses.clear()
+            losses: dict[str, TimedLoss] = {}
             for version in versions:
                 _enter(version[1])
                 subject = Adapter.of(loaded[version], version[1].resolution or Resolution())
                 definition = subject.resolution.definition.at(cell.case.temperature)
                 loss = subject.bind(definition, batches[0])
                 losses[version[0]] = TimedLoss(subject, loss, cell.case.pass_, batches)
+            call = partial(_call, get_device(cell.case.device), losses, cell.versions)
             times = sample_versions(
                 list(losses),
                 call,
@@ -165,6 +155,23 @@ def _enter(subject: Subject) -> None:
     """Make a version's calls import modules from that version's folder."""
     if subject.root is not None:
         isolated.enter(Path(subject.root))
+
+
+def _call(
+    device: "Device",
+    losses: "Mapping[str, TimedLoss]",
+    subjects: Mapping[str, Subject],
+    version: str,
+    number: int,
+) -> "Elapsed":
+    """Release the last output, and time a call; a BrokenCallError if its answer cannot be right."""
+    for loss in losses.values():
+        loss.release()
+    _enter(subjects[version])
+    losses[version].prepare(number)
+    elapsed = device.time(losses[version])
+    losses[version].require_right()
+    return elapsed
 
 
 def sample_versions(

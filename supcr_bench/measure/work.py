@@ -199,6 +199,7 @@ class _UncompiledCounter(_Counter):  # type: ignore[no-untyped-call]
     def _should_skip_dynamo(cls) -> bool:
         return True
 
+    # torch keeps its compiler away only from a method that the class itself defines.
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
