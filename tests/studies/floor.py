@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -76,14 +77,18 @@ SIZES = (
 
 
 def training_call(name: str, size: Size, batch: Batch) -> Callable[[], object]:
-    """Forward and backward of an implementation, built once."""
-    found = load(locate(name)).under(size.definition)
-    adapter = Adapter.usual(found.factory, DEFINITIONS[size.definition])
-    bound = adapter.bind(DEFINITIONS[size.definition], batch)
+    """Forward and backward of an implementation, built once and called as a training step does."""
+    definition = DEFINITIONS[size.definition]
+    factory = load(locate(name)).under(size.definition).factory
+    bound = Adapter.usual(factory, definition).bind(definition, batch)
+    module, arguments = bound.module, tuple(bound.arguments.values())
+    leaves = [tensor for tensor in arguments if tensor.requires_grad]
 
     def call() -> object:
-        bound.clear_gradients()
-        return bound.call("training")
+        for leaf in leaves:
+            leaf.grad = None
+        output: Any = module(*arguments)
+        return (output[0] if isinstance(output, tuple) else output).backward()
 
     return call
 
