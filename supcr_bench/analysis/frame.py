@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.case import Case
 from supcr_bench.values.result import Result, stored_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DERIVED = ("time_s", "time_low_s", "time_high_s")
 
@@ -19,17 +21,21 @@ def columns() -> list[str]:
     return names + list(DERIVED)
 
 
-def results_frame(results: Sequence[Result]) -> pd.DataFrame:
-    rows = []
-    for result in results:
-        row = result.to_mapping()
-        row["status"] = str(result.status)
-        if result.further_samples_s is not None:
-            row["further_samples_s"] = list(result.further_samples_s.values())
-        if interval := time_interval(result):
-            row |= zip(DERIVED, (interval.estimate, interval.low, interval.high), strict=True)
-        rows.append(row)
-    frame = pd.DataFrame(rows, columns=columns())
+def result_row(result: Result) -> dict[str, Any]:
+    """The values of :func:`columns`, without ``DERIVED`` for a result that was not timed."""
+    row = result.to_mapping()
+    row["status"] = str(result.status)
+    if result.further_samples_s is not None:
+        row["further_samples_s"] = list(result.further_samples_s.values())
+    if interval := time_interval(result):
+        row |= zip(DERIVED, (interval.estimate, interval.low, interval.high), strict=True)
+    return row
+
+
+def results_frame(results: Sequence[Result]) -> "pd.DataFrame":
+    import pandas as pd  # slow to import
+
+    frame = pd.DataFrame(list(map(result_row, results)), columns=columns())
     optional = (float | None, int | None)
     numeric = [stored_name(f.name) for f in (*fields(Case), *fields(Result)) if f.type in optional]
     frame[[*numeric, *DERIVED]] = frame[[*numeric, *DERIVED]].astype(float)

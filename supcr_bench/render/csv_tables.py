@@ -4,18 +4,16 @@ In CSV, samples and differences (by name of implementation) are JSON in one cell
 samples are lists of numbers, and differences are JSON.
 """
 
+import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from types import UnionType
 from typing import Any
-
-import pandas as pd
 
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.frame import results_frame
+from supcr_bench.analysis.frame import columns, result_row, results_frame
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.growth_law import GrowthVerdict
@@ -45,8 +43,13 @@ def _flat(row: Any) -> Mapping[str, Any]:
     return flat
 
 
-def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, lineterminator="\n")
+def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as CSV; a cell without a figure is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _cost(result: Result) -> dict[str, Any]:
@@ -74,40 +77,53 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "frontier.csv": findings.frontier,
         "claims.csv": findings.claims,
     }
+    flat = {name: [_flat(row) for row in rows] for name, rows in tables.items() if rows}
     return {
-        name: _csv(pd.DataFrame([_flat(row) for row in rows], dtype=object))
-        for name, rows in tables.items()
-        if rows
+        name: _csv(list(dict.fromkeys(key for row in rows for key in row)), rows)
+        for name, rows in flat.items()
     }
 
 
-_NUMBERS = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
-"""Types of columns that may lack values: whole numbers stay whole, empty columns stay numeric."""
+_TYPES = {stored_name(f.name): f.type for f in (*fields(Case), *fields(Result))}
+_CODE = ("repository", "revision", "dirty")
 
 
-def results_table(run: Run, json_cells: type | UnionType) -> pd.DataFrame:
-    """Each result with its revision, if known; cells of the type ``json_cells`` become JSON."""
-    known = (*fields(Case), *fields(Result))
-    kinds = {stored_name(f.name): _NUMBERS[f.type] for f in known if f.type in _NUMBERS}  # type: ignore[index]
-    frame = results_frame(run.results).astype(kinds)
+def _code_of(run: Run, result: Result) -> Mapping[str, Any]:
+    """The values of ``_CODE`` that are known."""
     code: Mapping[str, Mapping[str, Any]] = run.info.get("code") or {}
-    for key in ("repository", "revision", "dirty"):
-        frame[key] = [code.get(r.implementation, {}).get(key) for r in run.results]
-
-    def written(cell: object) -> object:
-        return json.dumps(cell) if isinstance(cell, json_cells) else cell
-
-    objects = [name for name in frame.columns if frame[name].dtype == object]
-    return frame.assign(**{name: frame[name].map(written) for name in objects})
+    return {key: code.get(result.implementation, {}).get(key) for key in _CODE}
 
 
 def results_csv(run: Run) -> str:
-    """The table as CSV; a cell without a figure is empty."""
-    return _csv(results_table(run, Mapping | tuple))
+    """Each result with its revision, if known."""
+
+    def written(name: str, value: Any) -> Any:
+        if isinstance(value, int) and _TYPES.get(name) in (float, float | None):
+            return float(value)
+        return json.dumps(value) if isinstance(value, Mapping | tuple) else value
+
+    rows = [
+        {name: written(name, value) for name, value in (result_row(r) | _code_of(run, r)).items()}
+        for r in run.results
+    ]
+    return _csv([*columns(), *_CODE], rows)
 
 
 def results_parquet(run: Run) -> bytes:
-    """The table as Parquet; an ImportError if pyarrow is not installed."""
+    """The same as Parquet; an ImportError if pyarrow is not installed."""
+    # Columns may lack values: whole numbers stay whole, empty columns stay numeric.
+    numbers = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
+    kinds = {name: numbers[kind] for name, kind in _TYPES.items() if kind in numbers}  # type: ignore[index]
+    frame = results_frame(run.results).astype(kinds)
+    for key in _CODE:
+        frame[key] = [_code_of(run, r)[key] for r in run.results]
+
+    def written(cell: object) -> object:
+        return json.dumps(cell) if isinstance(cell, Mapping) else cell
+
+    objects = [name for name in frame.columns if frame[name].dtype == object]
     content = io.BytesIO()
-    results_table(run, Mapping).to_parquet(content, engine="pyarrow", index=False)
+    frame.assign(**{name: frame[name].map(written) for name in objects}).to_parquet(
+        content, engine="pyarrow", index=False
+    )
     return content.getvalue()

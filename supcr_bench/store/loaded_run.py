@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -149,7 +149,7 @@ def _plain(value: Any) -> Any:
         case str():
             return _CONTROL.sub("\ufffd", value)
         case list():
-            return [_plain(item) for item in value]
+            return [item if isinstance(item, float) else _plain(item) for item in value]
         case dict():
             return {_plain(key): _plain(item) for key, item in value.items()}
     return value
@@ -185,8 +185,9 @@ def damage(where: str, advice: str = "") -> Iterator[None]:
 
 def _require_valid(result: Result) -> None:
     """Raise a ValueError if a value has a wrong type, or is out of the range of its axis."""
-    values = asdict(result)
     case = result.case
+    values = {f.name: getattr(result, f.name) for f in fields(result)}
+    values["case"] = {f.name: getattr(case, f.name) for f in fields(case)}
     if _RESULTS.validate_python(values) != result:
         raise ValueError("a value has the wrong type for its key")
     for axis in AXES:

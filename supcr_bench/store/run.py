@@ -52,6 +52,13 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
     """The folder or file of a run by its id, its path, or ``latest``; a StoreError if none."""
+    if name != LATEST:
+        for path in (root / name, Path(name)):
+            if (path / RUN_FILE).is_file():
+                return path
+        for file in (Path(name), Path(name) / PAGE):
+            if file.suffix in (".json", ".html") and file.is_file():
+                return file
     found = (p.parent for p in root.glob(f"*/{RUN_FILE}") if p.is_file())
     runs = sorted(found, key=_started_at)
     none = f"no runs in {root}/ yet; `supcr-bench run` makes one"
@@ -59,12 +66,6 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
         if not runs:
             raise StoreError(none)
         return runs[-1]
-    for path in (root / name, Path(name)):
-        if (path / RUN_FILE).is_file():
-            return path
-    for file in (Path(name), Path(name) / PAGE):
-        if file.suffix in (".json", ".html") and file.is_file():
-            return file
     latest = f"; the latest runs in {root}/ are: {', '.join(p.name for p in runs[-5:])}"
     raise StoreError(f"no run {name!r}{latest if runs else f': {none}'}")
 

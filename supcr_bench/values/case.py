@@ -52,19 +52,13 @@ class Workload:
 
     def series(self) -> tuple[object, ...]:
         """The key of a series: a workload without its batch size N and its definition."""
-        found: tuple[object, ...] = _SERIES(self.workload)
+        found: tuple[object, ...] = _SERIES(self)
         return found
 
     def describe(self, without: Axis | None = None, among: Collection["Workload"] = ()) -> str:
         """The axes that are not usual, and those of ``TOLD_APART`` that vary ``among`` others."""
-        varied = {name for name in TOLD_APART if len({getattr(w, name) for w in among}) > 1}
-        phrases = (
-            axis.phrase(value)
-            for axis, value in zip(WORKLOAD_AXES, _VALUES(self.workload), strict=True)
-            if axis is not without
-            and (value not in axis.usual or (axis.name in varied and value is not None))
-        )
-        return " ".join(filter(None, phrases))
+        varied = frozenset(n for n in TOLD_APART if len({getattr(w, n) for w in among}) > 1)
+        return _described(self.workload, without, varied)
 
     def describe_series(self, among: Collection["Workload"] = ()) -> str:
         return self.describe(among=among).partition(" ")[2]
@@ -72,7 +66,8 @@ class Workload:
 
 WORKLOAD_FIELDS = tuple(f.name for f in fields(Workload))
 _VALUES = attrgetter(*(axis.field for axis in WORKLOAD_AXES))
-_SERIES = attrgetter(*(name for name in WORKLOAD_FIELDS if name != "batch_size"))
+_SERIES_FIELDS = tuple(name for name in WORKLOAD_FIELDS if name != "batch_size")
+_SERIES = attrgetter(*_SERIES_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +107,10 @@ class Case(Workload):
         """
         return _shared(self, self.own_temperature)
 
+    def series(self) -> tuple[object, ...]:
+        found, at = Workload.series(self), _SERIES_FIELDS.index("temperature")
+        return (*found[:at], None, *found[at + 1 :]) if self.own_temperature else found
+
     @property
     def workload(self) -> Workload:
         return _workload(self, self.own_temperature)
@@ -148,6 +147,17 @@ class Case(Workload):
 
 
 @lru_cache(maxsize=8192)  # tables and fits ask for the same few cases again and again
+def _described(workload: Workload, without: Axis | None, varied: frozenset[str]) -> str:
+    phrases = (
+        axis.phrase(value)
+        for axis, value in zip(WORKLOAD_AXES, _VALUES(workload), strict=True)
+        if axis is not without
+        and (value not in axis.usual or (axis.name in varied and value is not None))
+    )
+    return " ".join(filter(None, phrases))
+
+
+@lru_cache(maxsize=8192)
 def _shared(case: Case, own_temperature: bool) -> Case:
     usual = {"definition": TORCHCELL.name, "temperature": TORCHCELL.temperature}
     return replace(case, **usual if own_temperature else {"definition": TORCHCELL.name})
