@@ -4,6 +4,7 @@ import fcntl
 import gc
 import sys
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import RLock
@@ -94,6 +95,18 @@ def forked_workers(servers: Servers) -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WorkerProcess, "start", servers.start_worker)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_built_once() -> Iterator[None]:
+    """Typer would build all commands and the types of their options anew for each that is run."""
+    from typer import main, testing
+
+    built = cache(main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main, "get_command", built)
+        patch.setattr(testing, "_get_command", built)
         yield
 
 

@@ -1,6 +1,8 @@
 """Every bad input of the tables is answered in one line, with the right status."""
 
+import os
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -15,6 +17,7 @@ from tests.bad_input.stored import (
     BASELINE_ROWS,
     PAGE_ROWS,
     RUN_ROWS,
+    info,
     page,
     write_run,
 )
@@ -44,6 +47,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def found_in(folder: Path) -> list[tuple[str, list[str], list[str]]]:
+    """Each folder below one, with the names in it."""
+    return [(at, sorted(folders), sorted(files)) for at, folders, files in sorted(os.walk(folder))]
+
+
 @pytest.fixture
 def refuse(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -51,7 +59,7 @@ def refuse(
     """Run a command line, and look at how it ends."""
 
     def run(command: str, status: int, words: str) -> None:
-        before = set(place.rglob("*"))
+        before = found_in(place)
         monkeypatch.setattr(sys, "argv", ["supcr-bench", *shlex.split(command)])
         started = time.process_time()
         with pytest.raises(SystemExit) as ended:
@@ -66,7 +74,7 @@ def refuse(
         if status == 2:
             assert spent_s < LIMIT_S
             assert len(printed.err.splitlines()) <= 8
-            assert set(place.rglob("*")) == before, "a refused command leaves files"
+            assert found_in(place) == before, "a refused command leaves files"
 
     monkeypatch.chdir(place)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -105,9 +113,12 @@ COMMANDS = (
 @pytest.mark.parametrize("row", range(len(RUN_ROWS)), ids=[r[0] for r in RUN_ROWS])
 def test_a_run(refuse: Refuse, place: Path, row: int) -> None:
     name, change, words = RUN_ROWS[row]
-    run = write_run(place / "results", f"bad-{name}")
+    run = place / "results" / f"bad-{name}"
+    shutil.copytree(place / "results" / "good", run)
+    info(id=run.name)(run)
     change(run)
     refuse(COMMANDS[row % len(COMMANDS)].format(run), 2, words)
+    shutil.rmtree(run)
 
 
 @pytest.mark.parametrize("row", range(len(PAGE_ROWS)), ids=[r[0] for r in PAGE_ROWS])
@@ -117,6 +128,7 @@ def test_a_page(refuse: Refuse, place: Path, row: int) -> None:
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     commands = [command for command in COMMANDS if "--resume" not in command]
     refuse(commands[row % len(commands)].format(file), 2, words)
+    file.unlink()
 
 
 @pytest.mark.parametrize("row", range(len(BASELINE_ROWS)), ids=[r[0] for r in BASELINE_ROWS])
@@ -125,6 +137,7 @@ def test_a_baseline(refuse: Refuse, place: Path, row: int) -> None:
     file = place / f"bad-{name}.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     refuse(f"gate tiny.toml --baseline {file}", 2, words)
+    file.unlink()
 
 
 def test_there_are_as_many_rows_as_promised() -> None:

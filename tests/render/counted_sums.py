@@ -1,5 +1,6 @@
 """Fits sums of growth laws to counts again, and finds the largest batches that they lead to."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -156,9 +157,13 @@ def _batch(own: Points, law: str, capacity_bytes: int, *, sure: bool) -> Largest
         return float(max(told, min(told * ratio**above, peaks[-1] * ratio**steepest)) * off)
 
     def largest(end: int) -> float:
-        most = capacity_bytes / inputs
-        if peak(2.0, end) + 2 * inputs > capacity_bytes:
+        def over(log_n: float) -> float:
+            """By which factor it is over the capacity; of logarithms, it is all but a line."""
+            n = math.exp(log_n)
+            return math.log((peak(n, end) + n * inputs) / capacity_bytes)
+
+        if over(math.log(2.0)) > 0:
             return 0.0
-        return float(brentq(lambda n: peak(n, end) + n * inputs - capacity_bytes, 2.0, most))
+        return math.exp(brentq(over, math.log(2.0), math.log(capacity_bytes / inputs)))
 
     return LargestBatch(largest(0), largest(1), largest(-1), sure)
