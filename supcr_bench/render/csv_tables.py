@@ -88,7 +88,7 @@ _TYPES = {stored_name(f.name): f.type for f in (*fields(Case), *fields(Result))}
 _CODE = ("repository", "revision", "dirty")
 
 
-def _code_of(run: Run, result: Result) -> Mapping[str, Any]:
+def _code_of(run: Run, result: Result) -> dict[str, Any]:
     """The values of ``_CODE`` that are known."""
     code: Mapping[str, Mapping[str, Any]] = run.info.get("code") or {}
     return {key: code.get(result.implementation, {}).get(key) for key in _CODE}
