@@ -158,7 +158,9 @@ class ImpactStudy:
         own = ask(batch) if ask else None
         for definition in self._definitions if self._question.labels else [near]:
             if own is not None:
-                yield None, definition.name, (*_apart(own, _right(definition, batch)), None)
+                angle, length = _apart(own, _right(definition, batch))
+                known = ask == self._by_call or self._knows_factor
+                yield None, definition.name, (angle, length if known else None, None)
         plain, terms = evaluate_large(self._plain, views, batch.labels)
         coarse, _ = evaluate_large(self._plain, views, batch.labels, torch.float32)
         for words, member, base in self._departures:
@@ -211,8 +213,7 @@ class ImpactStudy:
             return None, f"{type(error).__name__}: {str(error)[:150]}"
         slow = f"a call of {n} rows takes too long"
         if stands:
-            unsure = self._reading and self._reading.factor_words
-            but = ", which leaves the length unknown" if unsure else ""
+            but = "" if self._knows_factor else ", which leaves the length unknown"
             return self._by_member, f"{slow}, so its recognised formula is used instead{but}"
         return None, f"{slow}; set a smaller --batch-size"
 
@@ -220,6 +221,12 @@ class ImpactStudy:
         answer = self._context.ask(replace(batch, temperature=self._tau))
         views = zip(answer.gradients, batch.views_of(self._near), strict=False)
         return torch.cat([gradient.flatten() for gradient, _ in views])
+
+    @property
+    def _knows_factor(self) -> bool:
+        """Whether the factor that was read on small batches is that of any batch."""
+        words = self._reading.factor_words if self._reading else ""
+        return not words or words.startswith("a constant factor")
 
     def _by_member(self, batch: Batch) -> Tensor:
         assert self._member is not None and self._reading is not None
@@ -261,7 +268,7 @@ def _summarised(found: Sequence[Sample], about: Impact) -> Impact:
         angle=interval.estimate,
         low=interval.low,
         high=interval.high,
-        length=median(lengths),
+        length=None if None in lengths else median(lengths),
         pairs=None if None in pairs else fmean(pairs),
     )
 

@@ -141,7 +141,7 @@ def lines_of(size: Size) -> Iterator[str]:
             ratios = sorted(a / b for a, b in zip(times[other], times[name], strict=True))
             if other == FLOOR:
                 ratios = sorted(1 / ratio for ratio in ratios)
-            interval = "" if rank is None else f" ({ratios[rank - 1]:.2f} to {ratios[-rank]:.2f})"
+            interval = "" if not rank else f" ({ratios[rank - 1]:.2f} to {ratios[-rank]:.2f})"
             words = "times" if other == FLOOR else "times faster than"
             yield f"{size} {name} {median(ratios):.2f}{interval} {words} {other}"
 

@@ -339,6 +339,30 @@ def test_on_integer_ages_the_notes_differ_from_no_self_and_from_rank_n_contrast(
         assert "its recognised formula is used instead" in " ".join(impact_lines(rows))
 
 
+@pytest.mark.parametrize(
+    ("words", "factors", "length"),
+    [
+        ("", [1.0, 1.0], 1),
+        ("a constant factor of 3", [3.0, 3.0], 3),
+        ("the sum over pairs in place of their mean", [132.0, 552.0], None),
+    ],
+)
+def test_the_formula_of_a_slow_loss_has_its_length_where_the_factor_is_the_same_for_any_batch(
+    words: str,
+    factors: list[float],
+    length: float | None,
+    ages: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(impact_study, "SLOW_CALL_S", 1e-9)
+    member = member_of(NO_SELF)
+    rows = study(RightNoSelf, ImpactQuestion(ages, 24), member, factor_words=words, factors=factors)
+    assert of(rows, None, "no-self").length == pytest.approx(length)
+    assert ("leaves the length unknown" in str(rows[0].note)) == (length is None)
+    shown = next(line for line in impact_lines(rows) if "all, from no-self" in line)
+    assert shown.split()[-1] == ("-" if length is None else str(length))
+
+
 # --- in words ------------------------------------------------------------------------------------
 
 
