@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 
 from ._tiled_loop import Scale, sweep_tile
-from ._tiled_memory import Rules, labels_in, layout_of, points_in, room_in, sums_in, take
+from ._tiled_memory import (
+    Rules,
+    labels_in,
+    layout_of,
+    points_in,
+    room_in,
+    sorting_in,
+    sums_in,
+    take,
+)
 from ._tiled_rows import finish, read_points, sort_labels
 from ._vectors import array_at, compiled, kept_on_disk, to_fixed_tuple
 
@@ -169,12 +178,13 @@ def compile_for(embeddings: str, labels: str) -> Any:
         summed, free[0] = free[0] - own, other
         others = sums_in(free, r, wanted, rules, x_like)
         free[0] = other
-        room = room_in(free, r, rules, x_like, y_like, key_like)
+        room = room_in(free, r, rules, x_like)
+        sorting = sorting_in(free, r, rules, y_like, key_like)
         if parts == MEASURE:
             return all_read, summed, free[0] - other, 0.0
         views = two_views(x0, x1, x_row, rules, x_like)
         if parts & PREPARE:
-            state[2] = read_points(views, x_row, r, rules, labels, points)
+            state[2] = read_points(views, x_row, r, rules, labels.rows, labels.places, points)
         width, scale = scale_of(rules, state[2], tau, eps)
         fits = int(width <= limit)
         if infinite or not fits:
@@ -195,11 +205,13 @@ def compile_for(embeddings: str, labels: str) -> Any:
             sums.columns[:] = 0
             sums.totals[:] = 0
         if parts & SWEEP:
-            scaled = by_pair if wanted else by_pair[:0]
+            by = by_pair if wanted else by_pair[:0]
             for tile in range(first_tile, min(stop_tile, tiles)):
                 start = tile * size
                 stop = min(start + size, r)
-                sweep_tile(start, stop, layout, rules, scale, labels, points, scaled, room, sums)
+                sweep_tile(
+                    start, stop, layout, rules, scale, labels, points, by, room, sorting, sums
+                )
         if parts & ADD:
             add_to(sums.gradient, others.gradient)
             add_to(sums.columns, others.columns)
@@ -216,7 +228,8 @@ def compile_for(embeddings: str, labels: str) -> Any:
             total[0] = whole
             if wanted:
                 out = two_views(gradient0, gradient1, gradient_row, rules, x_like)
-                product = finish(views, x_row, r, rules, labels, points, sums, out, gradient_row)
+                rows = labels.rows
+                product = finish(views, x_row, r, rules, rows, points, sums, out, gradient_row)
                 slope = -product / (tau * (rules.power if rules.power else 2))
         return tiles, infinite, fits, slope
 

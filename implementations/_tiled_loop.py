@@ -53,13 +53,21 @@ class Scale(NamedTuple):
 
 @compiled
 def sort_jointly(
-    a: int, start: int, c: int, i: int, rules: Any, labels: Any, terms: Any, room: Any
+    a: int,
+    start: int,
+    c: int,
+    i: int,
+    rules: Any,
+    labels: Any,
+    terms: Any,
+    room: Any,
+    sorting: Any,
 ) -> bool:
     """Sort one row by a distance over several labels, into lane ``a``; whether it has ties.
 
     The row is that of the anchor at place ``i`` of loss ``c``, whose terms begin at ``start``.
     """
-    m, own, distance, keys = labels.counts[c], labels.order[c], room.distance, room.keys
+    m, own, distance, keys = labels.counts[c], labels.order[c], sorting.distance, sorting.keys
     anchor = labels.y[labels.rows[own[i]]]
     for k in range(m):
         distance[k] = 0
@@ -76,7 +84,7 @@ def sort_jointly(
             distance[k] = np.sqrt(distance[k])
         keys[k] = distance[k : k + 1].view(keys.dtype)[0] + 1
     keys[i] = 0  # the anchor itself comes last
-    rising = sort_row(keys, m, room.order, room.spare, room.counters)
+    rising = sort_row(keys, m, sorting.order, sorting.spare, sorting.counters)
     tied = False
     before = distance[rising[m - 1]] + 1
     for q in range(m):
@@ -226,7 +234,7 @@ def similarities(
 
 @compiled
 def exponentials(
-    start: int, stop: int, layout: Any, rules: Any, labels: Any, points: Any, room: Any, totals: Any
+    start: int, stop: int, layout: Any, rules: Any, places: Any, points: Any, room: Any, totals: Any
 ) -> None:
     """Subtract the logits of all pairs from the totals; replace each by its exponential."""
     half, columns, stride, _ = layout
@@ -236,7 +244,7 @@ def exponentials(
     for t in range(stop - start):
         base, i = t * stride, start + t
         for c in range(len(totals)):
-            if labels.places[c, i] >= 0:
+            if places[c, i] >= 0:
                 total = zero
                 for at in range(0, 2 * columns, LANES):
                     mask = load(points.masks[c], at)
@@ -267,6 +275,7 @@ def sweep_tile(
     points: Any,
     factors: Any,
     room: Any,
+    sorting: Any,
     sums: Any,
 ) -> None:
     """Add the terms of anchors from ``start`` to ``stop`` to the sums, and their derivative.
@@ -276,7 +285,7 @@ def sweep_tile(
     _, _, stride, _ = layout
     work, same, reach, totals = room.work, room.same, room.reach, sums.totals
     similarities(start, stop, layout, rules, scale, points, room)
-    exponentials(start, stop, layout, rules, labels, points, room, totals)
+    exponentials(start, stop, layout, rules, labels.places, points, room, totals)
     terms = room.folded if rules.joined else room.terms
     lanes = np.empty(LANES)
     own = np.empty(ROWS, labels.y.dtype)
@@ -312,7 +321,9 @@ def sweep_tile(
                 for at in range(0, m * LANES, LANES):
                     store(work, at, splat(work, 1.0))
                 for a in range(some):
-                    tied |= sort_jointly(a, starts[a], c, places[a], rules, labels, terms, room)
+                    tied |= sort_jointly(
+                        a, starts[a], c, places[a], rules, labels, terms, room, sorting
+                    )
             totals[c] += sweep(m, tied, factor, each, 2 * some, scale, work, same, lanes)
             if len(factors) == 0:
                 continue
@@ -322,7 +333,7 @@ def sweep_tile(
                     room.at[q * ROWS + a] = 0
             add_rows(work, m, room.at, starts, reach)
     if len(factors):
-        derive(start, stop, layout, rules, labels, points, factors, room, sums)
+        derive(start, stop, layout, rules, labels.places, points, factors, room, sums)
         bring_back(start, stop, layout, points, room.terms, sums.gradient)
 
 
@@ -332,7 +343,7 @@ def derive(
     stop: int,
     layout: Any,
     rules: Any,
-    labels: Any,
+    places: Any,
     points: Any,
     factors: Any,
     room: Any,
@@ -353,7 +364,7 @@ def derive(
         for at in range(0, 2 * half, LANES):
             ones = zero
             for c in range(len(factors)):
-                if labels.places[c, i] >= 0:
+                if places[c, i] >= 0:
                     ones = ones + splat(terms, factors[c]) * load(points.masks[c], at)
             reach = load(room.reach, base + at)
             for column in range(at, 2 * columns, 2 * half):
@@ -374,7 +385,7 @@ def derive(
             for lane in range(LANES):
                 sums.columns[2 * i + lane % 2] += lanes[lane]
         for c in range(len(factors)):  # the anchor is no partner of its own
-            if rules.power == 0 and labels.places[c, i] >= 0:
+            if rules.power == 0 and places[c, i] >= 0:
                 terms[base + 2 * i] += factors[c]
                 terms[base + 2 * i + 1] += factors[c]
 

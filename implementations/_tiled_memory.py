@@ -77,6 +77,14 @@ class Room(NamedTuple):
     work: Any  # [M, 16] the sums of eight rows by place
     at: Any  # [M, 8] the column at each place
     same: Any  # [M] bits 2r and 2r + 1 say whether row r's distance is that of the place before
+
+
+class Sorting(NamedTuple):
+    """Working memory of a thread to sort rows by a distance over several labels; else empty.
+
+    It is apart from :class:`Room`, so that what does not sort is compiled once for all labels.
+    """
+
     order: Any  # whole numbers, as the next two, to sort with
     spare: Any
     counters: Any
@@ -146,9 +154,9 @@ def points_in(free: Any, r: int, rules: Any, x_like: Any) -> Points:
 
 
 @compiled
-def room_in(free: Any, r: int, rules: Any, x_like: Any, y_like: Any, key_like: Any) -> Room:
+def room_in(free: Any, r: int, rules: Any, x_like: Any) -> Room:
     half, _, stride, tile = layout_of(r, rules)
-    size, sorted_ = tile * stride, half if rules.joint else 0
+    size = tile * stride
     return Room(
         take(free, size, x_like),
         take(free, size if rules.power else 0, x_like),
@@ -157,6 +165,13 @@ def room_in(free: Any, r: int, rules: Any, x_like: Any, y_like: Any, key_like: A
         take(free, LANES * half, x_like),
         take(free, ROWS * half, np.int32(0)),
         take(free, half, np.uint16(0)),
+    )
+
+
+@compiled
+def sorting_in(free: Any, r: int, rules: Any, y_like: Any, key_like: Any) -> Sorting:
+    sorted_ = layout_of(r, rules)[0] if rules.joint else 0
+    return Sorting(
         take(free, sorted_, np.int32(0)),
         take(free, sorted_, np.int32(0)),
         take(free, 256, np.int32(0)),

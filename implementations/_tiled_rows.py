@@ -98,7 +98,7 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
 
 
 @sums_reordered
-def read_points(x: Any, row: int, r: int, rules: Any, labels: Any, points: Any) -> float:
+def read_points(x: Any, row: int, r: int, rules: Any, rows: Any, places: Any, points: Any) -> float:
     """Fill in the points of R rows that have a label, from two flat views.
 
     Distances do not depend on where the centre of the rows is, so it is moved to 0.
@@ -115,7 +115,7 @@ def read_points(x: Any, row: int, r: int, rules: Any, labels: Any, points: Any) 
     for v in range(2):
         view = x[v]
         for k in range(r):
-            start = labels.rows[k] * row
+            start = rows[k] * row
             own, source = points.rows[v, k, :d], view[start : start + d]
             square = 0.0
             for c in range(d):
@@ -151,10 +151,10 @@ def read_points(x: Any, row: int, r: int, rules: Any, labels: Any, points: Any) 
                 for c in range(d):
                     into[c] = own[c]
     for c in range(rules.losses):
-        masks, places = points.masks[c], labels.places[c]
+        masks, placed = points.masks[c], places[c]
         for k in range(r):
             for column in range(2 * k, len(masks), 2 * half):
-                masks[column] = masks[column + 1] = places[k] >= 0
+                masks[column] = masks[column + 1] = placed[k] >= 0
     return longest
 
 
@@ -164,7 +164,7 @@ def finish(
     row: int,
     r: int,
     rules: Any,
-    labels: Any,
+    rows: Any,
     points: Any,
     sums: Any,
     out: Any,
@@ -186,7 +186,7 @@ def finish(
             for i in range(rules.n):
                 into[i * out_row : i * out_row + d] = 0
         for k in range(r):
-            i = labels.rows[k]
+            i = rows[k]
             source, result = view[i * row : i * row + d], into[i * out_row : i * out_row + d]
             start, point = (v * half + k) * depth, points.rows[v, k, :d]
             own = sums.gradient[start : start + d]
