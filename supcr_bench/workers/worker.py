@@ -31,6 +31,7 @@ from supcr_bench.measure.environment import collect_environment
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.measure.ranked import Coordinator, GroupBrokenError, RankShard, serve
 from supcr_bench.measure.version_times import time_versions
+from supcr_bench.subjects import isolated
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.compiler import COMPILATION, numba_watched
 from supcr_bench.subjects.find_call import call_by_default, find_call
@@ -227,6 +228,13 @@ class Worker:
                 serve(shard)
                 return
             coordinator = Coordinator(shard)
+        roots = {s.name: Path(s.root) for s in wanted if s.root is not None}
+
+        def announce(stage: str, arm: Arm | None) -> None:
+            if arm is not None:  # its call may import a module of its own version
+                isolated.enter(roots.get(arm.implementation))
+            self._page.write(stage, arm)
+
         run = CellRun(
             cell=cell,
             subjects=coordinator.subjects if coordinator else subjects,
@@ -234,7 +242,7 @@ class Worker:
             meter=coordinator or Meter(device),
             budget=budget,
             table=table,
-            announce=self._page.write,
+            announce=announce,
             alone=self._alone if cell.timed and not coordinator else nullcontext,
             process=process,
         )
