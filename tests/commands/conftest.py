@@ -2,16 +2,17 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from supcr_bench.commands import report_page
 from supcr_bench.commands.app import app
+from supcr_bench.verification.outcome import Group
 from supcr_bench.workers import rank_verification
 from supcr_bench.workers import verification as workers
 from supcr_bench.workers.rank_verification import RankVerification
@@ -122,13 +123,29 @@ def cli(workplace: Path, servers: Servers) -> Cli:
     return lambda *arguments: servers.run_command(arguments, workplace)
 
 
+class DiagnosedVerification(WorkerVerification):
+    """A verification with a diagnosis, as of all checks, whose worker makes some of them."""
+
+    def __init__(self, *given: Any, made: Collection[str], **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._made = made
+
+    def open(self) -> Sequence[tuple[str, Group]]:
+        return [(name, group) for name, group in super().open() if name in self._made]
+
+
 @pytest.fixture
 def with_checks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> WithChecks:
-    """Run ``verify`` in this process, where workers make the checks of these names alone."""
+    """Run ``verify`` in this process, where workers make the checks of these names alone.
+
+    What fails is diagnosed only where that is asked for.
+    """
     monkeypatch.chdir(workplace)
 
-    def run(only: Collection[str], *arguments: str) -> Result:
-        monkeypatch.setattr(workers, "WorkerVerification", partial(WorkerVerification, only=only))
+    def run(only: Collection[str], *arguments: str, diagnosed: bool = False) -> Result:
+        made = partial(DiagnosedVerification, made=only)
+        verification = made if diagnosed else partial(WorkerVerification, only=only)
+        monkeypatch.setattr(workers, "WorkerVerification", verification)
         over_ranks = partial(RankVerification, only=tuple(only))
         monkeypatch.setattr(rank_verification, "RankVerification", over_ranks)
         return CliRunner().invoke(app, ["verify", *arguments])

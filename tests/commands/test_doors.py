@@ -14,11 +14,12 @@ import pytest
 from supcr_bench.measure.one_case import check_case
 from supcr_bench.measure.version_times import VersionedCell, time_versions
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.registry import Subject, load, locate
+from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.values.case import PASSES, Case, Workload
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Status
+from supcr_bench.verification import local_session
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.resolve import resolved
@@ -81,9 +82,14 @@ def test_each_is_measured_and_right_by_what_its_numbers_follow(
 
 @EACH
 def test_each_passes_the_first_checks_of_verification(
-    folder: Path, name: str, definition: str
+    resolve_once: Callable[[str], Resolved],
+    name: str,
+    definition: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = load(subject(folder, name))
+    """A session resolves a loss as a run does, which is tested above and takes most of its time."""
+    found, adapter = resolve_once(name)
+    monkeypatch.setattr(local_session, "resolve", lambda *given, **_: (adapter.resolution, None))
     verified = LocalSession(found, only=("ties", "random cases")).verified()
     assert verified.definition.startswith(definition)
     assert verified

@@ -136,13 +136,15 @@ def test_another_call_is_verified_by_a_definition_that_is_named(
     assert "Checks: 4 passed." in official.stdout
 
 
-def test_a_definition_of_ones_own_comes_from_a_suite_file(cli: Cli, workplace: Path) -> None:
+def test_a_definition_of_ones_own_comes_from_a_suite_file(
+    with_checks: WithChecks, workplace: Path
+) -> None:
     (workplace / "own.py").write_text(SUMMED)
     with (workplace / "tiny.toml").open("a") as file:
         file.write('\n[definitions.averaged]\nbase = "no-self"\nviews = "mean"\n')
     arguments = ["--definition", "averaged", "--suite", "tiny.toml"]
-    done = cli("verify", "own.py:Own", *arguments)
-    assert done.returncode == 1
+    done = with_checks(("ties",), "own.py:Own", *arguments, diagnosed=True)
+    assert done.exit_code == 1
     assert "own.py:Own is not right: averaged, but the views' losses summed" in done.stdout
     assert "labels = torch.tensor(" in done.stdout
 
