@@ -1,7 +1,12 @@
 """The fixture ``supcr_benchmark`` in the tests of somebody else's project."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from tests.forked import python as forked_python
+from tests.forked.start import Servers
 from tests.subjects_table import SUBJECTS, write_subjects
 from tests.testing.conftest import Project
 
@@ -268,7 +273,7 @@ def test_twice(supcr_benchmark):
 
 @pytest.mark.slow
 def test_on_several_cores_agreement_is_asserted_without_times(
-    project: Project, pytester: pytest.Pytester
+    project: Project, pytester: pytest.Pytester, servers: Servers
 ) -> None:
     pytester.makepyfile("""
         from losses import *
@@ -280,7 +285,8 @@ def test_on_several_cores_agreement_is_asserted_without_times(
             supcr_benchmark(WRONG["self-never"], **SMALL)
     """)
     pytester.makepyprojecttoml("")  # pytest-benchmark warns that it takes no times
-    result = pytester.runpytest_inprocess("-n", "1")
+    python = f"{sys.executable} -S -E {Path(forked_python.__file__)} {servers.socket(1)}"
+    result = pytester.runpytest_inprocess("--dist=load", f"--tx=popen//python={python}")
     result.assert_outcomes(passed=1, failed=1)
 
 
