@@ -22,6 +22,9 @@ WORKLOAD = Workload(batch_size=6, dims=2, nan_density=0.2, embedding_size=8)
 BY_CHANCE = "last_answer_by_address"
 """Whether an address comes again, and the answer with it, is chance: ``verify`` alone is asked."""
 UNDONE = [name for name, own in HOSTILE.items() if not own.lasting and name != BY_CHANCE]
+BESIDE = "broadcast"
+CELLS = [[*UNDONE, *HONEST][first::6] for first in range(6)]
+"""Several in each cell: none may spoil another, whatever the other does."""
 
 
 def measured(*names: str) -> dict[str, Result]:
@@ -41,7 +44,9 @@ def measured(*names: str) -> dict[str, Result]:
         meter=Meter(Cpu()),
         budget=Budget(sampling_s=0.001, precision=0.9),
     )
-    return {result.implementation: result for result in run.results()}
+    results = {result.implementation: result for result in run.results()}
+    assert results.keys() == set(names)
+    return results
 
 
 def counts(result: Result) -> tuple[object, ...]:
@@ -51,22 +56,26 @@ def counts(result: Result) -> tuple[object, ...]:
 @pytest.fixture(scope="module")
 def alone() -> Result:
     """The result of the one beside it, before any of them has run."""
-    return measured("rowsort")["rowsort"]
+    return measured(BESIDE)[BESIDE]
 
 
-@pytest.mark.parametrize("name", [*UNDONE, *HONEST])
-def test_each_is_noticed_and_the_one_beside_it_is_as_it_is_alone(alone: Result, name: str) -> None:
-    found = measured(name, "rowsort")
-    expected, own = HOSTILE.get(name), found[name]
-    assert counts(found["rowsort"]) == counts(alone)
-    assert found["rowsort"].process_changes is None
-    if expected is None or not expected.finding:
-        assert own.status is Status.MEASURED
-    if expected is None or expected.change:
-        assert own.process_changes == (None if expected is None else (expected.change,))
-    if expected is not None and expected.finding:
-        assert own.status in (Status.WRONG, Status.FAILED)
-        assert str(expected.finding) in str(own.reason)
+@pytest.mark.parametrize("names", CELLS, ids=" ".join)
+def test_each_is_noticed_and_the_one_beside_it_is_as_it_is_alone(
+    alone: Result, names: list[str]
+) -> None:
+    found = measured(*names, BESIDE)
+    assert counts(found[BESIDE]) == counts(alone)
+    assert found[BESIDE].process_changes is None
+    for name in names:
+        expected, own = HOSTILE.get(name), found[name]
+        if expected is None or not expected.finding:
+            assert own.status is Status.MEASURED, name
+        if expected is None or expected.change:
+            changes = None if expected is None else (expected.change,)
+            assert own.process_changes == changes, name
+        if expected is not None and expected.finding:
+            assert own.status in (Status.WRONG, Status.FAILED), name
+            assert str(expected.finding) in str(own.reason), name
 
 
 @pytest.mark.parametrize("name", [name for name, own in HOSTILE.items() if own.check])
