@@ -4,6 +4,7 @@ All implementations of a cell share a process. If one changes a setting of torch
 function, that would affect the other implementations and the time measurement.
 """
 
+import builtins
 import gc
 import os
 import re
@@ -11,7 +12,7 @@ import signal
 import sys
 import threading
 import tracemalloc
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
 from itertools import chain
@@ -72,6 +73,14 @@ def _write_collection(kept: tuple[bool, tuple[int, int, int]]) -> None:
     gc.set_threshold(*kept[1])
 
 
+_top_hooks = partial(torch._C._autograd._top_saved_tensors_default_hooks, True)
+
+
+def _cut_hooks(wanted: object) -> None:
+    while _top_hooks() not in (None, wanted):
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+
+
 def _write_handlers(kept: Mapping[signal.Signals, Any]) -> None:
     with suppress(ValueError):  # only the main thread may
         for number, handler in kept.items():
@@ -111,6 +120,8 @@ SETTINGS: dict[str, Setting] = {
     "modes of torch functions": _stack(
         torch._C._len_torch_function_stack, torch.overrides._pop_mode
     ),
+    "hooks on saved tensors": (_top_hooks, _cut_hooks, KEEP),
+    "use of oneDNN": (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled, True),
     "hooks on all modules": (
         lambda: {name: dict(getattr(nn_module, name)) for name in _HOOKS},
         _write_hooks,
@@ -136,6 +147,14 @@ SETTINGS: dict[str, Setting] = {
         [("cpu", False), ("cuda", False)],
     ),
 }
+if hasattr(os, "setpriority"):  # on Unix
+    _process = os.PRIO_PROCESS, 0
+
+    def _write_priority(wanted: int) -> None:
+        with suppress(PermissionError):  # to raise it again needs a privilege
+            os.setpriority(*_process, wanted)
+
+    SETTINGS["priority of the process"] = partial(os.getpriority, *_process), _write_priority, KEEP
 if hasattr(os, "sched_setaffinity"):  # on Linux
     _read_cores = partial(os.sched_getaffinity, 0)
     SETTINGS["choice of cores"] = _read_cores, partial(os.sched_setaffinity, 0), _read_cores()
@@ -143,13 +162,13 @@ if hasattr(os, "sched_setaffinity"):  # on Linux
 _OWNERS: dict[str, Any] = {
     name: resolve_name(name)
     for name in (
-        *("time", "math", "gc", "random", "builtins", "torch", "torch.Tensor", "torch.autograd"),
+        *("time", "math", "gc", "random", "builtins", "numpy", "torch", "torch.Tensor"),
+        *("torch.autograd", "torch.autograd.Function", "torch.autograd.graph", "torch.linalg"),
         *("torch.accelerator", "torch.cuda", "torch.nn.Module", "torch.nn.functional"),
     )
 }
 """Modules and classes whose functions the harness and other subjects call."""
 _HARNESS = "supcr_bench."
-_SUBJECTS = "supcr_bench.implementations"
 
 
 @lru_cache(maxsize=1)
@@ -157,7 +176,7 @@ def _owners(_imported: tuple[int, ...]) -> dict[str, Any]:
     """The ``_OWNERS``, and supcr-bench's own modules and classes; searched again after imports."""
     found = dict(_OWNERS)
     for name, module in list(sys.modules.items()):
-        if name.startswith(_HARNESS) and not name.startswith(_SUBJECTS):
+        if name.startswith(_HARNESS):
             found |= _with_classes(name, module)
     return found
 
@@ -210,12 +229,16 @@ class ProcessState:
             return
         self._remember()
         for name, owner in self._owners.items():
-            for attribute, function in self._attributes[name].items():
-                found = vars(owner).get(attribute)
-                if found is function or not callable(function) or _is_torchs(found):
+            known = self._attributes[name]
+            new = (vars(owner).keys() - known.keys()) & _hideable(owner)
+            for attribute in (*known, *new):
+                found, function = vars(owner).get(attribute), known.get(attribute)
+                if found is function or not callable(function or found) or _is_torchs(found):
                     continue
                 self._seen = []  # until it is undone
                 undo = partial(setattr, owner, attribute, function)
+                if attribute in new:
+                    undo = partial(delattr, owner, attribute)
                 yield f"replaces {name}.{attribute}", undo
 
     def _remember(self) -> None:
@@ -236,10 +259,12 @@ class ProcessState:
         return [said for said, _ in found]
 
     def lasting_changes(self) -> list[str]:
-        """Changes since this object was made that cannot be undone, in words."""
+        """Changes since this object was made that :meth:`undo` could not undo, in words."""
         new_names = sorted(_implemented_operators() - self._implemented)
         own = [name.split("/")[1] for name in new_names if name.startswith("aten/")]
         found = [f"overrides torch's operator {name}" for name in own]
+        kept = (n for n, (read, *_) in SETTINGS.items() if read() != self._settings[n])
+        found += [f"changes the {name}" for name in kept]
         new = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]
         children = [c for c in psutil.Process().children() if c.create_time() >= self._began_s]
         if _is_busy(children, thoroughly=bool(new or children)):
@@ -323,6 +348,13 @@ def _is_busy(children: Sequence[psutil.Process], *, thoroughly: bool) -> bool:
         if shares[-1] < IDLE_SHARE and not thoroughly:
             return False
     return sum(shares[1:]) > IDLE_SHARE * len(shares[1:])
+
+
+def _hideable(owner: object) -> Set[str]:
+    """The names of what a new attribute of a class or module hides: what it inherits, builtins."""
+    if isinstance(owner, type):
+        return {name for base in owner.__mro__[1:] for name in vars(base)}
+    return vars(builtins).keys()
 
 
 def _is_torchs(found: object) -> bool:

@@ -8,10 +8,8 @@ There are three kinds of names, and none needs a change to the repository:
 - ``path/to/file.py:attribute``, or ``::`` in place of ``:``, as pytest writes it; a file that
   imports from its package is loaded as its member.
 
-A suite may also name ``all`` registered ones, or those with a tag.
-
-Names come from the folder and from package metadata, and tags from the source: an implementation,
-which imports torch, is imported when used.
+Names come from the folder and from package metadata: an implementation, which imports torch, is
+imported when used.
 """
 
 import ast
@@ -21,7 +19,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -189,6 +187,8 @@ def load(subject: Subject) -> Implementation:
     from supcr_bench.subjects import uncallable  # imports torch, which subjects import too
     from supcr_bench.subjects.process_state import ProcessState
 
+    if subject.kind != "folder" and subject.root is None:
+        _import_registered()  # so that a change to them is noticed
     process = ProcessState()
     try:
         with _imported(subject) as module:
@@ -234,6 +234,15 @@ def load(subject: Subject) -> Implementation:
         factory=found,
         process_changes=tuple(changed),
     )
+
+
+@functools.cache
+def _import_registered() -> None:
+    """Import what is in the folder, but for ``tiled``, which imports numba."""
+    for name, own in _in_folder().items():
+        if name != "tiled":
+            with suppress(Exception, SystemExit):
+                importlib.import_module(own.target)
 
 
 _changed_by_import: dict[tuple[str, str | None], list[str]] = {}
@@ -352,49 +361,3 @@ def list_all() -> dict[str, Implementation | str]:
         except SubjectError as error:
             found[subject.name] = str(error)
     return found
-
-
-ALL = "all"
-TAG = "tag:"
-
-
-def is_selection(text: object) -> bool:
-    """Whether a text selects several implementations: ``all`` or ``tag:TAG``."""
-    return isinstance(text, str) and (text in (ALL, ALL + COMPILED) or text.startswith(TAG))
-
-
-def select(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, with ``all`` and every ``tag:TAG`` replaced by registered names.
-
-    ``tag:TAG@compile`` selects each of them under ``torch.compile``.
-    """
-    found: dict[str, None] = {}
-    tags: dict[str, tuple[str, ...]] = {}
-    for name in names:
-        if not is_selection(name):
-            found[name] = None
-            continue
-        tags = tags or {subject.name: tags_of(subject) for subject in registered().values()}
-        wanted = name.removeprefix(TAG).removesuffix(COMPILED)
-        chosen = [own for own in tags if wanted == ALL or wanted in tags[own]]
-        if not chosen:
-            raise UnknownNameError(
-                "tag", wanted, sorted({tag for own in tags.values() for tag in own})
-            )
-        suffix = COMPILED if name.endswith(COMPILED) else ""
-        found |= dict.fromkeys(own + suffix for own in chosen)
-    return tuple(found)
-
-
-def tags_of(subject: Subject) -> tuple[str, ...]:
-    """The argument ``tags=`` of the ``IMPLEMENTATION`` in a file; empty unless it is a literal."""
-    spec = importlib.util.find_spec(subject.target)
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return ()
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-            tags = {k.arg: k.value for k in node.value.keywords}.get("tags")
-            if subject.attribute in names and tags is not None:
-                return tuple(ast.literal_eval(tags))
-    return ()

@@ -11,7 +11,9 @@ from supcr_bench.measure.version_times import (
     require_no_interference,
     time_versions,
 )
-from supcr_bench.subjects.process_state import ProcessState
+from supcr_bench.subjects import calls
+from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.process_state import KEEP, SETTINGS, ProcessState
 from supcr_bench.subjects.registry import Subject, load, locate
 from supcr_bench.values.case import Case
 from supcr_bench.values.errors import SubjectError
@@ -170,3 +172,29 @@ def test_one_version_alone_may_do_as_it_likes(tmp_path):
     torch.set_float32_matmul_precision("medium")
     one = Subject("one", "file", "loss.py", "Loss")
     require_no_interference({one: load(locate("loopy"))}, before)
+
+
+def test_what_cannot_be_undone_is_lasting(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0]
+    monkeypatch.setitem(SETTINGS, "priority", (now.copy, lambda _: None, KEEP))
+    state = ProcessState()
+    assert state.lasting_changes() == []
+    now[0] = 10
+    assert state.undo() == ["changes the priority"]
+    assert state.lasting_changes() == ["changes the priority"]
+
+
+def test_a_builtin_and_an_inherited_method_are_hidden_until_the_change_is_undone() -> None:
+    state = ProcessState()
+    vars(calls)["sorted"] = vars(calls)["no_builtin"] = len
+    Adapter.__str__ = Adapter.__repr__  # type: ignore[method-assign]
+    try:
+        assert sorted(state.undo()) == [
+            "replaces supcr_bench.subjects.adapter.Adapter.__str__",
+            "replaces supcr_bench.subjects.calls.sorted",
+        ]
+        assert state.undo() == []
+        assert "sorted" not in vars(calls)
+        assert "__str__" not in vars(Adapter)
+    finally:
+        del vars(calls)["no_builtin"]
