@@ -164,7 +164,7 @@ class Chart:
             left, height = _LEFT + number * (_PANEL + _LEGEND), HEIGHT - _ABOVE - _BELOW
             place = (left / width, _BELOW / HEIGHT, _PANEL / width, height / HEIGHT)
             axes = figure.add_axes(place)
-            axes.set_title(pass_, loc="left", fontsize=11, color=INK, pad=6)
+            axes.set_title(pass_, loc="left", y=1.0, fontsize=11, color=INK, pad=6)
             self._scale(axes)
             if number:
                 axes.tick_params(labelleft=False)

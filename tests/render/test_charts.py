@@ -31,8 +31,11 @@ from tests.render.falsehoods import still_holds
 
 ROOT = Path(__file__).parents[2]
 Box = tuple[float, float, float, float]
-SUITES = sorted({path.stem for path in (ROOT / "suites").glob("*.toml")} - {"default", "gpu"})
-"""Of the other two there are stored runs."""
+OTHERS = {"default", "gpu", "compile"}
+"""Of two there are stored runs, and the third has four of the sizes of ``rank-n-contrast``."""
+SUITES = sorted({path.stem for path in (ROOT / "suites").glob("*.toml")} - OTHERS)
+ALONG_AXES = {"dimensions", "nan", "ranks"}
+"""Their three sizes are among those of another suite, and few sizes are in the stored runs."""
 NAMES = ("loopy", "broadcast", "rowsort", "batched", "scan", "tiled")
 
 
@@ -78,7 +81,9 @@ RUNS = {
 def charts(request: pytest.FixtureRequest) -> list[Chart]:
     """Of a made-up run, the first series alone: the others have as many sizes or fewer."""
     results = RUNS[request.param](request.param)
-    return charts_of(find(results, {}), at_most=1 if request.param in SUITES else 3)
+    made = charts_of(find(results, {}), at_most=1 if request.param in SUITES else 3)
+    along = request.param in ALONG_AXES
+    return [c for c in made if not (along and c.section in ("time", "memory"))]
 
 
 def marks_in(axes: Axes) -> Iterator[tuple[Line2D, np.ndarray]]:
