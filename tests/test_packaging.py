@@ -71,9 +71,9 @@ def test_an_installed_package_lists_what_the_checkout_holds(tmp_path: Path) -> N
         "".join(f"{p}\n" for p in sys.path if Path(p).is_dir() and p.endswith("site-packages"))
     )
     python = environment / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
     subprocess.run(
-        [*pip, "install", "-q", "--no-deps", "--no-index", "--no-compile", wheels[1]],
+        [*pip, "install", "-q", "--no-deps", "--no-index", "--no-compile", str(wheels[1])],
         cwd=tmp_path,
         check=True,
         capture_output=True,

@@ -14,6 +14,7 @@ show a false change point in 2.2 % at 12 sessions, 2.6 % at 30 and 1.1 % at 60, 
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ def segments(values: Sequence[float], error: float) -> list[Segment]:
 
 def _divided(values: _Values, at: int, error: float, variance: float) -> list[Segment]:
     """The segments of a part; correlation raises the variance of the statistics to ``variance``."""
-    n, level = len(values), float(np.median(values))
+    n, level = len(values), median(values.tolist())
     whole = [Segment(at, at + n, level, level)]
     if n < fewest_sessions(error):
         return whole
@@ -86,7 +87,7 @@ def _divided(values: _Values, at: int, error: float, variance: float) -> list[Se
     larger = np.sign(np.subtract.outer(values, values))
     excess = np.cumsum(larger.sum(axis=1))[:-1] / 2  # of ranks above their mean
     steps = np.abs(excess) / np.sqrt(ends * (n - ends) * (n + 1) / 12)
-    rises = larger[np.tril_indices(n, -1)].sum()
+    rises = np.tril(larger).sum()
     creeps = abs(rises) / math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
     if max(steps.max(), creeps) < NOTABLE:
         return whole
@@ -99,12 +100,15 @@ def _divided(values: _Values, at: int, error: float, variance: float) -> list[Se
     one, other = values[:split], values[split:]
     exact = n <= MOST_EXACT and len(np.unique(values)) == n
     kind: Literal["exact", "asymptotic"] = "exact" if exact else "asymptotic"
-    step = 2 * (n - 1) * corrected(float(mannwhitneyu(one, other, method=kind).pvalue))
-    creep = 2 * corrected(float(kendalltau(order, values).pvalue))
+    step = creep = math.inf
+    if steps.max() >= NOTABLE:
+        step = 2 * (n - 1) * corrected(float(mannwhitneyu(one, other, method=kind).pvalue))
+    if creeps >= NOTABLE:
+        creep = 2 * corrected(float(kendalltau(order, values).pvalue))
     if min(step, creep) > error:
         return whole
     few = max(2, n // 5)
-    first, last = (float(np.median(end)) for end in (values[:few], values[-few:]))
+    first, last = (median(end.tolist()) for end in (values[:few], values[-few:]))
     line = [Segment(at, at + n, first, last)]
     if step > error:
         return line

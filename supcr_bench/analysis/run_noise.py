@@ -182,9 +182,9 @@ def _sums(runs: Sequence[Vector], speed: Vector) -> tuple[float, ...]:
     sides = [np.array(s) for s in zip(runs, np.split(speed, [len(runs[0])]), strict=True)]
     sizes = [len(own) for own in runs]
     moved = sides[1].mean(axis=1) - sides[0].mean(axis=1)
-    within = np.sum([n * np.cov(s, bias=True) for n, s in zip(sizes, sides, strict=True)], axis=0)
-    products = within[np.triu_indices(2)]
-    return *moved, *products, sum(sizes) - 2, sum(1 / n for n in sizes)
+    apart = [s - s.mean(axis=1, keepdims=True) for s in sides]
+    (times, both), (_, speeds) = sum(s @ s.T for s in apart)
+    return *moved, times, both, speeds, sum(sizes) - 2, sum(1 / n for n in sizes)
 
 
 def _at_one_speed(sums: Vector) -> tuple[Vector, ...]:
