@@ -61,13 +61,11 @@ SHOWN = tuple(axis for axis in WORKLOAD_AXES if axis.name != "batch_size")
 """The axes in which series differ: workloads of one series differ only in the batch size."""
 USUAL = ("dims", "nan_density")
 """Axes that a table shows even if they do not vary."""
-FILTERED = ("device", "dims", "nan_density", "labels", "ranks")
-"""Axes for a page's filters, beside the pass (forward or training) and the implementation."""
 
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
     """The values by which a page filters a row, ``without`` those that vary within the row."""
-    facets = {axis.id: axis.text(axis.of(case)) for axis in SHOWN if axis.name in FILTERED}
+    facets = {axis.id: axis.text(axis.of(case)) for axis in SHOWN}
     facets |= {"pass": case.pass_} | ({"implementation": implementation} if implementation else {})
     return {name: value for name, value in facets.items() if name not in without}
 

@@ -13,14 +13,13 @@ from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.analysis.summary import COMPARED, implementations_of, time_interval
 from supcr_bench.render import answer as answers
 from supcr_bench.render import comparison as compared
-from supcr_bench.render.cells import FILTERED, facets_of, ratio_text
+from supcr_bench.render.cells import SHOWN, facets_of, ratio_text
 from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environment_facts, environments_line, origin_facts
 from supcr_bench.render.palette import palette_css
 from supcr_bench.render.sentences import Sentence, place, unusable, use_cells
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
-from supcr_bench.values.axes import WORKLOAD_AXES
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.cell import Account
 from supcr_bench.values.grouping import grouped
@@ -33,7 +32,7 @@ from supcr_bench.verification.verification import details
 FILTERS = {
     "implementation": "implementation",
     "pass": "pass",
-    **{axis.id: axis.label for axis in WORKLOAD_AXES if axis.name in FILTERED},
+    **{axis.id: axis.label for axis in SHOWN},
 }
 """The filters with which a reader hides parts of a page, with their labels."""
 MOST_ROWS = 200
@@ -53,7 +52,7 @@ class Filter:
 
     def __init__(self, shown: Sequence[Facets]) -> None:
         values = {n: list(dict.fromkeys(f[n] for f in shown if n in f)) for n in FILTERS}
-        order = [(name, value) for name, own in values.items() for value in own]
+        order = [(name, value) for name, own in values.items() if len(own) > 1 for value in own]
         self._classes = {pair: f"v{i}" for i, pair in enumerate(order)}
         self._drawn = {name: i for i, name in enumerate(values["implementation"])}
         self.choices = [
