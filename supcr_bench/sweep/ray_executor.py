@@ -214,12 +214,15 @@ def _prepare_environment(address: str | None) -> None:
 
     By default Ray reports usage statistics, prints log lines of other processes, and listens on
     every network interface. Ray binds to 127.0.0.1 alone only with a setting that is meant for
-    Windows and macOS.
+    Windows and macOS. Where it is started here, it would start a worker for each core at once, and
+    a run needs one.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     if address is None or address.rpartition(":")[0] in (LOOPBACK, "localhost"):
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if address is None:
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     if address is None and "RAY_AUTH_MODE" not in os.environ:
         # Without these, Ray would leave a token in the home folder.
         os.environ["RAY_AUTH_MODE"] = "token"

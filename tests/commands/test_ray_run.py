@@ -1,4 +1,4 @@
-"""``supcr-bench run --executor ray`` on a cluster of three simulated machines."""
+"""``supcr-bench run --executor ray`` on a cluster of two simulated machines."""
 
 import json
 import time
@@ -18,7 +18,7 @@ pytest.importorskip("ray", reason="needs the extra `ray`")
 pytestmark = pytest.mark.slow
 
 SUITE = """
-purpose = "Small enough for a test, with series enough for three machines."
+purpose = "Small enough for a test, with series enough for two machines."
 implementations = ["broadcast", "rowsort"]
 
 [axes]
@@ -46,14 +46,14 @@ AT_START = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
 
 
 @pytest.fixture(scope="module")
-def three_machines(servers: Servers) -> Iterator[SimulatedCluster]:
+def two_machines(servers: Servers) -> Iterator[SimulatedCluster]:
     """A cluster whose machines fork their workers; Ray on this machine alone really starts them."""
     environment = {
         AT_START: f"{use_servers.__module__}.{use_servers.__name__}",
         "PYTHONPATH": str(Path(__file__).parents[2]),
         **servers.environment(),
     }
-    with simulated_cluster(3, environment) as made:
+    with simulated_cluster(2, environment) as made:
         yield made
 
 
@@ -100,11 +100,11 @@ def test_a_cluster_that_loses_a_machine_gives_the_cells_and_figures_of_this_mach
     workplace: Path,
     suite: str,
     run_here: Path,
-    three_machines: SimulatedCluster,
+    two_machines: SimulatedCluster,
     servers: Servers,
 ) -> None:
     """Nothing is lost or doubled, and what has no noise is the same."""
-    command = ["run", suite, "--out", "there", "--executor", f"ray:{three_machines.address}"]
+    command = ["run", suite, "--out", "there", "--executor", f"ray:{two_machines.address}"]
     run = servers.start_command(command, workplace)
     before = 0
     with run.stdout:
@@ -113,10 +113,10 @@ def test_a_cluster_that_loses_a_machine_gives_the_cells_and_figures_of_this_mach
                 before = len(rows_in(workplace / "there"))
             time.sleep(0.02)
         reachable = listening_elsewhere(run.pid)
-        three_machines.kill_a_machine()
+        two_machines.kill_a_machine()
         said = run.stdout.read().decode()
     assert run.wait() == 0, said
-    assert "3 cells at once" in " ".join(said.split())
+    assert "2 cells at once" in " ".join(said.split())
     assert 6 <= before < ROWS
     assert not reachable
     here, there = rows_in(run_here), rows_in(workplace / "there")
