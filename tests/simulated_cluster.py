@@ -67,7 +67,8 @@ def main(machines: int) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Only so does Ray bind to 127.0.0.1 (supcr_bench/sweep/ray_executor.py); read on import.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    os.environ["RAY_prestart_worker_first_driver"] = "0"  # a machine starts those that it needs
+    # A machine starts the workers that it needs.
+    os.environ["RAY_prestart_worker_first_driver"] = "0"  # noqa: SIM112 - Ray's name for it
     from ray.cluster_utils import Cluster
 
     node: dict[str, Any] = {

@@ -165,7 +165,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Fini
 
     def run(folder: Path) -> FinishedRun:
         (folder / "tiny.toml").write_text(TINY)
-        done = servers.run_command(["run", "tiny.toml"], folder, charts=True)
+        done = servers.run_command(["run", "tiny.toml"], folder, charts=1)
         (path,) = (folder / "results").iterdir()
         return FinishedRun(folder, path, done)
 

@@ -22,6 +22,7 @@ if __name__ == "__main__":
     use_servers()
     if CLOCK in os.environ:
         vars(run)["datetime"] = _Wrong
-    if CHARTS not in os.environ:
-        vars(report_page)["charts_of"] = lambda *given, **options: []
+    most = slice(int(os.environ.get(CHARTS, 0)))
+    all_of = report_page.charts_of
+    vars(report_page)["charts_of"] = lambda *given, **options: all_of(*given, **options)[most]
     runpy.run_module("supcr_bench", run_name="__main__", alter_sys=True)

@@ -21,7 +21,7 @@ from tests.patience import HANGS_S
 SERVERS = "SUPCR_BENCH_TEST_SERVERS"
 """Names the folder of the servers' sockets, to processes that tests start."""
 CHARTS = "SUPCR_BENCH_TEST_CHARTS"
-"""Is there where a command draws charts, which takes longer than most runs of tests."""
+"""The most charts that a command draws; none by default, as one takes half a second."""
 
 
 class ForkedProcess:
@@ -151,10 +151,10 @@ class Servers:
         folder: Path,
         stderr: int | None = None,
         *,
-        charts: bool = False,
+        charts: int = 0,
     ) -> ForkedProcess:
         """Start ``supcr-bench`` in a folder, its workers forked too."""
-        environment = self.environment() | ({CHARTS: "drawn"} if charts else {})
+        environment = self.environment() | {CHARTS: str(charts)}
         return self._start(["tests.forked.command", *arguments], folder, stderr, environment)
 
     def _start(
@@ -179,7 +179,7 @@ class Servers:
         return process
 
     def run_command(
-        self, arguments: Sequence[str], folder: Path, *, charts: bool = False
+        self, arguments: Sequence[str], folder: Path, *, charts: int = 0
     ) -> "subprocess.CompletedProcess[str]":
         """Run ``supcr-bench`` in a folder, its workers forked too."""
         with tempfile.TemporaryFile("w+") as stderr:
