@@ -88,7 +88,7 @@ def test_the_notes_are_right_by_their_definition_and_not_by_no_self(
     with_checks: WithChecks, workplace: Path
 ) -> None:
     """All checks are made of them in ``tests/verification/test_local_session.py``."""
-    only = ("random cases", "ties", "all labels missing", "default weights", "low temperature")
+    only = ("random cases", "all labels missing", "default weights", "low temperature")
     done = with_checks(only, "broadcast", "rowsort", "--json", "found.json")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(
@@ -101,7 +101,7 @@ def test_the_notes_are_right_by_their_definition_and_not_by_no_self(
     assert 0 < outcome["tolerances"] < 1
     assert outcome["bound"] > outcome["error"] > 0
 
-    no_self = with_checks(("random cases", "ties"), "broadcast", "--definition", "no-self")
+    no_self = with_checks(("two rows", "ties"), "broadcast", "--definition", "no-self")
     assert no_self.exit_code == 1
     assert "broadcast is not right: no-self, but 1 of 2 checks failed: ties" in no_self.stdout
 

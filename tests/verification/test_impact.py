@@ -117,6 +117,15 @@ FIRST_COLUMN = member_of(NO_SELF)._replace(label_distance="first")
 
 
 @pytest.fixture
+def few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two batches of each kind show an angle that is far from the others'."""
+    monkeypatch.setattr(impact_study, "BATCHES", 2)
+
+
+FEW_BATCHES = pytest.mark.usefixtures("few_batches")
+
+
+@pytest.fixture
 def ages(tmp_path: Path) -> str:
     """Integer ages of a plausible spread, 300 people, with some missing."""
     drawn = np.random.default_rng(0)
@@ -169,12 +178,14 @@ def test_a_departure_alone_is_the_whole_and_its_size_has_an_interval(ages: str) 
     assert study(Strict, ImpactQuestion(ages, 32), STRICT) == rows
 
 
+@FEW_BATCHES
 def test_a_right_loss_is_no_farther_off_than_rounding(ages: str) -> None:
     rows = study(RightNoSelf, ImpactQuestion(ages, 24), member_of(NO_SELF))
     assert of(rows, None, "no-self").angle == pytest.approx(0, abs=1e-3)
     assert impact_lines(rows)[-1].endswith("but for rounding: no reason to train again.")
 
 
+@FEW_BATCHES
 def test_a_constant_factor_changes_the_length_alone(ages: str) -> None:
     class Halved(RightNoSelf):
         def forward(self, *given: Tensor) -> tuple[Tensor, Tensor]:
@@ -186,6 +197,7 @@ def test_a_constant_factor_changes_the_length_alone(ages: str) -> None:
     assert row.angle == pytest.approx(0, abs=1e-3)
 
 
+@FEW_BATCHES
 def test_the_temperature_is_that_of_the_study_for_loss_and_definitions(ages: str) -> None:
     rows = study(RightNoSelf, ImpactQuestion(ages, 24, temperature=0.5), member_of(NO_SELF))
     assert {row.temperature for row in rows} == {0.5}
@@ -198,6 +210,7 @@ def test_the_temperature_is_that_of_the_study_for_loss_and_definitions(ages: str
     assert turned is not None and turned > 5
 
 
+@FEW_BATCHES
 def test_another_default_temperature_is_a_departure_of_its_own(ages: str) -> None:
     own = NO_SELF.at(0.3)
     context = CheckContext(Adapter.usual(RightNoSelf, own))
@@ -207,6 +220,7 @@ def test_another_default_temperature_is_a_departure_of_its_own(ages: str) -> Non
     assert part is not None and part > 1
 
 
+@FEW_BATCHES
 def test_an_eps_is_measured_at_the_similarities_of_its_loss() -> None:
     own = member_of(RANK_N_CONTRAST)._replace(similarity="dot", normalised=True, eps=1e-12)
     rows = study(RightNoSelf, ImpactQuestion(batch_size=24), own, RANK_N_CONTRAST, complete=True)
@@ -214,6 +228,7 @@ def test_an_eps_is_measured_at_the_similarities_of_its_loss() -> None:
     assert eps.angle is not None and eps.angle < 0.01
 
 
+@FEW_BATCHES
 def test_what_combines_label_dimensions_is_measured_on_several() -> None:
     question = ImpactQuestion(batch_size=24)
     rows = study(RightNoSelf, question, FIRST_COLUMN, several_dimensions=True)
@@ -221,6 +236,7 @@ def test_what_combines_label_dimensions_is_measured_on_several() -> None:
     assert first.angle is not None and first.angle > 5
 
 
+@FEW_BATCHES
 def test_generated_labels_are_continuous_and_tied() -> None:
     rows = study(Strict, ImpactQuestion(batch_size=24), STRICT)
     assert [(r.labels, r.departure is None) for r in rows] == [
@@ -247,6 +263,7 @@ def test_a_long_name_has_a_line_of_its_own_and_none_is_cut() -> None:
     assert sum(line.endswith("-") for line in lines) == len(names)
 
 
+@FEW_BATCHES
 def test_one_view_is_compared_with_definitions_of_one_view(ages: str) -> None:
     def single(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
         loss: Tensor = RightNoSelf(temperature)(features, features.detach(), labels)[0]
@@ -258,6 +275,7 @@ def test_one_view_is_compared_with_definitions_of_one_view(ages: str) -> None:
     assert of(rows, None, "no-self").length == pytest.approx(1, rel=1e-4)
 
 
+@FEW_BATCHES
 def test_a_loss_that_is_slow_is_replaced_by_its_formula_if_that_fits(
     ages: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +325,7 @@ def test_a_gradient_that_is_not_finite_is_said(ages: str) -> None:
     assert "a gradient is zero or not finite in 8 of 8 batches" in " ".join(impact_lines(rows))
 
 
+@FEW_BATCHES
 def test_rows_need_a_label_in_every_column_under_a_joint_distance(tmp_path: Path) -> None:
     path = tmp_path / "two.csv"
     path.write_text("a,b\n" + "".join(f"{i % 7},{'' if i % 2 else i % 5}\n" for i in range(40)))

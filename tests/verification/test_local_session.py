@@ -17,7 +17,11 @@ from supcr_bench.verification.bugs.catalogue import (
     as_implementation,
     bug_session,
 )
-from supcr_bench.verification.bugs.right import RankedContrast, RightNoSelf
+from supcr_bench.verification.bugs.right import (
+    RankedContrast,
+    RightNoSelf,
+    RightRankNContrast,
+)
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.context import Check, CheckContext
@@ -122,11 +126,14 @@ def test_a_seeded_bug_is_caught_by_its_kind_of_check_and_named(
 def test_a_right_implementation_passes_every_check(
     factory: type[RankedContrast], seed: int
 ) -> None:
-    found = LocalSession(as_implementation(factory, "right"), seed=seed).verified()
+    """One makes that of large batches; the others are right on them in ``bugs/test_catalogue.py``."""
+    large = {"large batches"} if factory is not RightRankNContrast else set()
+    checks = {check.name for check in all_checks()} - large
+    session = LocalSession(as_implementation(factory, "right"), seed=seed, only=checks)
+    found = session.verified()
     assert [o for o in found.outcomes if o.verdict is Verdict.FAIL] == []
     assert sum(o.left_out for o in found.outcomes) == 0
-    assert len(found.outcomes) == len(all_checks())
-    assert found.diagnosis is None
+    assert {outcome.check for outcome in found.outcomes} == checks
 
 
 def test_every_check_has_a_name_a_reason_and_a_kind() -> None:

@@ -109,10 +109,10 @@ def test_a_check_that_hangs_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> N
             return perturbed.sum()
 
     (two_rows,) = (check for check in all_checks() if check.name == "two rows")
-    monkeypatch.setattr(local_session, "CHECK_LIMIT_S", 1)
+    monkeypatch.setattr(local_session, "CHECK_LIMIT_S", 0.2)
     monkeypatch.setattr(local_session, "all_checks", lambda: [two_rows])
     found = supcr_bench.verify(Hangs, "no-self")
-    assert found.headline == "Hangs is undecided: loading and recognition took over 1 s."
+    assert found.headline == "Hangs is undecided: loading and recognition took over 0.2 s."
 
 
 @pytest.mark.parametrize("given", [None, 3, [1.0]])
