@@ -126,7 +126,7 @@ def test_a_seeded_bug_is_caught_by_its_kind_of_check_and_named(
 def test_a_right_implementation_passes_every_check(
     factory: type[RankedContrast], seed: int
 ) -> None:
-    """One makes that of large batches; the others are right on them in ``bugs/test_catalogue.py``."""
+    """One makes that of large batches; ``bugs/test_catalogue.py`` has the others right on them."""
     large = {"large batches"} if factory is not RightRankNContrast else set()
     checks = {check.name for check in all_checks()} - large
     session = LocalSession(as_implementation(factory, "right"), seed=seed, only=checks)
