@@ -23,6 +23,6 @@ if __name__ == "__main__":
     if CLOCK in os.environ:
         vars(run)["datetime"] = _Wrong
     most = slice(int(os.environ.get(CHARTS, 0)))
-    all_of = report_page.charts_of
+    all_of = vars(report_page)["charts_of"]
     vars(report_page)["charts_of"] = lambda *given, **options: all_of(*given, **options)[most]
     runpy.run_module("supcr_bench", run_name="__main__", alter_sys=True)
