@@ -76,10 +76,13 @@ def main(machines: int) -> None:
         "num_cpus": 1,
         "object_store_memory": OBJECT_STORE_BYTES,
         "include_dashboard": False,
+        "include_log_monitor": False,  # nobody reads what tasks print
+        "no_monitor": True,  # nothing scales the cluster
     }
     cluster: Any = Cluster(initialize_head=True, head_node_args={**node, "_system_config": HEALTH})
     try:
-        others = [cluster.add_node(**node) for _ in range(machines - 1)]
+        others = [cluster.add_node(wait=False, **node) for _ in range(machines - 1)]
+        cluster.wait_for_nodes()
         sys.stdout.write(f"{cluster.address}\n")
         sys.stdout.flush()
         for line in sys.stdin:
