@@ -31,7 +31,7 @@ def factory_of(name: str, definition: Definition) -> Callable[..., Any]:
 
 @EACH
 @given(choice=st.sampled_from(CHOICES), workload=WORKLOADS)
-@settings(deadline=None, derandomize=True, max_examples=80)
+@settings(deadline=None, derandomize=True, max_examples=60)
 def test_value_and_gradient_are_the_definitions(
     name: str, choice: tuple[Any, ...], workload: Case
 ) -> None:

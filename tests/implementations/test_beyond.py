@@ -60,7 +60,7 @@ DIRECT = pytest.mark.parametrize("subject", with_marks(SCAN, TILED))
 
 @EACH
 @given(workload=WORKLOADS)
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(deadline=None, derandomize=True, max_examples=40)
 def test_value_and_gradient_are_the_definitions(subject: Subject, workload: Case) -> None:
     assert worst_deviation(subject.factory, workload, DEFINITIONS[subject.definition]) <= 1
 

@@ -77,7 +77,7 @@ def test_in_the_ranks(pair: RankGroupWorker, scene: type, rows: tuple[int, ...])
 def test_over_two_ranks_random_batches_are_those_of_one_process(
     pair: RankGroupWorker, definition: Definition
 ) -> None:
-    trials, splits = zip(*random_trials(context_of(pair, SUBJECT, definition), 25), strict=True)
+    trials, splits = zip(*random_trials(context_of(pair, SUBJECT, definition), 12), strict=True)
     assert any("no label on rank" in trial.case for trial in trials)
     assert any(min(rows) == 0 for rows in splits)
     assert [t.finding for t in trials if t.failed] == []
@@ -87,7 +87,7 @@ def test_over_two_ranks_random_batches_are_those_of_one_process(
 def test_over_four_ranks_random_batches_are_those_of_one_process() -> None:
     with closing(RankGroupWorker(4, limit_s=HANGS_S)) as group:
         for definition in (TORCHCELL, NO_SELF):
-            trials = random_trials(context_of(group, SUBJECT, definition), 10)
+            trials = random_trials(context_of(group, SUBJECT, definition), 6)
             assert [t.finding for t, _ in trials if t.failed] == []
 
 

@@ -76,9 +76,11 @@ def reason_of(checked: Subject | Failed) -> str:
     return checked.reason
 
 
-def run(executor: LocalExecutor, subjects: list[Subject]) -> tuple[list[Result], list[Account]]:
+def run(
+    executor: LocalExecutor, subjects: list[Subject], *, timed: bool = False
+) -> tuple[list[Result], list[Account]]:
     arms = tuple(Arm(s.name, p) for s in subjects for p in PASSES)
-    events = list(executor.run(Cell(WORKLOAD, arms, "a session"), subjects, BUDGET))
+    events = list(executor.run(Cell(WORKLOAD, arms, "a session", timed), subjects, BUDGET))
     results = [e for e in events if isinstance(e, Result)]
     assert {Arm(r.implementation, r.case.pass_) for r in results} == set(arms)
     assert len(results) == len(arms)
@@ -87,7 +89,7 @@ def run(executor: LocalExecutor, subjects: list[Subject]) -> tuple[list[Result],
 
 def test_a_worker_outlives_a_cell_and_tells_its_environment(executor: LocalExecutor) -> None:
     rowsort = locate("rowsort")
-    first, accounts = run(executor, [rowsort])
+    first, accounts = run(executor, [rowsort], timed=True)
     assert {r.status for r in first} == {Status.MEASURED}
     assert accounts[-1].calls_s > 0
     worker = executor._worker

@@ -91,7 +91,10 @@ def gone(pids: tuple[int, ...]) -> bool:
         ("Raises", "rank 1 raises ValueError: not today, and rank 0 .* waits for it"),
     ],
 )
-def test_what_becomes_of_one_rank_ends_all_and_is_said(losses: Path, name: str, words: str) -> None:
+def test_what_becomes_of_one_rank_ends_all_and_is_said(
+    losses: Path, name: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rank_group, "SETTLE_S", 0.2)
     with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
         pids = tuple(worker.pid for worker in group._workers)
         with pytest.raises(CheckEndedError, match=words) as error:

@@ -59,18 +59,19 @@ def test_cells_are_measured_and_how_a_worker_ended_is_told(tmp_path: Path) -> No
     executor.close()
 
 
-def test_workers_end_with_their_parent_suspended_or_not() -> None:
+def test_a_suspended_worker_ends_with_its_parent() -> None:
+    """For workers that are not suspended, ``test_rank_group.py`` shows it."""
     code = (
         "import os\n"
         "from supcr_bench.workers.worker_process import WorkerProcess\n"
-        "workers = [WorkerProcess(), WorkerProcess()]\n"
-        "workers[1].suspend()\n"
-        "print(*(worker.pid for worker in workers), flush=True)\n"
+        "worker = WorkerProcess()\n"
+        "worker.suspend()\n"
+        "print(worker.pid, flush=True)\n"
         "os._exit(0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    one, suspended = map(int, done.stdout.split())
-    running = [psutil.Process(p) for p in (one, suspended) if psutil.pid_exists(p)]
+    pid = int(done.stdout)
+    running = [psutil.Process(pid)] if psutil.pid_exists(pid) else []
     assert not psutil.wait_procs(running, timeout=HANGS_S)[1]
 
 

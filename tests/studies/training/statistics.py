@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 Samples = Sequence[float] | npt.NDArray[np.float64]
 CONFIDENCE = 0.95
@@ -47,7 +47,7 @@ def paired_interval(differences: Samples, comparisons: int = 1) -> Paired:
     if n < 2:
         raise ValueError("an interval takes two seeds at least")
     error = float(values.std(ddof=1)) / n**0.5
-    quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / (2 * comparisons), n - 1))
+    quantile = float(special.stdtrit(n - 1, 1 - (1 - CONFIDENCE) / (2 * comparisons)))
     reach = quantile * error
     return Paired(mean, mean - reach, mean + reach, exact=not values.any())
 
