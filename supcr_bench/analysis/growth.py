@@ -78,10 +78,11 @@ def series_of(results: Sequence[Result]) -> list[list[Result]]:
 
 def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[Growth]:
     """The growth of every metric in every series with at least two sizes."""
+    series = series_of(results)
     return [
         growth
         for metric in COSTS
-        for members in series_of(results)
+        for members in series
         if (growth := growth_in(members, metric, claims.get(members[0].implementation, {})))
     ]
 

@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from supcr_bench.analysis.statistics import Interval, median_interval, process_interval
@@ -132,8 +133,8 @@ def axis_effects(results: Sequence[Result], axis: Axis) -> list[list[Effect]]:
     own = [r for r in results if not axis.from_labels or r.case.nan_density is not None]
     if len({axis.of(r.case) for r in own}) < 2:
         return []
-    others: dict[str, None] = {axis.field: None}
-    groups = grouped(own, lambda r: (r.implementation, replace(r.case, **others))).values()  # type: ignore[arg-type]
+    others = attrgetter(*(f.name for f in fields(Case) if f.compare and f.name != axis.field))
+    groups = grouped(own, lambda r: (r.implementation, others(r.case))).values()
     names = implementations_of(own)
 
     def order(members: Sequence[Result]) -> tuple[int, int, int]:

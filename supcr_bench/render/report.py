@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from supcr_bench.analysis.compare import Comparison
 from supcr_bench.analysis.findings import Findings
@@ -25,7 +27,7 @@ from supcr_bench.values.cell import Account
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME
 from supcr_bench.values.result import Key, Result
-from supcr_bench.values.table import Cell, Facets, Table, numbers, row, words
+from supcr_bench.values.table import Cell, Column, Facets, Table, numbers, row, words
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import details
 
@@ -93,10 +95,19 @@ def render_page(
     def number(found: object) -> int | None:
         return places.get(found.key) if places and isinstance(found, Result) else None
 
+    @cache
+    def cell_class(column: Column, tone: str = "") -> str:
+        """The attribute of a cell; a macro would take most of the time of a page with many."""
+        kind = "" if column.kind == "number" else column.kind
+        own = (kind, tone, chosen.classes({"implementation": column.implementation or ""}))
+        names = " ".join(filter(None, own))
+        return Markup(' class="{}"').format(names) if names else ""
+
     return TEMPLATES.get_template(template).render(
         **values,
         filter=chosen,
         number=number,
+        cell_class=cell_class,
         most_rows=MOST_ROWS,
         palette_css=palette_css(),
     )

@@ -210,8 +210,9 @@ def axis_tables(results: Sequence[Result]) -> list[Table]:
     return [
         axis_table(own, axis, metric)
         for axis in summary.COMPARED
+        for counted in [summary.axis_effects(results, axis)]
         for metric in _AXIS_NOTES
-        for known in [summary.axis_effects(timed if metric == "time" else results, axis)]
+        for known in [summary.axis_effects(timed, axis) if metric == "time" else counted]
         for pass_ in PASSES
         if (own := [members for members in known if members[0].result.case.pass_ == pass_])
     ]
