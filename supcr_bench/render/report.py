@@ -1,6 +1,6 @@
 """Renders pages that need no network: a report of a run, a comparison of two, a list of reports."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -83,6 +83,22 @@ class Filter:
         return "\n".join(rules)
 
 
+def cell_classes(classes: Callable[[Facets], str]) -> Callable[..., str]:
+    """The function that gives a cell's attribute; a macro would take most of a large page's time.
+
+    ``classes`` are those of facets.
+    """
+
+    @cache
+    def cell_class(column: Column, tone: str = "") -> str:
+        kind = "" if column.kind == "number" else column.kind
+        own = (kind, tone, classes({"implementation": column.implementation or ""}))
+        names = " ".join(filter(None, own))
+        return Markup(' class="{}"').format(names) if names else ""
+
+    return cell_class
+
+
 def render_page(
     template: str, shown: Sequence[Facets], places: Mapping[Key, int] | None = None, **values: Any
 ) -> str:
@@ -95,19 +111,11 @@ def render_page(
     def number(found: object) -> int | None:
         return places.get(found.key) if places and isinstance(found, Result) else None
 
-    @cache
-    def cell_class(column: Column, tone: str = "") -> str:
-        """The attribute of a cell; a macro would take most of the time of a page with many."""
-        kind = "" if column.kind == "number" else column.kind
-        own = (kind, tone, chosen.classes({"implementation": column.implementation or ""}))
-        names = " ".join(filter(None, own))
-        return Markup(' class="{}"').format(names) if names else ""
-
     return TEMPLATES.get_template(template).render(
         **values,
         filter=chosen,
         number=number,
-        cell_class=cell_class,
+        cell_class=cell_classes(chosen.classes),
         most_rows=MOST_ROWS,
         palette_css=palette_css(),
     )

@@ -471,8 +471,11 @@ def test_what_a_filter_hides_goes_with_each_sentence_that_names_it(told: list[To
     words: dict[str, Callable[[str], str]] = {
         "dims": "D={}".format,
         "nan-density": "NaN {}".format,
+        "embedding-size": "d={}".format,
+        "temperature": "tau={}".format,
         "labels": "{} labels".format,
         "ranks": "{} ranks".format,
+        "embedding-norm": "norm {}".format,
     }
     for own in told:
         chosen = Filter([facets_of(r.case, r.implementation) for r in own.known.results])
