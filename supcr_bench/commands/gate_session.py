@@ -25,6 +25,7 @@ from supcr_bench.gate.terms import Terms
 from supcr_bench.gate.time_trial import ROOM, TimeTrial, cells_to_time, process_sampler
 from supcr_bench.gate.versions import Versions, at_revision
 from supcr_bench.render.terminal import print_sentence
+from supcr_bench.store.checkout import Checkout
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run_file import run_file_text, without_noise
 from supcr_bench.subjects.registry import Subject
@@ -104,8 +105,9 @@ class GateSession:
 
     def against_revision(self, revision: str) -> GateOutcome:
         with tempfile.TemporaryDirectory(prefix="supcr-bench-gate-") as scratch:
+            checkouts: dict[Path, Checkout] = {}
             versions = [
-                at_revision(subject, revision, Path(scratch) / str(number))
+                at_revision(subject, revision, Path(scratch) / str(number), checkouts)
                 for number, subject in enumerate(self.work.subjects)
             ]
             return self._judge_versions(versions, revision)

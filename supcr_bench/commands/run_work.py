@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,10 @@ _WORDS = {"name": "suite", "subjects": "implementations", "grid": "axes"}
 
 def provenance(work: Work) -> dict[str, Any]:
     """What a run or a baseline stores about its work, the measured code and supcr-bench."""
-    code = {}
+    code, code_once = {}, cache(code_of)
     for subject in work.subjects:
         with suppress(SubjectError):
-            if subject.kind != "folder" and (found := code_of(file_of(subject).resolve())):
+            if subject.kind != "folder" and (found := code_once(file_of(subject).resolve())):
                 code[subject.name] = found
     return {
         **work.to_mapping(),
@@ -80,8 +81,14 @@ def provenance(work: Work) -> dict[str, Any]:
         "implementations": {s.name: asdict(s.description) for s in work.subjects if s.description},
         "version": supcr_bench.__version__,
         "seed": work.suite.seed,
-        "revision": git_revision(Path(supcr_bench.__file__).parent),
+        "revision": _own_revision(),
     }
+
+
+@cache
+def _own_revision() -> str | None:
+    """The revision of supcr-bench; that of its imported code does not change."""
+    return git_revision(Path(supcr_bench.__file__).parent)
 
 
 def in_modes(names: Sequence[str], modes: str | None) -> list[str]:

@@ -63,8 +63,13 @@ def _placed(
     return within, replace(subject, kind="module", target=member[1], root=top.as_posix())
 
 
-def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
-    """Copy the versions of a subject (implementation) into ``scratch``, an empty folder."""
+def at_revision(
+    subject: Subject, revision: str, scratch: Path, checkouts: dict[Path, Checkout] | None = None
+) -> Versions:
+    """Copy the versions of a subject (implementation) into ``scratch``, an empty folder.
+
+    ``checkouts`` has those of subjects before it, by their folders.
+    """
     if subject.kind == "module" and subject.target.partition(".")[0] == "supcr_bench":
         raise SubjectError(
             f"{subject.name} is part of supcr_bench, of which there can be only one version; "
@@ -72,7 +77,8 @@ def at_revision(subject: Subject, revision: str, scratch: Path) -> Versions:
         )
     found = file_of(subject)
     file = found.parent.resolve() / found.name
-    checkout = Checkout(file)
+    checkouts = {} if checkouts is None else checkouts
+    checkout = checkouts.get(file.parent) or checkouts.setdefault(file.parent, Checkout(file))
     path = file.relative_to(checkout.top.resolve()).as_posix()
     commit = checkout.commit_seen_from(Path.cwd(), revision)
     if checkout.listed("--ignored", path):

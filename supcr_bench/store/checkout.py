@@ -36,15 +36,17 @@ def code_of(file: Path) -> dict[str, Any] | None:
 
     The repository is the address of its remote ``origin`` without credentials, or its top folder.
     """
-    revision, top = git_revision(file.parent), _told(file.parent, "rev-parse", "--show-toplevel")
-    if revision is None or not top:
+    said = _told(file.parent, "rev-parse", "--show-toplevel", "HEAD") or ""
+    top, _, commit = said.rpartition("\n")
+    changed = _told(file.parent, "status", "--porcelain", "--untracked-files=no")
+    if not commit or changed is None:
         return None
     address = re.sub(r"//[^/@]*@", "//", _told(file.parent, "remote", "get-url", "origin") or "")
     tracked = _told(file.parent, "ls-files", "--", file.name)
     return {
         "repository": address or Path(top).name,
-        "revision": revision.removesuffix("+dirty"),
-        "dirty": revision.endswith("+dirty") or not tracked,
+        "revision": commit,
+        "dirty": bool(changed) or not tracked,
     }
 
 
@@ -85,7 +87,10 @@ _SYMLINK, _SUBMODULE = b"120000", b"160000"
 
 
 class Checkout:
-    """The git work tree that contains a path; its paths are relative to its folder ``top``."""
+    """The git work tree that contains a path; its paths are relative to its folder ``top``.
+
+    What git has said once is not asked again.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -98,6 +103,7 @@ class Checkout:
                 "use --baseline RUN"
             ) from None
         self.top = Path(os.fsdecode(top.rstrip(b"\n")))
+        self._said: dict[tuple[bytes | None, tuple[str, ...]], bytes] = {}
 
     def within(self, path: Path) -> str:
         """A path relative to the top folder; a RevisionError if it lies outside."""
@@ -213,7 +219,10 @@ class Checkout:
         return bool(self.git("ls-files", "-z", "--cached", "--", path))
 
     def git(self, *arguments: str, given: bytes | None = None) -> bytes:
-        return run_git(self.top, *arguments, given=given)
+        asked = given, arguments
+        if asked not in self._said:
+            self._said[asked] = run_git(self.top, *arguments, given=given)
+        return self._said[asked]
 
 
 def readable(path: str) -> str:
