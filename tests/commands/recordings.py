@@ -14,10 +14,11 @@ PREFLIGHT, MEASURE = LocalExecutor.preflight, run_verified
 
 
 def code_of(subject: Subject) -> tuple[str, ...]:
-    """The name of a subject without its revision, and all code that it may import."""
+    """Name and definition of a subject without its revision, and all code that it may import."""
     top = Path(subject.root or Path(subject.target).parent)
     files = sorted(top.rglob("*.py"))
-    return (subject.name.partition("@")[0], *(f"{f.name} {f.read_text()}" for f in files))
+    name = subject.name.partition("@")[0]
+    return (name, str(subject.definition), *(f"{f.name} {f.read_text()}" for f in files))
 
 
 class Recordings:

@@ -285,7 +285,6 @@ def test_a_plain_function_that_became_wrong_is_a_regression(gated):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("measured_anew")
 def test_a_definition_that_is_named_takes_the_place_of_its_own(gated):
     status, found = gated.found(against="HEAD", definition="no-self")
     cases = [j for j in found["judgements"] if j["batch_size"] is not None]
@@ -403,7 +402,6 @@ def test_a_suite_with_nothing_for_the_implementation_is_refused(gated):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("measured_anew")
 def test_a_default_that_changed_is_a_finding_of_its_own(gated):
     name = write_subjects(gated.repository.top).name
     gated.repository.commit()
