@@ -18,6 +18,8 @@ batch_size = [8, 12]
 nan_density = 0.25
 dims = 2
 """
+KNOWN = f'definition = "torchcell"\n{SUITE}'
+"""Nothing is recognised, which takes longer than these tests."""
 QUICK = ("--benchmark-only", "--benchmark-max-time=0.000001", "--benchmark-min-rounds=1")
 
 
@@ -48,7 +50,7 @@ def test_a_suite_is_a_test_for_each_implementation_and_case(
 def test_tests_of_a_suite_can_be_chosen_by_their_names(
     project: Project, pytester: pytest.Pytester
 ) -> None:
-    pytester.makefile(".toml", mine=SUITE, other=SUITE)
+    pytester.makefile(".toml", mine=KNOWN, other=KNOWN)
     result = pytester.runpytest_inprocess(
         "mine.toml", "other.toml", *QUICK, "-k", "other and broadcast[training-N12"
     )
@@ -68,9 +70,9 @@ def test_what_is_wrong_or_fails_in_a_suite_fails_in_a_line_or_two(
     project: Project, pytester: pytest.Pytester
 ) -> None:
     append(pytester, "\nWrong = WRONG['self-never']\n")
-    suite = SUITE.replace('"broadcast"', '"losses.py:Wrong"').replace("[8, 12]", "8")
+    suite = KNOWN.replace('"broadcast"', '"losses.py:Wrong"').replace("[8, 12]", "8")
     suite = suite.replace("dims = 2", "dims = 2\nlabels = 'tied'")
-    pytester.makefile(".toml", mine='definition = "torchcell"\n' + suite)
+    pytester.makefile(".toml", mine=suite)
     result = pytester.runpytest_inprocess("mine.toml", *QUICK)
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(
@@ -120,7 +122,7 @@ def test_a_case_that_would_take_too_long_is_skipped_before_it_is_run(
     project: Project, pytester: pytest.Pytester
 ) -> None:
     append(pytester, COSTLY)
-    suite = SUITE.replace('"broadcast", "losses.py:RightSupCR"', '"losses.py:Sleeps"')
+    suite = KNOWN.replace('"broadcast", "losses.py:RightSupCR"', '"losses.py:Sleeps"')
     pytester.makefile(".toml", mine=suite.replace("[8, 12]", "4096"))
     result = pytester.runpytest_inprocess("mine.toml", *QUICK, "--supcr-time-limit=100ms", "-rs")
     result.assert_outcomes(skipped=2)
@@ -133,7 +135,7 @@ def test_running_out_of_memory_skips_that_size_and_those_above(
     project: Project, pytester: pytest.Pytester
 ) -> None:
     append(pytester, COSTLY)
-    suite = SUITE.replace('"broadcast", "losses.py:RightSupCR"', '"losses.py:Large"')
+    suite = KNOWN.replace('"broadcast", "losses.py:RightSupCR"', '"losses.py:Large"')
     pytester.makefile(".toml", mine=suite.replace("[8, 12]", "[12, 24, 48]"))
     result = pytester.runpytest_inprocess("mine.toml", *QUICK, "-rs")
     result.assert_outcomes(passed=2, skipped=4)
@@ -156,9 +158,9 @@ def test_running_out_of_memory_early_or_late_skips_too(
     project: Project, pytester: pytest.Pytester, loss: str, n: int, words: str
 ) -> None:
     append(pytester, COSTLY)
-    suite = SUITE.replace('"broadcast", "losses.py:RightSupCR"', f'"losses.py:{loss}"')
+    suite = KNOWN.replace('"broadcast", "losses.py:RightSupCR"', f'"losses.py:{loss}"')
     suite = suite.replace("[8, 12]", f'{n}\npass = "training"')
-    pytester.makefile(".toml", mine='definition = "torchcell"\n' + suite)
+    pytester.makefile(".toml", mine=suite)
     result = pytester.runpytest_inprocess("mine.toml", *QUICK, "-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines([f"*losses.py:{loss} N={n} *: {words}*"])
@@ -168,7 +170,7 @@ def test_what_goes_wrong_at_smaller_sizes_alone_says_nothing_of_the_case(
     project: Project, pytester: pytest.Pytester
 ) -> None:
     append(pytester, COSTLY)
-    suite = SUITE.replace('"broadcast", "losses.py:RightSupCR"', '"losses.py:NotSixteen"')
+    suite = KNOWN.replace('"broadcast", "losses.py:RightSupCR"', '"losses.py:NotSixteen"')
     pytester.makefile(".toml", mine=suite.replace("[8, 12]", "40"))
     result = pytester.runpytest_inprocess("mine.toml", *QUICK)
     result.assert_outcomes(passed=2)
@@ -201,7 +203,7 @@ def test_a_suite_that_is_not_valid_is_an_error_with_the_fix(
 def test_an_implementation_that_is_not_there_fails_its_tests_alone(
     project: Project, pytester: pytest.Pytester
 ) -> None:
-    suite = SUITE.replace("RightSupCR", "Nothing").replace("[8, 12]", "8")
+    suite = KNOWN.replace("RightSupCR", "Nothing").replace("[8, 12]", "8")
     pytester.makefile(".toml", mine=suite)
     result = pytester.runpytest_inprocess("mine.toml", *QUICK)
     result.assert_outcomes(passed=2, failed=2)
