@@ -4,17 +4,21 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from supcr_bench.analysis.fastest import Question
 from supcr_bench.analysis.recommend import recommend
+from supcr_bench.commands import report_page
 from supcr_bench.commands.compared_runs import compare_loaded
 from supcr_bench.commands.report_page import show_and_write
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu
 from supcr_bench.measure.environment import collect_environment
+from supcr_bench.render.charts import charts_of
+from supcr_bench.render.drawing import Chart
 from supcr_bench.render.recommendation import explanation
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import RunWriter, load_run
@@ -119,7 +123,16 @@ def test_what_was_counted_is_not_counted_again(counted: list[Result]) -> None:
     assert list(counted_events(counted)) == []
 
 
-def test_it_is_reported_without_a_time(run: Run, tmp_path: Path) -> None:
+def test_it_is_reported_without_a_time(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def undrawn(*given: Any, **options: Any) -> list[Chart]:
+        titles.extend(chart.title for chart in charts_of(*given, **options))
+        return []
+
+    monkeypatch.setattr(report_page, "charts_of", undrawn)
     out, short = io.StringIO(), tmp_path / "short.md"
     show_and_write(run, Console(file=out, width=160), markdown=short, verbose=True)
     page = (run.path / "index.html").read_text()
@@ -127,7 +140,8 @@ def test_it_is_reported_without_a_time(run: Run, tmp_path: Path) -> None:
     assert "N^3" in out.getvalue()
     assert "rowsort" in short.read_text()
     assert {p.name for p in (run.path / "tables").iterdir()} >= {"cost.csv", "agreement.csv"}
-    for text in (page, out.getvalue(), short.read_text()):
+    assert titles
+    for text in (page, out.getvalue(), short.read_text(), *titles):
         for of_time in ("Time per call", "Along label dimensions: time", "What to use in"):
             assert of_time not in text
     assert run.frame["peak_bytes"].notna().all()
