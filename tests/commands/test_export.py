@@ -3,14 +3,14 @@
 import csv
 import io
 import json
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from pytest_benchmark.cli import main
 from typer.testing import CliRunner
 
 from supcr_bench.commands.app import app
@@ -20,7 +20,6 @@ from supcr_bench.values.errors import UsageError
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result
 from tests.made_runs import make_run
-from tests.patience import HANGS_S
 
 ENVIRONMENT: dict[str, Any] = {
     "cpu": "a CPU",
@@ -79,12 +78,19 @@ def export(*arguments: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def pytest_benchmark(*arguments: str) -> str:
+@pytest.fixture
+def pytest_benchmark(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
     """What the command of that name prints."""
-    command = [sys.executable, "-m", "pytest_benchmark", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=HANGS_S, check=True
-    ).stdout
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["pytest-benchmark", *arguments])
+        capsys.readouterr()
+        main()
+        return capsys.readouterr().out
+
+    return run
 
 
 def test_times_become_benchmarks_and_what_has_none_is_counted() -> None:
@@ -129,8 +135,9 @@ def test_a_benchmark_has_the_fields_that_pytest_benchmark_writes(
     assert mine["stats"].keys() == theirs["stats"].keys()
 
 
-@pytest.mark.slow
-def test_pytest_benchmark_compares_and_lists_what_was_exported() -> None:
+def test_pytest_benchmark_compares_and_lists_what_was_exported(
+    pytest_benchmark: Callable[..., str],
+) -> None:
     faster = [make_result("loopy", n=8, times=[t / 2 for t in TIMES], repetitions=4)]
     write("one")
     write("two", faster, revision=None)
