@@ -1,6 +1,7 @@
 """How a loss is called, found from its names, documentation and trial calls."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -74,6 +75,7 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 
 
+@cache
 def adapter(name: str) -> Adapter:
     """A loss of the table with the call that was found, and the definition that it computes."""
     found = subject(name)

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from supcr_bench.inputs.tensors import Batch, make_problem
-from supcr_bench.reference.compare import Answer
-from supcr_bench.reference.reference import compute_reference
+from supcr_bench.reference.compare import Answer, reference_of
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.bugs.catalogue import BUGS, RIGHT
@@ -79,11 +78,8 @@ def distance(own: Tensor, right: Tensor) -> float:
 
 def deviations(bug: SeededBug, problem: Batch, upstream: Tensor | None = None) -> list[float]:
     answer: Answer = candidate(bug).answer(problem, upstream)
-    right = compute_reference(
-        DEFINITIONS[bug.definition],
-        problem,
-        upstream=None if answer.parts is None else upstream,
-    )
+    arriving = None if answer.parts is None or upstream is None else tuple(upstream.tolist())
+    right = reference_of(DEFINITIONS[bug.definition], problem, arriving)
     found = [distance(answer.loss, right.loss)]
     if answer.parts is not None:
         found.append(distance(answer.parts, right.per_dimension))
