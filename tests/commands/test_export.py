@@ -87,7 +87,7 @@ def pytest_benchmark(
     def run(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["pytest-benchmark", *arguments])
         capsys.readouterr()
-        main()
+        main()  # type: ignore[no-untyped-call]
         return capsys.readouterr().out
 
     return run
