@@ -1,5 +1,6 @@
 """A git checkout for tests to change."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,13 +14,19 @@ SETTINGS = """
 
 
 class Repository:
-    """A git checkout to change."""
+    """A git checkout to change; a new one, unless there is one at ``top``."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        self.git("init", "--quiet", "--initial-branch=main", "--template=")
-        with (top / ".git" / "config").open("a") as file:
-            file.write(SETTINGS)
+        if not (top / ".git").exists():
+            self.git("init", "--quiet", "--initial-branch=main", "--template=")
+            with (top / ".git" / "config").open("a") as file:
+                file.write(SETTINGS)
+
+    def copy_to(self, top: Path) -> "Repository":
+        """A copy, for which git need not start."""
+        shutil.copytree(self.top, top, symlinks=True)
+        return Repository(top)
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(

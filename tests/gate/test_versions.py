@@ -20,18 +20,23 @@ def no_version_entered():
     isolated.enter(None)
 
 
-@pytest.fixture
-def repository(tmp_path, monkeypatch) -> Repository:
-    top = tmp_path / "project"
-    top.mkdir()
-    monkeypatch.chdir(top)
-    repository = Repository(top)
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory) -> Repository:
+    """To be copied, and not to be changed."""
+    repository = Repository(tmp_path_factory.mktemp("committed"))
     repository.write(
         "losses/loss.py", "from helper import X\n\n\nclass Loss:\n    x = X\n    own = 1\n"
     )
     repository.write("losses/helper.py", "X = 1\n")
     repository.commit()
     return repository
+
+
+@pytest.fixture
+def repository(committed: Repository, tmp_path, monkeypatch) -> Repository:
+    copied = committed.copy_to(tmp_path / "project")
+    monkeypatch.chdir(copied.top)
+    return copied
 
 
 def versions(tmp_path: Path, name: str = "losses/loss.py:Loss", revision: str = "HEAD") -> Versions:

@@ -23,7 +23,7 @@ from supcr_bench.measure.device import Cpu
 
 large = 2**29
 def allocate():
-    return torch.ones(large, dtype=torch.uint8)
+    return torch.empty(large, dtype=torch.uint8)
 
 with Cpu().memory_limit(2**28):
     torch.ones(2**20, dtype=torch.uint8)

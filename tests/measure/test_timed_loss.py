@@ -1,5 +1,6 @@
 """Every timed call gets new tensors, and a loss that answers from memory is found out."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -154,8 +155,8 @@ def test_in_a_run_it_is_wrong_and_says_so() -> None:
 
 
 def test_what_a_call_changes_in_the_process_is_undone_and_said() -> None:
-    threads = torch.get_num_threads()
-    seen: list[tuple[bool, int]] = []
+    interval = sys.getswitchinterval()
+    seen: list[tuple[bool, float]] = []
 
     class Selfish(torch.nn.Module):
         def __init__(self, **options: Any) -> None:
@@ -163,19 +164,19 @@ def test_what_a_call_changes_in_the_process_is_undone_and_said() -> None:
             self.right = BROADCAST(**options)
 
         def forward(self, *tensors: Tensor) -> Any:
-            torch.autograd.set_detect_anomaly(True)
-            torch.set_num_threads(threads + 1)
+            torch.backends.cudnn.benchmark = True
+            sys.setswitchinterval(2 * interval)
             return self.right(*tensors)
 
     class Sees(Selfish):
         def forward(self, *tensors: Tensor) -> Any:
-            seen.append((torch.is_anomaly_enabled(), torch.get_num_threads()))
+            seen.append((torch.backends.cudnn.benchmark, sys.getswitchinterval()))
             return self.right(*tensors)
 
     found = run_cell(selfish=Selfish, right=Sees)
-    assert set(seen) == {(False, threads)}
-    assert (torch.is_anomaly_enabled(), torch.get_num_threads()) == (False, threads)
+    assert set(seen) == {(False, interval)}
+    assert (torch.backends.cudnn.benchmark, sys.getswitchinterval()) == (False, interval)
     assert found["right"].process_changes is None
     changes = found["selfish"].process_changes
-    assert changes == ("changes the number of threads", "changes the detection of anomalies")
+    assert changes == ("changes the cudnn.benchmark", "changes the switch interval of threads")
     assert Result.from_mapping(found["selfish"].to_mapping()) == found["selfish"]

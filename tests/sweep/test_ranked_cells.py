@@ -11,6 +11,7 @@ from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import PASSES, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
+from supcr_bench.workers import rank_group
 from supcr_bench.workers.rank_group import RankGroupWorker
 from tests.hanging import call_long_ago
 
@@ -85,12 +86,13 @@ def run(
     *subjects: Subject,
     workload: Workload = WORKLOAD,
     trained: tuple[str, ...] = (),
+    timed: bool = True,
 ) -> dict[tuple[str, str], Result]:
     """The results by name and pass; those named ``trained`` are in training alone."""
     arms = tuple(
         Arm(s.name, p) for s in subjects for p in PASSES if p == "training" or s.name not in trained
     )
-    cell = Cell(workload, arms, "session")
+    cell = Cell(workload, arms, "session", timed)
     found = [e for e in executor.run(cell, subjects, BUDGET) if isinstance(e, Result)]
     assert len(found) == len(arms)
     return {(r.implementation, r.case.pass_): r for r in found}
@@ -98,7 +100,8 @@ def run(
 
 def test_ranks_answer_for_the_whole_batch_and_share_the_memory(executor: LocalExecutor) -> None:
     workload = replace(WORKLOAD, batch_size=64, embedding_size=64)
-    alone = run(executor, locate("distributed"), workload=replace(workload, ranks=1))
+    one = replace(workload, ranks=1)
+    alone = run(executor, locate("distributed"), workload=one, timed=False)
     shared = run(executor, locate("distributed"), workload=workload)
     for key, result in shared.items():
         assert result.status is Status.MEASURED
@@ -131,8 +134,9 @@ def together(executor: LocalExecutor, losses: Path) -> dict[tuple[str, str], Res
     subjects = [Subject(name, "file", str(losses), name) for name, _, _ in WRONG]
     with pytest.MonkeyPatch.context() as patch:
         call_long_ago(patch, RankGroupWorker, "Hangs")
+        patch.setattr(rank_group, "SETTLE_S", 0.3)
         trained = tuple(name for name, _, _ in WRONG if name != "TooLarge")
-        return run(executor, *subjects, locate("distributed"), trained=trained)
+        return run(executor, *subjects, locate("distributed"), trained=trained, timed=False)
 
 
 @pytest.mark.parametrize(("name", "status", "words"), WRONG)

@@ -45,8 +45,8 @@ def test_cells_are_measured_and_how_a_worker_ended_is_told(tmp_path: Path) -> No
     arms = tuple(Arm(s.name, "forward") for s in subjects)
     cell = Cell(Workload(batch_size=6, embedding_size=4), arms, "a session")
     budget = Budget(time_limit_s=60.0, sampling_s=0.005, memory_limit_bytes=2**30)
-    executor = LocalExecutor(threads=2)
-    assert executor.environment["threads"] == 2
+    executor = LocalExecutor(threads=1)  # two would wait for each other on a busy machine
+    assert executor.environment["threads"] == 1
     found = {
         r.implementation: r for r in executor.run(cell, subjects, budget) if isinstance(r, Result)
     }
