@@ -6,9 +6,10 @@ a quarter of the next, and the prediction is stored beside the measured peak.
 """
 
 import math
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Mapping
-from copy import copy
-from statistics import fmean
+from copy import copy, deepcopy
 
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_CALLS, FEWEST_SAMPLES, UNTIMED_CALLS, Budget
@@ -18,14 +19,17 @@ from supcr_bench.values.units import format_duration_s
 
 AHEAD = 4
 """The peak at a size is predicted from sizes that are at least this many times smaller."""
-
-CLAIMED_SHARE = 0.3
-"""The share of the claimed exponent in the expected growth of a call's time."""
+WIDE = 3
+"""A growth is measured between sizes that differ at least by this factor."""
+ONE_SIZE_SHARE = 0.3
+"""With one size measured, the expected exponent of growth is this share of the claimed one."""
 
 _Series = tuple[str, str, str | None, tuple[object, ...]]
 """A series: implementation, pass, kind of machine, and a case without its batch size."""
-_Times = dict[int, float]
-"""Seconds of a call by batch size."""
+_Arm = tuple[str, str]
+_Values = dict[int, float]
+"""Values by size: batch size, or rows with a label."""
+_Curves = defaultdict[_Arm, defaultdict[_Series, _Values]]
 
 
 class Forecast:
@@ -37,13 +41,16 @@ class Forecast:
     def __init__(self, budget: Budget, claims: Mapping[str, GrowthLaw] | None = None) -> None:
         self.budget = budget
         self.claims = claims or {}
-        self._points: dict[_Series, _Times] = {}
-        self._of_arm: dict[tuple[str, str], list[_Times]] = {}
-        """The same times of all series of an implementation and pass."""
+        self._points: dict[_Series, _Values] = {}
+        """Seconds of a call by batch size."""
+        self._curves: _Curves = defaultdict(lambda: defaultdict(dict))
+        """Seconds of a call for each label dimension, by labelled rows."""
+        self._peaks: _Curves = defaultdict(lambda: defaultdict(dict))
+        """Peak bytes by labelled rows."""
         self._ends: dict[_Series, Result] = {}
         self._measured: dict[_Series, list[Result]] = {}
-        self._spent: dict[tuple[str, str], dict[int, tuple[float, float, int]]] = {}
-        """For each implementation and pass, by size: total seconds, seconds per call, samples."""
+        self._spent: dict[_Arm, dict[int, tuple[float, float, int]]] = {}
+        """Total seconds, seconds per call, and samples, by batch size."""
 
     @staticmethod
     def _series(implementation: str, case: Case, machine: str | None) -> _Series:
@@ -54,31 +61,26 @@ class Forecast:
         if result.spent_s is not None:
             samples = result.time_samples_s or ()
             figures = result.spent_s, min(samples, default=0.0), len(samples)
-            spent = self._spent.setdefault((result.implementation, result.case.pass_), {})
-            spent[result.case.batch_size] = figures
+            self._spent.setdefault(series[:2], {})[result.case.batch_size] = figures
         if result.peak_bytes:
             self._measured.setdefault(series, []).append(result)
+            self._peaks[series[:2]][series][_rows(result.case)] = result.peak_bytes
         if result.time_samples_s:
             # The fastest sample, so that a busy machine does not make later sizes look too slow.
-            self._add(series, result.case.batch_size, min(result.time_samples_s))
+            self._add_time(series, result.case, min(result.time_samples_s))
         elif result.status in (Status.OUT_OF_MEMORY, Status.TIMED_OUT):
             before = self._ends.get(series)
             if before is None or result.case.batch_size < before.case.batch_size:
                 self._ends[series] = result
 
-    def _add(self, series: _Series, n: int, call_s: float) -> None:
-        if series not in self._points:
-            self._points[series] = {}
-            self._of_arm.setdefault(series[:2], []).append(self._points[series])
-        self._points[series][n] = call_s
+    def _add_time(self, series: _Series, case: Case, call_s: float) -> None:
+        self._points.setdefault(series, {})[case.batch_size] = call_s
+        self._curves[series[:2]][series][_rows(case)] = call_s / case.dims
 
     def ahead(self) -> "Forecast":
         """A copy that can assume times, case after case of a plan."""
         found = copy(self)
-        found._points, found._of_arm = {}, {}
-        for series, times in self._points.items():
-            for n, call_s in times.items():
-                found._add(series, n, call_s)
+        found._points, found._curves = deepcopy((self._points, self._curves))
         return found
 
     def assume(
@@ -87,7 +89,7 @@ class Forecast:
         """Take the expected time of a call as measured, unless the case would be skipped."""
         call_s = self._usual_call_s(implementation, case, machine)
         if call_s and not self.skip(implementation, case, timed=timed, machine=machine):
-            self._add(self._series(implementation, case, machine), case.batch_size, call_s)
+            self._add_time(self._series(implementation, case, machine), case, call_s)
 
     def call_s(
         self, implementation: str, case: Case, machine: str | None = None
@@ -179,53 +181,81 @@ class Forecast:
 
         The number of samples, and the time spent beside them, are those of the nearest size of the
         same implementation and pass, in any series; a longer call has fewer samples. If no call of
-        them was timed yet, the total is that of the nearest size.
+        them was timed yet, the total is that of the nearest size. A case takes no time if its peak
+        would exceed the memory limit, and counts half if :meth:`skip` lets it run but its likely
+        calls would not fit.
 
         Whether a case is skipped is known for the next size of its series. For those after it, let
         a copy (:meth:`ahead`) assume the sizes before.
         """
         if self.skip(implementation, case, timed=timed, machine=machine):
             return 0.0
+        series = self._series(implementation, case, machine)
+        peaks, limit_bytes = self._peaks.get(series[:2]), self.budget.memory_limit_bytes
+        if limit_bytes and peaks and _continued(_farthest(peaks), _rows(case)) > limit_bytes:
+            return 0.0
         call_s = self._usual_call_s(implementation, case, machine)
-        spent = self._spent.get((implementation, case.pass_)) if timed else None
+        calls_s = (FEWEST_CALLS if timed else UNTIMED_CALLS) * (call_s or 0.0)
+        chance = 0.5 if series in self._points and calls_s > self.budget.time_limit_s else 1.0
+        spent = self._spent.get(series[:2]) if timed else None
         if not spent:
-            calls_s = (FEWEST_CALLS if timed else UNTIMED_CALLS) * (call_s or 0.0)
-            return 0.05 + (max(self.budget.sampling_s, calls_s) if timed else calls_s)
+            return chance * (0.05 + (max(self.budget.sampling_s, calls_s) if timed else calls_s))
         near = min(spent, key=lambda n: abs(math.log(n / case.batch_size)))
         near_s, near_call_s, samples = spent[near]
         if call_s is None:
             return near_s
         beside_s = near_s - samples * near_call_s + UNTIMED_CALLS * (call_s - near_call_s)
         fitting = max(self.budget.sampling_s / call_s, FEWEST_SAMPLES)
-        return min(samples or fitting, fitting) * call_s + max(beside_s, 0.0)
+        return chance * (min(samples or fitting, fitting) * call_s + max(beside_s, 0.0))
 
-    def _usual_call_s(
-        self, implementation: str, case: Case, machine: str | None = None
-    ) -> float | None:
+    def _usual_call_s(self, implementation: str, case: Case, machine: str | None) -> float | None:
         """The likely seconds of a call; :meth:`call_s` gives an upper bound, to fit a budget.
 
-        A call grows as in the series of the same implementation and pass that have both sizes, and
-        takes as long as in the longest of them while its own has no size.
-
-        Where no series has both, the growth lies between the measured and the claimed one. At
-        small sizes a call is mostly overhead, and grows more slowly than later; the claimed law
-        overstates this growth. With N^a as measured and N^b as claimed, it is N^(0.7 a + 0.3 b). In
-        stored runs of the suites `default` and `gpu` (on an H100), shares from 0.25 to 0.35 tell
-        the time left to half after a fifth of the run, and 0.2 and 0.4 do not.
+        A label dimension takes as long for its labelled rows as in the series of the same
+        implementation and pass that has most rows; what the own series took scales this.
         """
-        arm, n = self._of_arm.get((implementation, case.pass_), []), case.batch_size
-        own = self._points.get(self._series(implementation, case, machine))
-        points = own or max(arm, key=len, default={})
-        if n in points or not points:
-            return points.get(n)
-        *before, last = sorted(points)[-3:]
-        ratios = [math.log(other[n] / other[last]) for other in arm if {n, last} <= other.keys()]
-        if ratios:
-            return points[last] * math.exp(fmean(ratios))
-        first = before[0] if before else last
-        change = math.log(points[last] / points[first])
-        measured = (n / last) ** max(change / math.log(last / first) if before else 0.0, 0.0)
-        law = self.claims.get(implementation)
-        claimed = max(law.ratio(last, n) if law else measured, measured)
-        grown: float = measured ** (1 - CLAIMED_SHARE) * claimed**CLAIMED_SHARE
-        return points[last] * grown
+        series, rows = self._series(implementation, case, machine), _rows(case)
+        curves, law = self._curves.get(series[:2]), self.claims.get(implementation)
+        if not curves:
+            return None
+        dimension_s = _continued(_farthest(curves), rows, law)
+        if own := curves.get(series):
+            scale = own[max(own)] / _continued(_farthest(curves), max(own), law)
+            dimension_s = own.get(rows, dimension_s * scale)
+        return case.dims * dimension_s
+
+
+def _rows(case: Case) -> int:
+    return max(case.labelled_rows, 2)  # laws with a logarithm have no ratio to one row
+
+
+def _farthest(values: Mapping[_Series, _Values]) -> _Values:
+    return max(values.values(), key=max)
+
+
+def _continued(values: _Values, size: int, law: GrowthLaw | None = None) -> float:
+    """The value at a size: a power law between two sizes, and beyond the largest.
+
+    Of a time a + b N^p whose measured exponent is e, the second term has the share e/p. So if p is
+    the exponent of the ``law``, the exponent beyond is e + (p - e) e/p: a call that is all overhead
+    remains as long, and one that follows its law does so further on. Smaller sizes than the
+    smallest are as that, or by the law if there is no other.
+    """
+    sizes = sorted(values)
+    above, last = bisect_left(sizes, size), sizes[-1]
+    if 0 < above < len(sizes):
+        low, high = sizes[above - 1], sizes[above]
+        return values[low] * math.pow(size / low, _exponent(values, low, high))
+    if size == last or (above == 0 and len(sizes) > 1):
+        return values[sizes[above]]
+    claimed = math.log(law.ratio(last, size)) / math.log(size / last) if law else 0.0
+    power = claimed * (ONE_SIZE_SHARE if size > last else 1.0)
+    if len(sizes) > 1:
+        first = max((n for n in sizes if WIDE * n <= last), default=sizes[0])
+        measured = max(_exponent(values, first, last), 0.0)
+        power = measured and measured * (2 - measured / max(claimed, measured))
+    return values[last] * math.pow(size / last, power)
+
+
+def _exponent(values: _Values, n: int, other: int) -> float:
+    return math.log(values[other] / values[n]) / math.log(other / n)
