@@ -19,17 +19,19 @@ import psutil
 import torch
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.measure.allocator_events import peak_cpu_bytes
+from supcr_bench.measure.allocator_events import AllocatedBytes, peak_cpu_bytes
 from supcr_bench.measure.floor import ENOUGH_S, FEWEST_TRIALS, MOST_TRIALS, floor_call
 from supcr_bench.measure.interpreter import count_instructions
 from supcr_bench.measure.other_work import OtherWork
 from supcr_bench.measure.outcome import describe_error, is_out_of_memory
-from supcr_bench.measure.work import Work, count_work
+from supcr_bench.measure.work import Work, count_work, make_counter
 from supcr_bench.values.case import Pass
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UsageError
+from supcr_bench.values.metrics import MOST_INSTRUCTIONS
 
+CPU_METHOD = "CPU allocator events (torch profiler)"
 LEAST_FLUSHED_BYTES = 64 * 2**20
 """Bytes that are written on an accelerator before each timed call; four times its cache if that is
 more."""
@@ -89,7 +91,7 @@ class Cpu:
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
         """Peak of live tensor bytes during ``call``, beyond those live before it."""
-        return PeakMemory(peak_cpu_bytes(call), None, "CPU allocator events (torch profiler)")
+        return PeakMemory(peak_cpu_bytes(call), None, CPU_METHOD)
 
     @contextmanager
     def memory_limit(self, limit_bytes: int | None) -> Iterator[None]:
@@ -223,8 +225,13 @@ Device = Cpu | Accelerator
 class Meter:
     """Measures one call: time and peak memory on the device, work by counting operations."""
 
+    in_parts: "Callable[[], Meter] | None" = None
+    """Makes a meter of the memory and work of one call that is made in parts; see PartMeter."""
+
     def __init__(self, device: Device) -> None:
         self._device = device
+        if isinstance(device, Cpu):
+            self.in_parts = lambda: PartMeter(device)
 
     def time(self, _arm: Arm, call: Callable[[], object]) -> Elapsed:
         return self._device.time(call)
@@ -246,6 +253,29 @@ class Meter:
             self._device.flush_caches()
             seconds.append(self._device.time(call).host_s)
         return median(seconds)
+
+
+class PartMeter(Meter):
+    """Records one call on the CPU in parts: the figures of a part are those of the call so far.
+
+    So the forward of a training's call gives the figures of a forward, too.
+    """
+
+    def __init__(self, device: Cpu) -> None:
+        super().__init__(device)
+        self._bytes, self._counter = AllocatedBytes(), make_counter()
+        self._instructions = 0
+
+    def peak_memory(self, _arm: Arm, call: Callable[[], object]) -> PeakMemory:
+        return PeakMemory(self._bytes.peak(call), None, CPU_METHOD)
+
+    def work(self, _arm: Arm, call: Callable[[], object]) -> Work:
+        return count_work(call, counter=self._counter)
+
+    def interpreted(self, _arm: Arm, call: Callable[[], object]) -> dict[str, int | None]:
+        found = count_instructions(call)
+        self._instructions = min(self._instructions + (found or 0), MOST_INSTRUCTIONS)
+        return {"python_instructions": None if found is None else self._instructions}
 
 
 def find_accelerator() -> torch.device | None:

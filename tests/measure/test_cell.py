@@ -11,7 +11,7 @@ from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu, Elapsed, Meter
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL
 from supcr_bench.values.implementation import Resolution
@@ -415,6 +415,70 @@ def test_with_the_real_meter_every_figure_is_there() -> None:
     assert forward is not None
     assert training is not None
     assert training >= forward
+
+
+COUNTED = (
+    *("peak_bytes", "dispatched_ops", "elements_processed", "python_instructions"),
+    *("dispatch_peak_bytes", "predicted_cuda_peak_bytes"),
+)
+
+
+def test_the_first_part_of_a_trainings_call_counts_what_a_forward_alone_does() -> None:
+    names = ("loopy", "broadcast", "rowsort", "batched", "scan", "tiled")
+    factories = {name: implementation(name).factory for name in names}
+
+    def counted(passes: tuple[Pass, ...]) -> dict[Arm, list[object]]:
+        found = run_cell(factories, WORKLOAD, passes=passes, meter=Meter(Cpu()), timed=False)
+        return {arm: [getattr(r, name) for name in COUNTED] for arm, r in found.items()}
+
+    counted(("training",))  # the first calls of a process execute more Python
+    both = counted(("training", "forward"))
+    assert not any(None in figures for figures in both.values())
+    assert both == counted(("forward",)) | counted(("training",))
+
+
+@pytest.mark.parametrize("failing", [2, 3, 4])
+def test_a_training_is_recorded_as_a_whole_where_its_forward_part_has_failed(failing: int) -> None:
+    calls = []
+
+    def fails_once(loss: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(1)
+        if len(calls) == failing:
+            raise ValueError("once")
+        return loss, parts
+
+    factories = {"one": around(fails_once), **RIGHT}
+    found = run_cell(factories, WORKLOAD, meter=Meter(Cpu()), timed=False)
+    assert found[Arm("one", "forward")].reason == "ValueError: once"
+    one, right = (found[Arm(name, "training")] for name in ("one", "right"))
+    assert one.status is right.status is Status.MEASURED
+    assert (one.peak_bytes, one.dispatched_ops) == (right.peak_bytes, right.dispatched_ops)
+
+
+def test_a_forward_keeps_its_counts_where_a_later_backward_fails() -> None:
+    calls = []
+
+    class FailsLater(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Tensor) -> Any:
+            calls.append(1)
+            if len(calls) > 1:
+                raise RuntimeError("later")
+            return gradients[0]
+
+    def change(loss: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+        return FailsLater.apply(loss), parts  # type: ignore[no-untyped-call]
+
+    factories = {"one": around(change)}
+    found = run_cell(factories, WORKLOAD, meter=Meter(Cpu()), timed=False)
+    assert found[Arm("one", "training")].reason == "RuntimeError: later"
+    forward = found[Arm("one", "forward")]
+    assert forward.status is Status.MEASURED
+    assert all(getattr(forward, name) for name in COUNTED)
 
 
 def test_an_undisturbed_result_can_be_stored() -> None:
