@@ -218,9 +218,10 @@ class Forecast:
         curves, law = self._curves.get(series[:2]), self.claims.get(implementation)
         if not curves:
             return None
-        dimension_s = _continued(_farthest(curves), rows, law)
-        if own := curves.get(series):
-            scale = own[max(own)] / _continued(_farthest(curves), max(own), law)
+        own, farthest = curves.get(series), _farthest(curves)
+        dimension_s = _continued(farthest, rows, law)
+        if own and own is not farthest:
+            scale = own[max(own)] / _continued(farthest, max(own), law)
             dimension_s = own.get(rows, dimension_s * scale)
         return case.dims * dimension_s
 
