@@ -1,6 +1,7 @@
 """Texts of table cells: figures, and the columns, filters and words that describe a case."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from supcr_bench.analysis.statistics import Interval
@@ -65,9 +66,14 @@ USUAL = ("dims", "nan_density")
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
     """The values by which a page filters a row, ``without`` those that vary within the row."""
-    facets = {axis.id: axis.text(axis.of(case)) for axis in SHOWN}
+    facets = dict(_axis_texts(case))
     facets |= {"pass": case.pass_} | ({"implementation": implementation} if implementation else {})
     return {name: value for name, value in facets.items() if name not in without}
+
+
+@lru_cache(maxsize=8192)  # many rows and sentences are of one case
+def _axis_texts(case: Case) -> tuple[tuple[str, str], ...]:
+    return tuple((axis.id, axis.text(axis.of(case))) for axis in SHOWN)
 
 
 def case_columns(
