@@ -34,7 +34,7 @@ class FinishedRun(NamedTuple):
 
 TINY = """
 purpose = "Small enough for a test."
-implementations = ["loopy", "broadcast", "rowsort"]
+implementations = ["broadcast", "rowsort"]
 
 [[grid]]
 batch_size = [4, 7]

@@ -118,7 +118,7 @@ def test_a_persons_own_file_is_verified_with_no_preparation(
 
 
 def test_what_is_not_robust_fails_where_that_is_asked(with_checks: WithChecks) -> None:
-    only = ("low temperature", "ties")
+    only = ("low temperature", "two rows")
     assert with_checks(only, "broadcast").exit_code == 0
     strict = with_checks(only, "broadcast", "--strict")
     assert strict.exit_code == 1
@@ -229,8 +229,8 @@ def test_right_implementations_raise_no_alarm(
     few = partial(LocalSession, only=("random cases", "low temperature"))
     monkeypatch.setattr(false_alarms, "LocalSession", few)
     assert false_alarms.false_alarms(seed=3) == []
-    monkeypatch.setattr(false_alarms, "NOT_ROBUST", ())
-    monkeypatch.setattr(false_alarms, "ROBUST", ("broadcast",))
+    for name, own in (("RIGHT", ()), ("NOT_ROBUST", ()), ("ROBUST", ("broadcast",))):
+        monkeypatch.setattr(false_alarms, name, own)
     (alarm,) = false_alarms.false_alarms(seed=3)
     assert alarm.startswith("broadcast, low temperature: the loss is nan")
     monkeypatch.setattr("sys.argv", ["false_alarms", "2"])

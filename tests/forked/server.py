@@ -22,6 +22,7 @@ import tempfile
 import threading
 import weakref
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,6 +72,7 @@ def main(path: str) -> None:
     from tests.patience import grant_patience
 
     grant_patience()
+    prepare_commands()
     prepare_pages()
     prepare_recognition()
     prepare_start_and_end()
@@ -114,6 +116,16 @@ def main(path: str) -> None:
                 connection.sendall(b"%d\n" % pid)
             if sys.stdin in ready:
                 return
+
+
+def prepare_commands() -> None:
+    """Build all commands and the types of their options once, which each command would do."""
+    from typer import main
+
+    from supcr_bench.commands.app import app
+
+    vars(main)["get_command"] = cache(main.get_command)
+    main.get_command(app)
 
 
 def prepare_pages() -> None:

@@ -46,7 +46,7 @@ SPECS = [
     wanted(n=16, d=4, dims=2, labels="tied", temperature=0.005, seed=4),
     wanted(n=12, d=4, dims=8, nan_density=0.5, weights="unequal", seed=5),
     wanted(n=20, d=4, dims=3, nan_density=0.9, labels="tied", temperature=0.05, seed=6),
-    wanted(n=80, d=8, dims=2, nan_density=0.1, labels="tied", seed=7),
+    wanted(n=74, d=8, dims=2, nan_density=0.1, labels="tied", seed=7),
 ]
 
 
@@ -221,7 +221,7 @@ def test_low_precision_inputs_are_computed_in_float32_and_answered_in_their_own(
     definition: Definition, factory: Callable[..., Any], dtype: torch.dtype
 ) -> None:
     name = str(dtype).removeprefix("torch.")
-    problem = made(n=90, d=4, labels="tied", temperature=definition.temperature, dtype=name)
+    problem = made(n=68, d=4, labels="tied", temperature=definition.temperature, dtype=name)
     exact = problem.changed(
         "in float64",
         first=problem.first.double(),
@@ -255,8 +255,8 @@ def test_autocast_around_the_forward_changes_nothing(
 
 @ALL
 def test_a_call_leaves_no_trace(definition: Definition, factory: Callable[..., Any]) -> None:
-    problem = made(n=82, temperature=definition.temperature)
-    other = made(n=82, temperature=definition.temperature, seed=1)
+    problem = made(n=66, temperature=definition.temperature)
+    other = made(n=66, temperature=definition.temperature, seed=1)
     kept = [x.clone() for x in (problem.first, problem.second, problem.labels)]
     asked = candidate(definition, factory)
     module = asked.build(definition.at(problem.temperature), problem.weights)
@@ -273,7 +273,7 @@ def test_a_call_leaves_no_trace(definition: Definition, factory: Callable[..., A
 def test_strides_and_grad_mode_mean_nothing(
     definition: Definition, factory: Callable[..., Any]
 ) -> None:
-    problem = made(n=82, dims=1, temperature=definition.temperature)
+    problem = made(n=66, dims=1, temperature=definition.temperature)
     asked = candidate(definition, factory)
     laid_out = [x.t().contiguous().t() for x in (problem.first, problem.second)]
     module = asked.build(definition.at(problem.temperature), problem.weights)
