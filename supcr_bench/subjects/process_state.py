@@ -249,7 +249,8 @@ class ProcessState:
         """Whether no attribute has another value; this is asked after each timed call."""
         if [*map(len, self._values)] != self._sizes or not self._seen:
             return False
-        return all(map(is_, chain.from_iterable(self._values), self._seen))
+        # The caches were flushed: fetched in one short loop first, the values come sooner.
+        return all(map(is_, [*chain.from_iterable(self._values)], self._seen))
 
     def undo(self) -> list[str]:
         """Undo all changes since this object was made, and describe them."""
