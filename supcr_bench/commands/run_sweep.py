@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from supcr_bench.values.machine import SAME_MACHINE, machine_of, usable_cpus
 from supcr_bench.values.result import Result
 from supcr_bench.values.units import format_clock
 from supcr_bench.verification.verification import Verification
+from supcr_bench.workers.verification import IdleWorkers
 
 
 def carry_out(
@@ -57,6 +59,10 @@ def carry_out(
     require_writable(default_page(folder, folder.name))
     with ExitStack() as held:
         writer = held.enter_context(RunWriter.resume(resumed)) if resumed else None
+        idle = held.enter_context(closing(IdleWorkers()))
+        together = executor_name == "local" and _verified_beside(work)
+        if together and work.suite.verify and not resumed:
+            idle.start()  # its imports take as long as those of the worker that measures
         executor, budget = make_executor(executor_name, work)
         with closing(executor):
             check_devices(work.plan, executor)
@@ -76,7 +82,9 @@ def carry_out(
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
             }
             forecast = Forecast(budget, claims)
-            account, spent = sweep(work, executor, forecast, writer, console, began)
+            account, spent = sweep(
+                work, executor, forecast, writer, console, began, together=together, idle=idle
+            )
         from supcr_bench.commands.report_page import show_and_write  # slow to import
         from supcr_bench.render.answer import refuted
 
@@ -147,6 +155,9 @@ def sweep(
     writer: RunWriter,
     console: Console,
     began: float,
+    *,
+    together: bool,
+    idle: IdleWorkers,
 ) -> tuple[Account, str]:
     """Measure and verify the rest, and store each result at once; the executor is closed.
 
@@ -159,12 +170,6 @@ def sweep(
     finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
     unverified = [s.name for s in work.subjects if s.name not in writer.verification]
     verify = dict.fromkeys(unverified if work.suite.verify else ())
-    # Where sweep and verification share no core and no GPU.
-    together = (
-        isinstance(executor, LocalExecutor)
-        and forecast.budget.threads < usable_cpus()
-        and all(planned.workload.device == "cpu" for planned in work.plan)
-    )
     plan = over_processes(work.plan, forecast.budget.processes)
     events = run_verified(
         plan,
@@ -175,6 +180,7 @@ def sweep(
         seed=work.suite.seed,
         verify=verify,
         together=together,
+        idle=idle,
     )
     progress = make_progress(console, len(plan))
     try:
@@ -187,6 +193,8 @@ def sweep(
                         executor.close()
                         wall_s = time.monotonic() - began
                         writer.finish({"wall_s": wall_s, **asdict(account)})
+                        # Slow to import; nothing is timed any more, and verification goes on.
+                        import_module("supcr_bench.commands.report_page")
                     case Account():
                         account += event
                     case Verification():
@@ -205,6 +213,12 @@ def sweep(
         if verification_s >= 1:
             spent += f"; verification took {format_clock(verification_s)} more"
     return account, spent
+
+
+def _verified_beside(work: Work) -> bool:
+    """Whether sweep and verification on this machine share no core and no GPU."""
+    on_cpu = all(planned.workload.device == "cpu" for planned in work.plan)
+    return on_cpu and make_budget(work.suite).threads < usable_cpus()
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:

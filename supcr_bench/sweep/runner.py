@@ -266,13 +266,15 @@ def run_verified(
     seed: int,
     verify: Mapping[str, Collection[str] | None],
     together: bool = True,
+    idle: IdleWorkers | None = None,
 ) -> Generator[VerifiedEvent, None, None]:
     """Run a plan as :func:`run_sweep` does, and verify subjects (implementations by name).
 
     Verification uses the random seed ``seed``. ``verify`` maps the implementations to verify to
     their checks (``None``: all checks and a diagnosis). One worker for each core runs at the same
     time; while a worker of the sweep takes times, the others are suspended. If not ``together``,
-    verification begins when the sweep has ended.
+    verification begins when the sweep has ended. The workers
+    of ``idle`` are taken first; at the end, all are closed.
 
     Yields:
         one :class:`Result` for every arm, one :class:`Verification` for each of ``verify``,
@@ -290,7 +292,7 @@ def run_verified(
             yield subject.name, outcome
         yield session.result()
 
-    idle = IdleWorkers()
+    idle = idle or IdleWorkers()
     streams: list[Callable[[], Iterator[VerifiedEvent]]] = [swept]
     streams += [partial(verify_one, subject) for subject in subjects if subject.name in verify]
     try:

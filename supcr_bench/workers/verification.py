@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from threading import Thread
 from typing import Any, Literal
 
 from supcr_bench.subjects.compiler import COMPILATION
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.errors import SubjectError, WorkerError
 from supcr_bench.verification import session
 from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Verdict
@@ -28,18 +29,37 @@ class IdleWorkers:
 
     def __init__(self) -> None:
         self._workers: deque[WorkerProcess] = deque()
+        self._starting: Thread | None = None
+
+    def start(self) -> None:
+        """Start a worker, and do not wait for it."""
+
+        def start() -> None:
+            with suppress(WorkerError):  # if it is needed, another one will tell why
+                self.keep(_start())
+
+        self._starting = Thread(target=start, daemon=True)
+        self._starting.start()
 
     def take(self) -> WorkerProcess:
+        if self._starting is not None:
+            self._starting.join()
         with suppress(IndexError):  # several threads may take one
             return self._workers.pop()
-        return WorkerProcess(threads=1, bystander=True)  # small problems need one thread
+        return _start()
 
     def keep(self, worker: WorkerProcess) -> None:
         self._workers.append(worker)
 
     def close(self) -> None:
+        if self._starting is not None:
+            self._starting.join()
         while self._workers:
             self._workers.pop().close()
+
+
+def _start() -> WorkerProcess:
+    return WorkerProcess(threads=1, bystander=True)  # small problems need one thread
 
 
 class WorkerVerification(session.Session):

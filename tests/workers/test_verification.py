@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from supcr_bench.subjects.registry import Subject, locate
+from supcr_bench.values.errors import WorkerError
 from supcr_bench.verification import session as sessions
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
-from supcr_bench.workers.worker_process import WorkerProcess
+from supcr_bench.workers.worker_process import WorkerProcess, start_python
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +81,47 @@ def test_a_registered_implementation_leaves_its_worker_to_the_next_and_a_file_do
     (worker,) = workers
     assert worker is not None
     assert worker.resident_bytes() is None
+
+
+def test_a_worker_that_is_started_ahead_is_the_one_that_verifies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starts, start = [], WorkerProcess.start
+
+    def counted(*given: Any) -> Any:
+        starts.append(given)
+        return start(*given)
+
+    monkeypatch.setattr(WorkerProcess, "start", staticmethod(counted))
+    idle = IdleWorkers()
+    idle.start()
+    worker = idle.take()
+    idle.keep(worker)
+    idle.close()
+    assert len(starts) == 1
+    assert worker.resident_bytes() is None
+
+    unused = IdleWorkers()
+    unused.start()
+    unused.close()
+    assert not unused._workers
+
+
+def test_a_worker_that_could_not_be_started_ahead_is_started_when_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def ends(_arguments: object, environment: object, stderr: object) -> object:
+        return start_python(["no_such_module"], environment, stderr)  # type: ignore[arg-type]
+
+    idle = IdleWorkers()
+    with monkeypatch.context() as broken:
+        broken.setattr(WorkerProcess, "start", staticmethod(ends))
+        idle.start()
+        with pytest.raises(WorkerError, match="No module named no_such_module"):
+            idle.take()
+    idle.keep(idle.take())
+    idle.close()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_hang_fails_its_check_and_the_others_are_made(
