@@ -1,7 +1,10 @@
 """Verification over several ranks: what is wrong is found, named, and never a hang."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +13,9 @@ from supcr_bench.verification.bugs.catalogue import RANK_BUGS, SelfTestRow
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
+from supcr_bench.workers import rank_verification
 from supcr_bench.workers.messages import RECOGNITION
+from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.rank_verification import RankVerification, bug_subject
 from tests.hanging import end_ranks_in
 from tests.patience import HANGS_S
@@ -48,6 +53,19 @@ class AThird(RightAcrossRanks):
 """
 
 
+@pytest.fixture(scope="module")
+def pair() -> Iterator[RankGroupWorker]:
+    with closing(RankGroupWorker(2, limit_s=HANGS_S)) as group:
+        yield group
+
+
+@pytest.fixture
+def same_ranks(pair: RankGroupWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two ranks for all whose checks keep no module on them, and end none."""
+    kept = SimpleNamespace(ask=pair.ask, join=pair.join, close=lambda: None)
+    monkeypatch.setattr(rank_verification, "RankGroupWorker", lambda *_, **__: kept)
+
+
 def verified(
     subject: Subject, definition: str | None = None, *, only: tuple[str, ...]
 ) -> Verification:
@@ -78,6 +96,7 @@ def test_distributed_passes_every_check() -> None:
     assert Verification.from_mapping(found.to_mapping()) == found
 
 
+@pytest.mark.usefixtures("same_ranks")
 def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
     right = Subject("right", "module", BUGS_MODULE, "RightAcrossRanks")
     found = verified(right, only=("step under DDP",))
@@ -85,12 +104,14 @@ def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
     assert found.headline.startswith("right over 2 ranks is right: torchcell; ")
 
 
+@pytest.mark.usefixtures("same_ranks")
 def test_a_loss_that_refuses_to_run_on_one_rank_alone_is_verified(tmp_path: Path) -> None:
     subject = of_file(tmp_path, STATEFUL, "SeveralRanksOnly")
     found = verified(subject, only=("step under DDP",))
     assert [o.verdict for o in found.outcomes] == [Verdict.PASS]
 
 
+@pytest.mark.usefixtures("same_ranks")
 @pytest.mark.parametrize("definition", ["auto", "torchcell"])
 def test_a_loss_with_another_call_is_verified_over_ranks_too(
     tmp_path: Path, definition: str
@@ -101,6 +122,7 @@ def test_a_loss_with_another_call_is_verified_over_ranks_too(
     assert found.definition == "torchcell"
 
 
+@pytest.mark.usefixtures("same_ranks")
 @pytest.mark.parametrize("bug", RANK_BUGS, ids=lambda b: b.name)
 def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
     found = verified(bug_subject(bug), bug.definition, only=("step under DDP",))
@@ -109,6 +131,7 @@ def test_a_seeded_bug_is_caught_and_named(bug: SeededBug) -> None:
     assert row.diagnosed == (bug.named,)
 
 
+@pytest.mark.usefixtures("same_ranks")
 def test_an_implementation_for_one_process_is_said_to_gather_nothing() -> None:
     found = verified(locate("broadcast"), only=("step under DDP",))
     assert not found
