@@ -204,6 +204,8 @@ class Result:
     @property
     def time_s(self) -> float | None:
         """Seconds of the median call; of several processes, the geometric mean of their medians."""
+        if not self.further_samples_s:
+            return _median(self.time_samples_s) if self.time_samples_s else None
         medians = self.process_medians_s
         return geometric_mean(medians) if len(medians) > 1 else next(iter(medians), None)
 
