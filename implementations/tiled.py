@@ -30,14 +30,21 @@ from ._scan import DEFINITIONS, RANGE, Choices, Evaluated, ScanSupCR, evaluate
 from ._tiled_call import ADD, CLEAR, FINISH, MEASURE, PREPARE, SWEEP, WHOLE, compile_for
 from ._tiled_memory import Rules
 
-try:  # what compiled code of torch calls, in half the time of torch.empty
-    from torch._C._dynamo.guards import (  # type: ignore[attr-defined]
-        _empty_strided_cpu as new,
-    )
+try:
+    from torch._C._dynamo.guards import _empty_strided_cpu as quick  # type: ignore[attr-defined]
 except ImportError:
+    quick = None
 
-    def new(shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+
+def new(shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Memory for a tensor, as compiled code of torch takes it, in half the time of torch.empty.
+
+    Torch's dispatcher does not see that, so that it is asked where someone counts its calls.
+    """
+    if quick is None or torch._C._len_torch_dispatch_stack():
         return torch.empty_strided(shape, strides, dtype=dtype)
+    found: Tensor = quick(shape, strides, dtype)
+    return found
 
 
 TILE = 32

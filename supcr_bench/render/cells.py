@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
-from supcr_bench.values.case import Case
+from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result, Status
@@ -66,14 +66,16 @@ USUAL = ("dims", "nan_density")
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
     """The values by which a page filters a row, ``without`` those that vary within the row."""
-    facets = dict(_axis_texts(case))
+    facets = dict(_axis_texts(case.workload))
     facets |= {"pass": case.pass_} | ({"implementation": implementation} if implementation else {})
     return {name: value for name, value in facets.items() if name not in without}
 
 
 @lru_cache(maxsize=8192)  # many rows and sentences are of one case
-def _axis_texts(case: Case) -> tuple[tuple[str, str], ...]:
-    return tuple((axis.id, axis.text(axis.of(case))) for axis in SHOWN)
+def _axis_texts(workload: Workload) -> tuple[tuple[str, str], ...]:
+    values = ((axis, axis.of(workload)) for axis in SHOWN)
+    own = (("temperature", None),)  # each definition's, which tells no workloads apart
+    return tuple((a.id, a.text(value)) for a, value in values if (a.name, value) not in own)
 
 
 def case_columns(

@@ -98,6 +98,8 @@ def results_csv(run: Run) -> str:
     """Each result with its revision, if known."""
 
     def written(name: str, value: Any) -> Any:
+        if value != value:  # no figure
+            return None
         if isinstance(value, int) and _TYPES.get(name) in (float, float | None):
             return float(value)
         return json.dumps(value) if isinstance(value, Mapping | tuple) else value

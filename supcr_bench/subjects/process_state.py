@@ -217,6 +217,7 @@ class ProcessState:
         self._remember()
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
+        self._kept: list[str] = []
         self._implemented = _implemented_operators()
         self.operators = registered_operators() if operators else frozenset()
 
@@ -230,10 +231,11 @@ class ProcessState:
         self._remember()
         for name, owner in self._owners.items():
             known = self._attributes[name]
-            new = (vars(owner).keys() - known.keys()) & _hideable(owner)
+            new = (vars(owner).keys() - known.keys()) & _hideable(name, owner)
             for attribute in (*known, *new):
                 found, function = vars(owner).get(attribute), known.get(attribute)
-                if found is function or not callable(function or found) or _is_torchs(found):
+                hidden = found if attribute in new else function
+                if found is function or not callable(hidden) or _is_torchs(found):
                     continue
                 self._seen = []  # until it is undone
                 undo = partial(setattr, owner, attribute, function)
@@ -257,6 +259,9 @@ class ProcessState:
         found = list(self.changes())
         for _, write in found:
             write()
+        if found:
+            settings = ((f"changes the {n}", n, read) for n, (read, *_) in SETTINGS.items())
+            self._kept = [said for said, n, read in settings if read() != self._settings[n]]
         return [said for said, _ in found]
 
     def lasting_changes(self) -> list[str]:
@@ -264,8 +269,7 @@ class ProcessState:
         new_names = sorted(_implemented_operators() - self._implemented)
         own = [name.split("/")[1] for name in new_names if name.startswith("aten/")]
         found = [f"overrides torch's operator {name}" for name in own]
-        kept = (n for n, (read, *_) in SETTINGS.items() if read() != self._settings[n])
-        found += [f"changes the {name}" for name in kept]
+        found += self._kept
         new = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]
         children = [c for c in psutil.Process().children() if c.create_time() >= self._began_s]
         if _is_busy(children, thoroughly=bool(new or children)):
@@ -351,11 +355,11 @@ def _is_busy(children: Sequence[psutil.Process], *, thoroughly: bool) -> bool:
     return sum(shares[1:]) > IDLE_SHARE * len(shares[1:])
 
 
-def _hideable(owner: object) -> Set[str]:
-    """The names of what a new attribute of a class or module hides: what it inherits, builtins."""
+def _hideable(name: str, owner: object) -> Set[str]:
+    """The names of what a new attribute hides: what a class inherits, or builtins from our code."""
     if isinstance(owner, type):
         return {name for base in owner.__mro__[1:] for name in vars(base)}
-    return vars(builtins).keys()
+    return vars(builtins).keys() if name.startswith(_HARNESS) else set()
 
 
 def _is_torchs(found: object) -> bool:

@@ -202,7 +202,8 @@ def load(subject: Subject) -> Implementation:
     finally:
         undone, module_key = process.undo(), (subject.target, subject.root)
         if module_key not in _changed_by_import:
-            _changed_by_import[module_key] = [*undone, *process.lasting_changes()]
+            every = dict.fromkeys((*undone, *process.lasting_changes()))
+            _changed_by_import[module_key] = list(every)
         changed = _changed_by_import[module_key]
     if found is _NOTHING:
         raise uncallable.no_such_attribute(subject.name, module)
@@ -238,11 +239,16 @@ def load(subject: Subject) -> Implementation:
 
 @functools.cache
 def _import_registered() -> None:
-    """Import what is in the folder, but for ``tiled``, which imports numba."""
-    for name, own in _in_folder().items():
-        if name != "tiled":
+    """Import what is in the folder but ``tiled``, which imports numba; undo what imports change."""
+    from supcr_bench.subjects.process_state import ProcessState
+
+    process = ProcessState()
+    for own in _in_folder().values():
+        if own.name != "tiled":
             with suppress(Exception, SystemExit):
                 importlib.import_module(own.target)
+            if undone := process.undo():
+                _changed_by_import[own.target, None] = undone
 
 
 _changed_by_import: dict[tuple[str, str | None], list[str]] = {}

@@ -3,6 +3,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -180,8 +181,20 @@ def test_what_cannot_be_undone_is_lasting(monkeypatch: pytest.MonkeyPatch) -> No
     state = ProcessState()
     assert state.lasting_changes() == []
     now[0] = 10
+    assert state.lasting_changes() == []  # another may have changed it on purpose
     assert state.undo() == ["changes the priority"]
     assert state.lasting_changes() == ["changes the priority"]
+
+
+def test_a_default_that_is_filled_in_and_a_name_of_a_builtin_in_numpy_are_no_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calls, "_kernel", None, raising=False)
+    state = ProcessState()
+    monkeypatch.setattr(calls, "_kernel", len)
+    monkeypatch.setattr(np, "float", float, raising=False)
+    assert state.undo() == []
+    assert vars(np)["float"] is float
 
 
 def test_a_builtin_and_an_inherited_method_are_hidden_until_the_change_is_undone() -> None:

@@ -4,7 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from supcr_bench.testing.benchmark import SupcrBenchmark
+from supcr_bench.values.machine import default_threads
 from tests.forked import python as forked_python
 from tests.forked.start import Servers
 from tests.subjects_table import SUBJECTS, write_subjects
@@ -306,6 +309,31 @@ def test_it(supcr_benchmark, name, definition):
         "--benchmark-disable",
     )
     result.assert_outcomes(passed=len(SUBJECTS))
+
+
+def test_what_the_users_own_tests_set_is_no_fault_of_a_loss(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SupcrBenchmark, "_untouched", None)
+    before = torch.get_num_threads()
+    torch.set_num_threads(default_threads() + 2)
+    try:
+        result = project("""
+import torch
+
+def test_one(supcr_benchmark):
+    supcr_benchmark(RightSupCR, **SMALL)
+
+def test_other(supcr_benchmark, monkeypatch):
+    torch.set_float32_matmul_precision("high")
+    try:
+        supcr_benchmark(RightSupCR, **SMALL)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+""")
+    finally:
+        torch.set_num_threads(before)
+    result.assert_outcomes(passed=2)
 
 
 def test_threads_are_pinned_as_in_a_run_and_given_back(project: Project) -> None:
