@@ -14,6 +14,7 @@ Where the loop cannot run (a device other than the CPU, labels of 16-bit floats,
 low that float64 exponentials leave their range: 0.0034 for a cosine), ``scan`` computes the loss.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from threading import Lock
@@ -30,23 +31,16 @@ from ._scan import DEFINITIONS, RANGE, Choices, Evaluated, ScanSupCR, evaluate
 from ._tiled_call import ADD, CLEAR, FINISH, MEASURE, PREPARE, SWEEP, WHOLE, compile_for
 from ._tiled_memory import Rules
 
+
+def empty(shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty_strided(shape, strides, dtype=dtype)
+
+
 try:
     from torch._C._dynamo.guards import _empty_strided_cpu as quick  # type: ignore[attr-defined]
 except ImportError:
-    quick = None
-
-
-def new(shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Memory for a tensor, as compiled code of torch takes it, in half the time of torch.empty.
-
-    Torch's dispatcher does not see that, so that it is asked where someone counts its calls.
-    """
-    if quick is None or torch._C._len_torch_dispatch_stack():
-        return torch.empty_strided(shape, strides, dtype=dtype)
-    found: Tensor = quick(shape, strides, dtype)
-    return found
-
-
+    quick = empty
+"""As ``empty``, in half the time: compiled code of torch calls it, and no dispatcher sees it."""
 TILE = 32
 """Anchors of a tile, a multiple of ``ROWS``: their sums stay in the second-level cache."""
 ELEMENTS_PER_THREAD = 2**22
@@ -170,8 +164,9 @@ def evaluate_tiles(
         *(choices, n, d, dims, len(views), dtype, labels.dtype, wanted, TILE, ELEMENTS_PER_THREAD)
     )
     row, x0, x1 = first.stride(0), first.data_ptr(), last.data_ptr()
+    new = empty if torch._C._len_torch_dispatch_stack() else quick  # someone counts
     gradient, gradient0, gradient1, gradient_row = gradient_like(
-        (n, len(views), d), row, x1 - x0, dtype
+        new, (n, len(views), d), row, x1 - x0, dtype
     )
     loss, losses = new((), (), dtype), new((plan.losses,), (1,), dtype)
     threads = min(torch.get_num_threads(), plan.threads) if plan.threads > 1 else 1
@@ -223,9 +218,13 @@ def evaluate_tiles(
 
 
 def gradient_like(
-    shape: tuple[int, int, int], row: int, apart: int, dtype: torch.dtype
+    new: Callable[..., Tensor],
+    shape: tuple[int, int, int],
+    row: int,
+    apart: int,
+    dtype: torch.dtype,
 ) -> tuple[tuple[Tensor, ...], int, int, int]:
-    """Memory for the gradient w.r.t. [N, V, d] embeddings, laid out as they are.
+    """Memory by ``new`` for the gradient w.r.t. [N, V, d] embeddings, laid out as they are.
 
     Their rows are ``row`` numbers apart, and their views ``apart`` bytes; views that are parts of
     one tensor get the parts of one.
