@@ -1,7 +1,8 @@
 """``make floor``: how far the fast losses are from the floor, and from what people use.
 
-``supcr_bench/measure/floor.py`` says what the floor is. All train on the same tensors in one
-process with one thread of torch, each once a round in random order; times are CPU time, ratios are
+``supcr_bench/measure/floor.py`` says what the floor is. Each size has a process of its own, so that
+none meets memory as another left it. In it all train on the same tensors with one thread of torch,
+each once a round in random order; times are CPU time, ratios are
 medians of paired ratios with an interval of 95 %. At the end stands the peak of memory at a size
 that only a loss without N x N tensors reaches. It takes some minutes, and is no part of the test
 suite.
@@ -10,8 +11,10 @@ suite.
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
@@ -130,11 +133,11 @@ def times_of(size: Size) -> dict[str, list[float]]:
     return times
 
 
-def lines_of(size: Size) -> Iterator[str]:
+def lines_of(size: Size) -> list[str]:
     """The size's times and ratios."""
+    torch.set_num_threads(1)
     times = times_of(size)
-    for name, own in times.items():
-        yield f"{size} {name:<10} {format_duration_s(median(own))}"
+    lines = [f"{size} {name:<10} {format_duration_s(median(own))}" for name, own in times.items()]
     rank = interval_rank(size.rounds)
     for other in size.beside:
         for name in (*WEIGHED, *(n for n in (LEAST,) if other == FLOOR)):
@@ -143,7 +146,8 @@ def lines_of(size: Size) -> Iterator[str]:
                 ratios = sorted(1 / ratio for ratio in ratios)
             interval = "" if not rank else f" ({ratios[rank - 1]:.2f} to {ratios[-rank]:.2f})"
             words = "times" if other == FLOOR else "times faster than"
-            yield f"{size} {name} {median(ratios):.2f}{interval} {words} {other}"
+            lines.append(f"{size} {name} {median(ratios):.2f}{interval} {words} {other}")
+    return lines
 
 
 def peak_line(size: Size) -> str:
@@ -157,9 +161,10 @@ def main(sizes: list[str]) -> None:
     """Write the lines of these sizes, of all by default."""
     torch.set_num_threads(1)
     sys.stdout.write(f"torch {torch.__version__}, 1 thread; training, d=64, float32\n")
-    for size in SIZES:
-        if not sizes or str(size.n) in sizes:
-            sys.stdout.writelines(f"{line}\n" for line in lines_of(size))
+    wanted = [size for size in SIZES if not sizes or str(size.n) in sizes]
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as alone:
+        for lines in alone.map(lines_of, wanted):
+            sys.stdout.writelines(f"{line}\n" for line in lines)
             sys.stdout.flush()
     if not sizes or str(LARGE) in sizes:
         for definition, dims in ((NOTE, 2), (RNC, 1)):
