@@ -82,7 +82,8 @@ class Room(NamedTuple):
 class Sorting(NamedTuple):
     """Working memory of a thread to sort rows by a distance over several labels; else empty.
 
-    It is apart from :class:`Room`, so that what does not sort is compiled once for all labels.
+    It is apart from :class:`Room`, so that a process compiles what does not sort once for labels
+    of any dtype.
     """
 
     order: Any  # whole numbers, as the next two, to sort with

@@ -33,14 +33,14 @@ from ._tiled_memory import Rules
 
 
 def empty(shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Memory for a tensor, by torch's dispatcher, where a counter of operations sees it."""
     return torch.empty_strided(shape, strides, dtype=dtype)
 
 
-try:
+try:  # what compiled code of torch calls: it passes the dispatcher by, and takes half the time
     from torch._C._dynamo.guards import _empty_strided_cpu as quick  # type: ignore[attr-defined]
 except ImportError:
     quick = empty
-"""As ``empty``, in half the time: compiled code of torch calls it, and no dispatcher sees it."""
 TILE = 32
 """Anchors of a tile, a multiple of ``ROWS``: their sums stay in the second-level cache."""
 ELEMENTS_PER_THREAD = 2**22
@@ -164,7 +164,7 @@ def evaluate_tiles(
         *(choices, n, d, dims, len(views), dtype, labels.dtype, wanted, TILE, ELEMENTS_PER_THREAD)
     )
     row, x0, x1 = first.stride(0), first.data_ptr(), last.data_ptr()
-    new = empty if torch._C._len_torch_dispatch_stack() else quick  # someone counts
+    new = empty if torch._C._len_torch_dispatch_stack() else quick  # a counter is on
     gradient, gradient0, gradient1, gradient_row = gradient_like(
         new, (n, len(views), d), row, x1 - x0, dtype
     )

@@ -74,8 +74,11 @@ def facets_of(case: Case, implementation: str | None = None, without: Sequence[s
 @lru_cache(maxsize=8192)  # many rows and sentences are of one case
 def _axis_texts(workload: Workload) -> tuple[tuple[str, str], ...]:
     values = ((axis, axis.of(workload)) for axis in SHOWN)
-    own = (("temperature", None),)  # each definition's, which tells no workloads apart
-    return tuple((a.id, a.text(value)) for a, value in values if (a.name, value) not in own)
+    return tuple(
+        (axis.id, axis.text(value))
+        for axis, value in values
+        if value is not None or axis.name != "temperature"  # the definition's own
+    )
 
 
 def case_columns(

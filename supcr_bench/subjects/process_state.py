@@ -73,14 +73,6 @@ def _write_collection(kept: tuple[bool, tuple[int, int, int]]) -> None:
     gc.set_threshold(*kept[1])
 
 
-_top_hooks = partial(torch._C._autograd._top_saved_tensors_default_hooks, True)
-
-
-def _cut_hooks(wanted: object) -> None:
-    while _top_hooks() not in (None, wanted):
-        torch._C._autograd._pop_saved_tensors_default_hooks()
-
-
 def _write_handlers(kept: Mapping[signal.Signals, Any]) -> None:
     with suppress(ValueError):  # only the main thread may
         for number, handler in kept.items():
@@ -120,7 +112,6 @@ SETTINGS: dict[str, Setting] = {
     "modes of torch functions": _stack(
         torch._C._len_torch_function_stack, torch.overrides._pop_mode
     ),
-    "hooks on saved tensors": (_top_hooks, _cut_hooks, KEEP),
     "use of oneDNN": (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled, True),
     "hooks on all modules": (
         lambda: {name: dict(getattr(nn_module, name)) for name in _HOOKS},
@@ -147,6 +138,16 @@ SETTINGS: dict[str, Setting] = {
         [("cpu", False), ("cuda", False)],
     ),
 }
+if _top := getattr(
+    torch._C._autograd, "_top_saved_tensors_default_hooks", None
+):  # newer than torch 2.6
+    _top_hooks = partial(_top, True)
+
+    def _cut_hooks(wanted: object) -> None:
+        while _top_hooks() not in (None, wanted):
+            torch._C._autograd._pop_saved_tensors_default_hooks()
+
+    SETTINGS["hooks on saved tensors"] = _top_hooks, _cut_hooks, KEEP
 if hasattr(os, "setpriority"):  # on Unix
     _process = os.PRIO_PROCESS, 0
 
@@ -217,7 +218,7 @@ class ProcessState:
         self._remember()
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
-        self._kept: list[str] = []
+        self._not_undone: list[str] = []
         self._implemented = _implemented_operators()
         self.operators = registered_operators() if operators else frozenset()
 
@@ -231,7 +232,8 @@ class ProcessState:
         self._remember()
         for name, owner in self._owners.items():
             known = self._attributes[name]
-            new = (vars(owner).keys() - known.keys()) & _hideable(name, owner)
+            if new := vars(owner).keys() - known.keys():
+                new &= _hideable(name, owner)
             for attribute in (*known, *new):
                 found, function = vars(owner).get(attribute), known.get(attribute)
                 hidden = found if attribute in new else function
@@ -261,7 +263,7 @@ class ProcessState:
             write()
         if found:
             settings = ((f"changes the {n}", n, read) for n, (read, *_) in SETTINGS.items())
-            self._kept = [said for said, n, read in settings if read() != self._settings[n]]
+            self._not_undone = [said for said, n, read in settings if read() != self._settings[n]]
         return [said for said, _ in found]
 
     def lasting_changes(self) -> list[str]:
@@ -269,7 +271,7 @@ class ProcessState:
         new_names = sorted(_implemented_operators() - self._implemented)
         own = [name.split("/")[1] for name in new_names if name.startswith("aten/")]
         found = [f"overrides torch's operator {name}" for name in own]
-        found += self._kept
+        found += self._not_undone
         new = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]
         children = [c for c in psutil.Process().children() if c.create_time() >= self._began_s]
         if _is_busy(children, thoroughly=bool(new or children)):

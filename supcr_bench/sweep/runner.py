@@ -273,8 +273,8 @@ def run_verified(
     Verification uses the random seed ``seed``. ``verify`` maps the implementations to verify to
     their checks (``None``: all checks and a diagnosis). One worker for each core runs at the same
     time; while a worker of the sweep takes times, the others are suspended. If not ``together``,
-    verification begins when the sweep has ended. The workers
-    of ``idle`` are taken first; at the end, all are closed.
+    verification begins when the sweep has ended. The workers of ``idle`` are taken first; at the
+    end, all are closed.
 
     Yields:
         one :class:`Result` for every arm, one :class:`Verification` for each of ``verify``,

@@ -24,6 +24,7 @@ from supcr_bench.verification.departures import departures, member_of
 from supcr_bench.verification.evaluate import evaluate_large
 from supcr_bench.verification.family import Member
 from supcr_bench.verification.impact import LOST, ROUNDING, Impact, ImpactQuestion
+from supcr_bench.verification.phrases import CONSTANT_FACTOR
 from supcr_bench.verification.reading import Reading
 
 Table = npt.NDArray[np.float64]
@@ -226,7 +227,7 @@ class ImpactStudy:
     def _knows_factor(self) -> bool:
         """Whether the factor that was read on small batches is that of any batch."""
         words = self._reading.factor_words if self._reading else ""
-        return not words or words.startswith("a constant factor")
+        return not words or words.startswith(CONSTANT_FACTOR)
 
     def _by_member(self, batch: Batch) -> Tensor:
         assert self._member is not None and self._reading is not None

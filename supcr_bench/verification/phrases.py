@@ -2,6 +2,8 @@
 
 from typing import Any
 
+CONSTANT_FACTOR = "a constant factor of"
+"""How the words of a factor begin that is the same for any batch."""
 PHRASES: dict[str, dict[Any, str]] = {
     "views": {
         "single": "a single view",

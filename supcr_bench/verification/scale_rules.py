@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from supcr_bench.verification.family import Member, pairs
-from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.phrases import CONSTANT_FACTOR, PHRASES
 from supcr_bench.verification.probes import (
     FITS,
     WIDTH,
@@ -38,7 +38,7 @@ FAR = 32.0
 """The similarity -32, whose exponential is 1e-14: less than the eps of nearly every loss."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
 GROWS = "a factor that grows about as N^"
-HALVED, DOUBLED = "a constant factor of 0.5", "a constant factor of 2"
+HALVED, DOUBLED = f"{CONSTANT_FACTOR} 0.5", f"{CONSTANT_FACTOR} 2"
 
 
 def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member:
@@ -342,5 +342,5 @@ def factor_words(
     if words[:1] == ["times the temperature"]:  # over a base temperature
         words[0] += f" over {1 / constant:.4g}"
     else:
-        words.append(f"a constant factor of {constant:.4g}")
+        words.append(f"{CONSTANT_FACTOR} {constant:.4g}")
     return ", ".join(words)
