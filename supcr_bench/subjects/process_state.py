@@ -170,6 +170,8 @@ _OWNERS: dict[str, Any] = {
 }
 """Modules and classes whose functions the harness and other subjects call."""
 _HARNESS = "supcr_bench."
+_GENERATED = r"__\w*(?<!__)$"
+"""Names in our modules that torch.compile gives to what it generated; it removes them later."""
 
 
 @lru_cache(maxsize=1)
@@ -238,6 +240,8 @@ class ProcessState:
                 found, function = vars(owner).get(attribute), known.get(attribute)
                 hidden = found if attribute in new else function
                 if found is function or not callable(hidden) or _is_torchs(found):
+                    continue
+                if name.startswith(_HARNESS) and re.match(_GENERATED, attribute):
                     continue
                 self._seen = []  # until it is undone
                 undo = partial(setattr, owner, attribute, function)

@@ -1,6 +1,8 @@
+import gc
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -211,3 +213,18 @@ def test_a_builtin_and_an_inherited_method_are_hidden_until_the_change_is_undone
         assert "__str__" not in vars(Adapter)
     finally:
         del vars(calls)["no_builtin"]
+
+
+def test_what_torch_compiled_for_a_loss_of_ours_may_vanish() -> None:
+    module = sys.modules[ProcessState.__module__]
+    doubled = FunctionType((lambda x: 2 * x).__code__, vars(module))
+    torch.compile(doubled, backend="eager")(torch.ones(2))
+    generated = {name for name in vars(module) if name.startswith("__compiled_fn")}
+    before = ProcessState()
+
+    torch._dynamo.reset()
+    gc.collect()
+
+    assert generated
+    assert not generated & vars(module).keys()
+    assert not list(before.changes())
