@@ -147,7 +147,6 @@ def _together(judged: Mapping[str, Judged], unseen: str, *, noisy: bool = False)
 def _grows_at_most(
     implementation: str, metric: Metric, pass_: Pass, law: str, known: Measured
 ) -> Judged:
-    """Decide whether a metric grows no faster than a law, as O() claims."""
     own = [g for g in known.growth if (g.implementation, g.case.pass_) == (implementation, pass_)]
     times = {g.case.series(): g for g in own if g.metric is TIME}
     judged = {

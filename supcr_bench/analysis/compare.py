@@ -96,7 +96,6 @@ class ComparisonRow:
 
     @property
     def costlier(self) -> list[str]:
-        """The costs that rose: work, memory, Python instructions."""
         ways = {"work": self.work}
         for m in (MEMORY, PYTHON_INSTRUCTIONS):
             if change := self.changes.get(m.name):
@@ -105,7 +104,6 @@ class ComparisonRow:
 
     @property
     def finding(self) -> str | None:
-        """A sentence on what got worse: the outcome, or else costs."""
         costs = " and ".join(self.costlier)
         return self.outcome or (f"costs more {costs}" if costs else None)
 
@@ -136,7 +134,6 @@ class Comparison:
 
     @property
     def nothing_compared(self) -> bool:
-        """Whether no metric could be compared and no status changed."""
         return not any(row.changes or row.first != row.second for row in self.joined)
 
     @property

@@ -122,7 +122,6 @@ class CountedFit:
 
     @property
     def is_firm(self) -> bool:
-        """Whether the fit can predict: it is exact, and its fastest law has enough weight."""
         return self.misfit <= EXACT and self.share >= LEAST_SHARE and self.is_determined
 
     @cached_property
@@ -135,16 +134,13 @@ class CountedFit:
 
     @cached_property
     def _largest(self) -> Vector:
-        """The terms at the largest size."""
         return np.array(_terms(self.laws, self.sizes[-1], self._apart))
 
     @cached_property
     def _slope(self) -> float:
-        """The power of N between the two largest sizes."""
         return _power(self.sizes, self.figures, -2, -1)
 
     def at(self, rows: float) -> Size:
-        """A size with the share of labelled rows of the largest."""
         return self.sizes[-1].at(rows)
 
     def predict(self, size: Size) -> float:

@@ -71,7 +71,6 @@ def same_density(case: Case, question: Question) -> bool:
 
 
 def places(results: Sequence[Result], question: Question) -> dict[str, dict[Place, Result]]:
-    """The timed results of each implementation, by batch size, dimensions and NaN density."""
     found: dict[str, dict[Place, Result]] = {}
     for r in results:
         density = question.nan_density if same_density(r.case, question) else r.case.nan_density

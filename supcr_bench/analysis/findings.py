@@ -36,10 +36,7 @@ class Findings:
 def find(
     results: Sequence[Result], claims: Mapping[str, Claims], refuted: Collection[str] = ()
 ) -> Findings:
-    """Compute all findings from one run's results and the claimed growth laws.
-
-    ``refuted`` names the implementations that verification found wrong.
-    """
+    """Verification found the ``refuted`` implementations wrong."""
     results = by_machine(results)
     growth, wrong = growth_of(results, claims), known_wrong(results, refuted)
     timed = grouped((r for r in results if r.time_samples_s), lambda r: r.case.device)

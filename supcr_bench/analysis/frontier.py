@@ -92,7 +92,6 @@ def predicted_peaks(results: Sequence[Result]) -> list[Result]:
 
 
 def prediction_error(result: Result) -> float:
-    """The relative error of the predicted peak; 0 without a prediction."""
     return (result.predicted_peak_bytes or 0) / result.peak_bytes - 1 if result.peak_bytes else 0.0
 
 

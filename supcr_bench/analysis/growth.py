@@ -77,7 +77,6 @@ def series_of(results: Sequence[Result]) -> list[list[Result]]:
 
 
 def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[Growth]:
-    """The growth of every metric in every series with at least two sizes."""
     series = series_of(results)
     return [
         growth
@@ -88,7 +87,6 @@ def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[G
 
 
 def growth_in(members: Sequence[Result], metric: Metric, claims: Claims) -> Growth | None:
-    """The growth of a metric in one series; ``None`` with fewer than two sizes."""
     points = rising(members, metric)
     if len(points) < 2:
         return None

@@ -58,10 +58,7 @@ class Recommendation:
 def recommend(
     results: Sequence[Result], question: Question, refuted: Collection[str] = ()
 ) -> Recommendation:
-    """Answer a question by the results of one run on one kind of machine, ``question.device``.
-
-    ``refuted`` names the implementations that verification found wrong.
-    """
+    """The answer by the results of one run; verification found the ``refuted`` ones wrong."""
     results = by_machine(results)
     wanted = (question.device, question.pass_, 1)
     definition = question.definition

@@ -104,7 +104,6 @@ class Noise:
     enough: int | None = None
 
     def half_width(self, confidence: float) -> float:
-        """Half the width of the interval with that confidence."""
         from scipy.special import stdtrit  # slow to import
 
         whole = self.variance + self.excess

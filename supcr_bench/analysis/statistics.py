@@ -144,7 +144,6 @@ def ratio_of(one: Result, other: Result) -> Interval | None:
 
 
 def ratio_half_width(ratio: Interval) -> float | None:
-    """The wider side of a ratio's interval, as a factor minus 1; ``None`` without an interval."""
     if ratio.low is None or ratio.high is None:
         return None
     return max(ratio.high / ratio.estimate, ratio.estimate / ratio.low) - 1
@@ -172,7 +171,6 @@ class NoiseFloor:
 
 
 def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
-    """The noise floor of some results; ``None`` where none of them has an A/A arm."""
     arms = [(r.aa_samples_s, r.time_samples_s) for r in results]
     ratios = [paired_ratio(again, first) for again, first in arms if again and first]
     if not ratios:

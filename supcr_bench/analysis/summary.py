@@ -118,7 +118,6 @@ class Effect(NamedTuple):
     base: Result
 
     def ratio(self, metric: Metric) -> float | None:
-        """The result's value of a metric, divided by that of the base."""
         own, base = metric.get(self.result), metric.get(self.base)
         return own / base if own is not None and base else None
 

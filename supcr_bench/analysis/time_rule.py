@@ -172,11 +172,9 @@ class TimeRule:
         *,
         last: bool = False,
     ) -> CellDecision:
-        """Judge one cell by the log-ratios of the version after and of the A/A arm.
+        """Judge a cell by the log-ratios of the version after and of the A/A arm, one per process.
 
-        There is one log-ratio of the median call per process, and one of the mean call where
-        ``means`` are given; ``look`` is the number of this look, from 1, and whether it is the
-        ``last``.
+        They are of median calls, and of mean calls where ``means`` are given; looks count from 1.
         """
         share = spent_at(look, self.error / self.cells, last=last)
         alphas = share / RATIOS, share

@@ -94,7 +94,6 @@ class _Model:
 
 
 def _fit(series: TimedSeries, laws: Sequence[GrowthLaw]) -> list[_Model]:
-    """The models with the least squares, one for each law."""
     grown, bound_grown = (
         np.array([[law.ratio(series.sizes[-1], n) for law in laws] for n in sizes])
         for sizes in (series.sizes, series.bound_sizes)
@@ -111,13 +110,9 @@ def _least_squares(
 ) -> tuple[Vector, Vector, Vector]:
     """Least squares over scale and mixture, for every law at once.
 
-    Laws and overhead are relative to the largest size. The scale follows from the mean of the
+    Laws and overhead are relative to the largest size: ``grown`` at the sizes of the times and
+    ``bound_grown`` at those of the bounds, [sizes, laws]. The scale follows from the mean of the
     logarithms; the mixture w is searched on a grid over its logit, refined four times.
-
-    Args:
-        series: the times to fit.
-        grown: the laws at its sizes; [sizes, laws].
-        bound_grown: the laws at the sizes of its bounds; [sizes, laws].
 
     Returns:
         the squares, the mixtures and the logarithms of the scales; [laws].

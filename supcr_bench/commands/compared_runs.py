@@ -51,7 +51,6 @@ def print_comparison(
 
 
 def _run_line(run: Run) -> str:
-    """The id of a run, its suite, and the revisions of the measured code and of supcr-bench."""
     revision = run.info.get("revision")
     code = f"revision {str(revision)[:12]}" if revision else "no revision known"
     if str(revision).endswith("+dirty"):

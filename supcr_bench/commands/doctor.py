@@ -99,7 +99,6 @@ def spread(rounds: Sequence[Sequence[float]]) -> float:
 
 
 def noise_line(noise: float) -> str:
-    """Say how noisy the machine is now, and what that means."""
     measured = f"identical calls seem to differ by up to {100 * noise:.2g} % now"
     if noise <= QUIET:
         return f"{measured}: quiet enough for slow-downs of 5 %"

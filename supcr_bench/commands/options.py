@@ -25,7 +25,6 @@ def option(metavar: str, text: str, *names: str, default: Any = None, **more: An
 
 
 def flag(name: str, text: str) -> Any:
-    """An option without a value, off by default."""
     return typer.Option(False, name, help=text)
 
 
@@ -51,8 +50,6 @@ def share(name: str, text: str, default: float, instead: str = "") -> Any:
 
 
 def choice(name: str, known: Collection[str], text: str, **more: Any) -> Any:
-    """An option that takes one of a few words."""
-
     def check(word: str) -> str:
         if word not in known:
             raise UnknownNameError(name.removeprefix("--"), word, known)
@@ -107,7 +104,6 @@ AXIS_VALUES = option(
 
 
 def set_axes(axes: Mapping[str, str | None], assignments: Sequence[str] | None) -> dict[str, str]:
-    """The axes that the command line sets, by their own options and by ``--set``."""
     from supcr_bench.values.axes import get_axis
 
     whole = {name: values for name, values in axes.items() if values is not None}
@@ -134,6 +130,5 @@ def read_run(name: str) -> "Run":
 
 
 def say_notes(notes: Sequence[str]) -> None:
-    """Say on standard error how a file was read."""
     for note in notes:
         print(f"supcr-bench: note: {note}", file=sys.stderr)

@@ -98,6 +98,5 @@ class LiveProgress(PlainProgress):
 
 
 def make_progress(console: Console, cells: int) -> PlainProgress:
-    """A live display on a terminal, plain lines elsewhere."""
     live = console.is_terminal and not console.is_dumb_terminal
     return (LiveProgress if live else PlainProgress)(console, cells)

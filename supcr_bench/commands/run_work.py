@@ -92,7 +92,6 @@ def _own_revision() -> str | None:
 
 
 def in_modes(names: Sequence[str], modes: str | None) -> list[str]:
-    """The names of implementations in each of these modes, ``eager`` or ``compile``."""
     if modes is None:
         return list(names)
     suffixes, wanted = {"eager": "", "compile": COMPILED}, modes.split(",")
@@ -109,7 +108,6 @@ def make_work(
     labels: str | None = None,
     suite_file: tuple[str, str] | None = None,
 ) -> Work:
-    """Find the implementations, read the labels and lay out the cells."""
     definition = suite.compared_with
     subjects = tuple(replace(locate(name), definition=definition) for name in dict.fromkeys(names))
     file = read_label_file(labels) if labels else None
@@ -143,5 +141,4 @@ def stored_work(info: Mapping[str, Any]) -> Work:
 
 
 def new_run(info: Mapping[str, Any]) -> str:
-    """The advice to start a new run with the options of a ``run.json``."""
     return f"start a new run: `{info.get('command') or 'supcr-bench run'}`"

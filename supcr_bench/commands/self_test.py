@@ -20,7 +20,6 @@ NAMED_AT_LEAST = 0.9
 
 
 def verified_bugs(ranks: int | None, seed: int) -> Iterator[SelfTestRow]:
-    """Verify the seeded bugs of one process, or those that only several ranks show."""
     for bug in BUGS if ranks is None else RANK_BUGS:
         session = (
             bug_session(bug, seed)

@@ -53,7 +53,6 @@ def comparability_notes(
 
 
 def dropped_implementations(baseline: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each implementation of the baseline that the suite no longer names."""
     why = "the suite no longer has it, but the baseline does; record again if that is intended"
     return [
         GatedChange.of("agreement", (name, None), (GateVerdict.UNDECIDED, why))

@@ -35,7 +35,6 @@ NO_CHECKS = ("recognition", "diagnosis")
 
 
 def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each case and judged implementation with a result in either run."""
     earlier = {result.key: result for result in before.results}
     now = {result.key: result for result in after.results}
     changes = []
@@ -52,7 +51,6 @@ def judge_agreement(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
 def judge_default_call(
     name: str, first: DefaultCall, second: DefaultCall, before: Run, terms: Terms
 ) -> list[GatedChange]:
-    """The change of a call without options; empty if its results are unchanged."""
     found = changes_of_call(first, second)
     if not found:
         return []
@@ -107,7 +105,6 @@ def _is_farther_off(first: Result, second: Result) -> bool:
 
 
 def judge_verification(before: Run, after: Run, terms: Terms) -> list[GatedChange]:
-    """One change for each judged implementation that was verified before or after."""
     earlier, now = before.verification or {}, after.verification or {}
     known = {result.implementation for result in before.results} | set(earlier)
     changes = []
@@ -191,7 +188,6 @@ def _judge_verification(
 
 
 def _failures_text(failures: list[str], found: Verification) -> str:
-    """The names of failed checks, the most likely bug, and the finding of the first."""
     diagnosis = diagnosis_lines(found.diagnosis) if found.diagnosis else []
     finding = f"{failures[0]}: {_findings(found).get(failures[0], 'no finding')}"
     parts = [f"fails {', '.join(failures)}", *(line.rstrip(".") for line in diagnosis), finding]

@@ -39,7 +39,6 @@ class Terms:
     gate_options: tuple[str, ...] = ()
 
     def share(self, name: str, case: Case | None = None, usual: float = MAX_SLOWDOWN) -> float:
-        """The allowed share: of the command line, else of the case's grid, else ``usual``."""
         of_grid = self.allowed.get(case.workload, {}) if case else {}
         return self.given.get(name, of_grid.get(name, usual))
 

@@ -126,7 +126,6 @@ def cells_to_time(
 
 
 def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
-    """The median over rounds of log(seconds / before), with samples paired by round."""
     return median(math.log(one / other) for one, other in zip(seconds, before, strict=True))
 
 
@@ -154,7 +153,6 @@ class CellTrial:
         return judged or self.raised is not None or self.left_out_s is not None
 
     def log_ratios(self, version: str) -> list[float]:
-        """The log-ratio of a version's median call to that of the version before, by process."""
         return [log_ratio(s.seconds[version], s.seconds[BEFORE]) for s in self.samples]
 
     def add(self, sample: VersionTimes) -> None:
@@ -341,7 +339,6 @@ class TimeTrial:
 
     @property
     def study(self) -> TimeStudy:
-        """The effort of the trial, and the slowdown that it could have detected."""
         rule = self.rule
         judged = [
             (t, (t.decision.again.low, t.decision.again.high))

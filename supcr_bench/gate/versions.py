@@ -129,7 +129,6 @@ def at_revision(
 
 
 def _written(subject: Subject, files: Mapping[str, bytes], side: Path) -> Subject:
-    """The subject in a copy of the checkout, with these files."""
     for name, content in files.items():
         target = side / name
         target.parent.mkdir(parents=True, exist_ok=True)

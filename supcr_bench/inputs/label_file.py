@@ -63,7 +63,6 @@ class LabelFile:
 
     @property
     def spec(self) -> str:
-        """The file and its columns, as ``--labels`` takes them."""
         return f"{self.path}:{self.chosen}"
 
     def to_mapping(self) -> dict[str, Any]:

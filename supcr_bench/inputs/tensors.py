@@ -62,7 +62,6 @@ class Batch:
         return self.first, self.second
 
     def views_of(self, definition: Definition) -> tuple[Tensor, ...]:
-        """The views that a definition takes: one or both."""
         return self.views[: 1 if definition.views == "single" else 2]
 
     def copies(self, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
@@ -73,11 +72,9 @@ class Batch:
         return first, second, labels
 
     def changed(self, name: str, **fields: Any) -> "Batch":
-        """A copy with some tensors replaced, and another name."""
         return replace(self, name=f"{self.name}, {name}", **fields)
 
     def moved(self, name: str, move: Callable[[Tensor], Tensor]) -> "Batch":
-        """A copy with both views changed alike."""
         return self.changed(name, first=move(self.first), second=move(self.second))
 
     def rows(self, index: Tensor | slice) -> "Batch":

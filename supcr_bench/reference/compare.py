@@ -72,7 +72,6 @@ def judge(answer: Answer, reference: Reference, dtype: str | None = None) -> Tri
 
 
 def value_trials(answer: Answer, reference: Reference, bounds: Bounds) -> list[Trial]:
-    """The errors of the loss, and of its per-dimension losses if it has them."""
     batch, gives = reference.batch, f"{reference.definition.name} gives"
     right, parts = reference.loss, reference.per_dimension
     trials = [deviation(batch, "the loss", answer.loss, right, bounds.loss, gives=gives)]

@@ -32,7 +32,6 @@ class Reference:
 
     Attributes:
         definition: at the temperature of the batch.
-        batch: the inputs.
         loss: scalar.
         per_dimension: [D], or [1] where the definition has one distance over all dimensions.
         gradients: d loss / d embeddings, one [N, d] for each view.

@@ -166,7 +166,6 @@ def _uses(
 
 
 def claims(findings: Findings) -> list[Sentence]:
-    """The number of claims by verdict, and those that do not hold."""
     if not findings.claims:
         return []
     counted = say.claims_counted(verdicts=tuple(row.verdict for row in findings.claims))

@@ -15,7 +15,6 @@ _SAMPLES = [*map(stored_name, SAMPLES)]
 
 
 def extra_info(result: Result) -> dict[str, Any]:
-    """The extra fields of a benchmark: all fields of the result but its samples."""
     flat = result.to_mapping() | {"status": str(result.status)}
     return {name: value for name, value in flat.items() if name not in _SAMPLES}
 

@@ -133,7 +133,6 @@ def nothing_worse() -> str:
 
 
 def environment_sentences(comparison: Comparison) -> list[Sentence]:
-    """What differs in machine and software, and whether times can still be compared."""
     differences = comparison.differences
     machine = {key: pair for key, pair in differences.items() if key in MACHINE}
     software = {key: pair for key, pair in differences.items() if key not in MACHINE}
@@ -164,7 +163,6 @@ def _slower(comparison: Comparison, *, certain: bool) -> list[Sentence]:
 
 
 def verdicts(comparison: Comparison) -> list[Sentence]:
-    """What got worse; or that nothing got worse, or that nothing could be compared."""
     if comparison.nothing_compared:
         return [nothing_shared()]
     found = _slower(comparison, certain=True)
@@ -176,7 +174,6 @@ def verdicts(comparison: Comparison) -> list[Sentence]:
 
 
 def remarks(comparison: Comparison) -> list[Sentence]:
-    """How many results changed, by cost, and what the noise may explain."""
     joined = comparison.joined
     first, second = (sum(not getattr(r, s) for r in comparison.rows) for s in ("second", "first"))
     found = [in_both(both=len(joined), first=first, second=second)]
@@ -288,7 +285,6 @@ def _changes(found: ComparisonRow) -> Iterator[tuple[str, str, bool]]:
 
 
 def changes_table(comparison: Comparison) -> Table:
-    """All changes but those of time, and the results that only one run has."""
     return Table(
         name="compare-changes",
         title="What changed apart from time",

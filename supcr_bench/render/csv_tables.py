@@ -89,7 +89,6 @@ _CODE = ("repository", "revision", "dirty")
 
 
 def _code_of(run: Run, result: Result) -> dict[str, Any]:
-    """The values of ``_CODE`` that are known."""
     code: Mapping[str, Mapping[str, Any]] = run.info.get("code") or {}
     return {key: code.get(result.implementation, {}).get(key) for key in _CODE}
 

@@ -93,7 +93,6 @@ class Line:
 
     @property
     def groups(self) -> dict[Status, list[Mark]]:
-        """The marks that look the same."""
         return grouped(self.marks, lambda mark: mark.result.status)
 
 
@@ -134,7 +133,6 @@ class Chart:
 
     @property
     def panels(self) -> dict[Pass, list[Line]]:
-        """The lines of each pass that has any."""
         found = grouped(self.lines, lambda line: line.case.pass_)
         return {pass_: found[pass_] for pass_ in PASSES if pass_ in found}
 

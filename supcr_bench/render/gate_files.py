@@ -43,7 +43,6 @@ KEYS = {"metric": "figure", "verdict": "ruling"}
 
 
 def gate_json(outcome: GateOutcome, undecided: CountsAs = None) -> str:
-    """The outcome as JSON text; ``undecided`` says whether an undecided gate passes or fails."""
     kept = ("suite", "against", "started_at", "command", "spent_s", "notes", "environment", "code")
     values = {
         "schema_version": SCHEMA_VERSION,
@@ -70,7 +69,6 @@ def _change(change: GatedChange) -> dict[str, Any]:
 
 
 def gate_junit(outcome: GateOutcome, undecided: CountsAs = None) -> bytes:
-    """The outcome as JUnit XML; ``undecided`` says whether an undecided gate passes or fails."""
     cases = [_case(change, undecided) for change in outcome.changes]
     if outcome.measured_nothing:
         nothing = ET.Element("testcase", {"classname": "gate", "name": "a figure was decided"})

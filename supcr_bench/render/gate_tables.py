@@ -123,7 +123,6 @@ def passed_table(outcome: GateOutcome) -> Table:
 
 
 def reproductions(outcome: GateOutcome) -> dict[str | None, list[GatedChange]]:
-    """The regressions by the command that reproduces them."""
     return grouped(shown(outcome, GateVerdict.REGRESSION), lambda c: c.command)
 
 
@@ -159,7 +158,6 @@ def gate_blocks(outcome: GateOutcome) -> Iterator[Table | Text | Sentence]:
 
 
 def gate_markdown(outcome: GateOutcome) -> str:
-    """The verdict, regressions with their commands, undecided changes; the rest is collapsed."""
     blocks = [f"## supcr-bench gate: {escape(gate_words.plain(outcome.suite))}"]
     blocks.append(f"**{escape(str(gate_words.verdict_sentence(outcome)))}**")
     blocks += _changes(outcome, GateVerdict.REGRESSION)

@@ -169,7 +169,6 @@ def not_shown(*, name: str, figures: Sequence[Figure]) -> str:
 
 @sentence
 def because(*, figures: Sequence[Figure], reason: str) -> str:
-    """Why some figures have their verdict."""
     which = figure_name(*figures[0]) if len(figures) == 1 else _by_implementation(figures)
     return f"{which}: {plain(reason)}"
 
@@ -251,7 +250,6 @@ def verdict_sentence(outcome: GateOutcome) -> Sentence:
 
 
 def following_sentences(outcome: GateOutcome) -> list[Sentence]:
-    """A sentence that counts the figures that got worse where a result is no longer right."""
     return [
         not_shown(name=name, figures=tuple(map(figure_of, own)))
         for name, own in grouped(outcome.following, lambda c: c.implementation).items()
@@ -267,7 +265,6 @@ def reason_sentences(changes: Sequence[GatedChange]) -> list[Sentence]:
 
 
 def better_sentences(outcome: GateOutcome) -> list[Sentence]:
-    """The figures that improved notably, of implementations that are still right."""
     worse = outcome.with_verdict(GateVerdict.REGRESSION)
     broken = {c.implementation for c in worse if c.evidence is Evidence.AGREEMENT}
 
@@ -285,7 +282,6 @@ def better_sentences(outcome: GateOutcome) -> list[Sentence]:
 
 
 def time_sentences(study: TimeStudy | None) -> list[Sentence]:
-    """How time was judged: the allowed slowdown, the confidence, and the detectable slowdown."""
     if study is None:
         return [time_not_judged()]
     return [w(study=study) for w in (time_allowed, time_noise, time_detectable, time_spent)]

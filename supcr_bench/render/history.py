@@ -43,7 +43,6 @@ def history_outcome(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> G
 
 
 def changed_tables(outcome: GateOutcome) -> Iterator[Table]:
-    """A row for each implementation, figure and point of change."""
     worse = outcome.with_verdict(GateVerdict.REGRESSION)
     better = [c for c in outcome.with_verdict(GateVerdict.PASS) if c.direction in BETTER]
     for title, changes, most in (("Worse", worse, MOST_WORSE), ("Better", better, MOST_BETTER)):
@@ -84,7 +83,6 @@ def times_judged(*, times: int, error: float) -> str:
 
 
 def history_sentences(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> list[Sentence]:
-    """Sentences on the snapshots read, and on the times that could not be judged."""
     first, last = snapshots[0].label, snapshots[-1].label
     timed = [t for t in trends if not t.metric.exact]
     few = sum(t.change is None for t in timed)
@@ -97,10 +95,7 @@ def history_sentences(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) ->
 
 
 def history_charts(trends: Sequence[Trend], snapshots: Sequence[Snapshot]) -> Iterator[Chart]:
-    """A chart for each figure and workload, with dotted lines at the change points.
-
-    Counts that never changed get no chart.
-    """
+    """A chart for each figure and workload, with dotted lines at the change points."""
     names = dict.fromkeys(trend.implementation for trend in trends)
     places = grouped(trends, lambda t: (t.metric, t.kind, _workload(t)))
     for (metric, kind, case), own in places.items():

@@ -117,7 +117,6 @@ def several_definitions(*, computed: Mapping[str, Sequence[str]]) -> str:
 
 
 def explanation(found: Recommendation) -> str:
-    """The sentences of a recommendation, joined into one paragraph."""
     first, *rest = recommendation_sentences(found)
     text = "; ".join(sentence.text for sentence in rest)
     named = rest[0].facts.get("alone")  # it begins with a name

@@ -84,10 +84,7 @@ class Filter:
 
 
 def cell_classes(classes: Callable[[Facets], str]) -> Callable[..., str]:
-    """The function that gives a cell's attribute; a macro would take most of a large page's time.
-
-    ``classes`` are those of facets.
-    """
+    """The attribute of a cell; a macro would take most of the time of a large page."""
 
     @cache
     def cell_class(column: Column, tone: str = "") -> str:
@@ -102,10 +99,7 @@ def cell_classes(classes: Callable[[Facets], str]) -> Callable[..., str]:
 def render_page(
     template: str, shown: Sequence[Facets], places: Mapping[Key, int] | None = None, **values: Any
 ) -> str:
-    """Render a page with filters; the template escapes all texts.
-
-    ``places`` are those of results among the page's data.
-    """
+    """Render a page with filters; the template escapes all texts."""
     chosen = Filter(shown)
 
     def number(found: object) -> int | None:
@@ -133,7 +127,6 @@ _SECTIONS = (
 def _sections(
     findings: Findings, tables: Sequence[Table], charts: Sequence[Chart]
 ) -> Iterator[dict[str, Any]]:
-    """Every section that is not empty, in reading order."""
     said = answers.section_sentences(findings)
     for name, title, starts in _SECTIONS:
         own = [chart for chart in charts if chart.section == name]
@@ -196,7 +189,6 @@ _BUDGET = (
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    """How the run was measured, and where."""
     budget, accounting = (run.info.get(key) or {} for key in ("budget", "accounting"))
     facts = [
         (label, str(write(budget[key])))

@@ -31,7 +31,6 @@ SHORT_TITLES = {"elements_processed": "elements", "dispatched_ops": "ops"}
 
 
 def run_tables(findings: Findings) -> list[Table]:
-    """Every table of a run that is not empty, in reading order."""
     results = findings.results
     tables = [
         agreement_table(results),
@@ -119,7 +118,6 @@ def time_table(results: Sequence[Result], pass_: Pass) -> Table:
 
 
 def second_counter(results: Sequence[Result]) -> list[Sentence]:
-    """How far the counter of operations differs from the measured peaks, if both are known."""
     both = [(r.dispatch_peak_bytes, r.peak_bytes) for r in results]
     apart = [one / other - 1 for one, other in both if one and other]
     return [say.counters_differ(low=min(apart), high=max(apart))] if apart else []
@@ -277,7 +275,6 @@ def crossover_table(rows: Sequence[Crossover]) -> Table:
 
 
 def frontier_width(rows: Sequence[frontier.FrontierRow]) -> list[Sentence]:
-    """The width of the intervals of the largest batches, if there are any."""
     shares = [(r.high - r.low) / 2 / r.batch_size for r in rows if r.batch_size]
     return [say.intervals_within(share=max(shares))] if shares else []
 
@@ -329,7 +326,6 @@ def prediction_table(rows: Sequence[Result], growth: Sequence[Growth]) -> Table:
 
 
 def outcome_table(results: Sequence[Result]) -> Table:
-    """Every result that is not a plain measurement, and why."""
     return Table(
         name="outcomes",
         title="Wrong, skipped, out of memory or failed",

@@ -310,7 +310,6 @@ def along(*, name: str, axis: Axis, first: Case, last: Case, time_ratio: float) 
 
 @sentence
 def counters_differ(*, low: float, high: float) -> str:
-    """The least and the largest relative difference of the bytes that two counters give."""
     return f"a second counter, of operations, differs by {low:+.1%} to {high:+.1%}"
 
 

@@ -185,10 +185,7 @@ def _wrapped(text: str, first: str = "  ", rest: str = "    ") -> list[str]:
 
 
 def _use_parts(said: Sequence[Sentence]) -> list[list[str]]:
-    """A line for each range of batch sizes, below a line that names the series.
-
-    Series in which nothing can be used stand together at the end.
-    """
+    """A line for each range of batch sizes, below a line that names the series."""
     known = any(s.facts.get("floors") for s in said)
     floor = "; floor: the products and exponentials alone" if known else ""
     cases = [s.facts["case"] for s in said]

@@ -53,7 +53,6 @@ def without_noise(result: Result) -> Result:
 
 
 def run_file_text(run: Run) -> str:
-    """The file of a run without its timings."""
     results = [without_noise(result) for result in run.results]
     limits = [r.memory_limit_bytes for r in results if r.memory_limit_bytes]
     head: dict[str, Any] = {"schema_version": RUN_FILE_SCHEMA}

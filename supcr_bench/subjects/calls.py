@@ -51,7 +51,6 @@ class SeveralLossesError(NotALossError):
 
 
 def call_words(own: Resolution) -> str:
-    """How a subject is called, in words."""
     shape = " [N]" if own.labels == "flat" else " [N,1]" if own.one_dimension else ""
     labels = f"{'integer ' if own.integer_labels else ''}labels{shape}"
     if own.labels == "distances":

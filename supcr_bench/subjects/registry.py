@@ -49,12 +49,10 @@ class Subject:
         name: the name in results.
         kind: a file of the folder of registered ones, a module, or another file.
         target: its module, or its file.
-        attribute: the attribute of that module.
         root: the folder of the version to import, if there are several versions; ``None`` for the
             one that Python finds.
         definition: the loss of the family that the user wants it compared with, or ``auto`` to
             recognise it; ``None`` for the one that the implementation declares.
-        compiled: whether its module is compiled by ``torch.compile`` before it is called.
         resolution: how it is called; ``None`` before a trial call has shown it.
         description: what it declares, with the definition that the trial call resolved.
         files: its source files when the run began, with digests; empty if that is not known.

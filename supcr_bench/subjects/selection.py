@@ -16,7 +16,6 @@ TAG = "tag:"
 
 
 def is_selection(text: object) -> bool:
-    """Whether a text selects several implementations: ``all`` or ``tag:TAG``."""
     return isinstance(text, str) and (text in (ALL, ALL + COMPILED) or text.startswith(TAG))
 
 

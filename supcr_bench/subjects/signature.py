@@ -140,13 +140,9 @@ def role_of(name: str) -> str | None:
 def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Resolution:
     """The arguments that a subject takes beside its tensors, by their names, as a resolution.
 
-    Arguments that a partial has already set keep their value, so the result omits them.
-
-    Args:
-        target: the subject.
-        declared: whether it keeps the contract of an ``Implementation``, whose ``**kwargs`` take
-            every argument. Other subjects get the arguments that they name, and eps only if it has
-            no default.
+    Arguments that a partial has already set keep their value, so the result omits them. One that
+    is ``declared`` keeps the contract of an ``Implementation``, whose ``**kwargs`` take every
+    argument; others get the arguments that they name, and eps only if it has no default.
     """
     # nn.Module's own (*args, **kwargs) accepts no argument.
     if isinstance(target, nn.Module) or getattr(target, "__init__", None) is nn.Module.__init__:
@@ -183,7 +179,6 @@ def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
 
 
 def named_parameters(target: Callable[..., Any]) -> list[str]:
-    """The names of the parameters, without ``*args`` and ``**kwargs``."""
     return [n for n, p in parameters_of(target).items() if p.kind not in VARIABLE]
 
 

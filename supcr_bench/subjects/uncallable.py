@@ -50,7 +50,6 @@ def error_text(error: BaseException) -> str:
 
 
 def not_loaded(name: str, error: BaseException) -> UncallableError:
-    """Say why a subject cannot be imported."""
     reason = f"{name} cannot be imported: {error_text(error)}."
     missing = str(getattr(error, "name", None) or "")
     if not isinstance(error, ImportError) or missing.split(".")[0] == "supcr_bench":
@@ -250,7 +249,6 @@ def _of_surroundings(
 
 
 def is_on_another_device(error: Exception) -> bool:
-    """Whether an error says that tensors of one operation are on several devices."""
     return "same device" in str(error)
 
 

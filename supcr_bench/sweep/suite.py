@@ -111,7 +111,6 @@ class Axes(_axis_values, _Model):  # type: ignore[misc]
 
     @property
     def allowed(self) -> dict[str, float]:
-        """The shares that the grid sets, by name."""
         found = {name: getattr(self, name) for name in SHARES}
         return {name: share for name, share in found.items() if share is not None}
 
@@ -279,7 +278,6 @@ def load_suite(name: str) -> Suite:
 
 
 def read_axes(options: Mapping[str, str]) -> Axes:
-    """Read axes from comma-separated lists on the command line."""
     lists = {
         name: [part.strip() for part in text.split(",") if part.strip()]
         for name, text in options.items()
@@ -288,7 +286,6 @@ def read_axes(options: Mapping[str, str]) -> Axes:
 
 
 def read_budgets(given: Mapping[str, str], base: Budgets) -> Budgets:
-    """The suite's budgets, replaced by those given on the command line."""
     return read_model(Budgets, {**base.model_dump(), **given}, _as_option)
 
 

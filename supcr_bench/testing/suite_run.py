@@ -91,7 +91,6 @@ class SuiteRun:
         self._observe(result)
 
     def _observe(self, result: Result) -> None:
-        """Let the forecast learn from a result; if memory ran out, skip its case."""
         self._forecast.observe(result)
         if result.status is Status.OUT_OF_MEMORY:
             _skip(result.implementation, result.case, f"out of memory: {result.reason}")

@@ -88,7 +88,6 @@ class Case(Workload):
 
     @classmethod
     def of(cls, workload: Workload, pass_: Pass, definition: Definition = TORCHCELL) -> "Case":
-        """The case; at the definition's temperature if the workload sets none."""
         values = {name: getattr(workload, name) for name in WORKLOAD_FIELDS}
         own = workload.temperature is None
         if own:

@@ -92,7 +92,6 @@ class Cell:
     def result(
         self, arm: Arm, budget: Budget, status: Status, reason: str | None = None, **figures: Any
     ) -> Result:
-        """The result of an arm, without figures unless they are given."""
         return Result(
             implementation=arm.implementation,
             case=self.case(arm),

@@ -96,11 +96,9 @@ class Definition:
 
     @property
     def log_eps(self) -> float:
-        """The logarithm of eps; -inf for none."""
         return math.log(self.eps) if self.eps else -math.inf
 
     def at(self, temperature: float | None) -> "Definition":
-        """The definition at that temperature; ``None`` keeps its own."""
         return self if temperature is None else replace(self, temperature=temperature)
 
 

@@ -76,7 +76,6 @@ class UncallableError(SubjectError):
 
     @property
     def headline(self) -> str:
-        """What is wrong and what to do, beside the wrapper."""
         return f"{self.reason} {self.advice}".strip()
 
     def __str__(self) -> str:

@@ -92,7 +92,6 @@ class GatedChange(Change):
         command: str | None = None,
         **figures: Any,
     ) -> "GatedChange":
-        """The judged change of a metric, given by its field, for an implementation and a case."""
         (name, case), (verdict, reason) = key, judged
         figures |= {"verdict": verdict, "reason": reason, "command": command}
         return cls(metric=metric, implementation=name, case=case, **figures)
@@ -176,7 +175,6 @@ class GateOutcome:
 
     @property
     def verdict(self) -> GateVerdict:
-        """A regression if any change is one; undecided if any is, or if none passed; or a pass."""
         if self.with_verdict(GateVerdict.REGRESSION):
             return GateVerdict.REGRESSION
         if self.with_verdict(GateVerdict.UNDECIDED) or self.measured_nothing:
@@ -203,7 +201,6 @@ class GateOutcome:
 
     @property
     def following(self) -> tuple[GatedChange, ...]:
-        """The regressions that are not in ``leading``."""
         leading = grouped(self.leading, lambda c: c.implementation)
         worse = self.with_verdict(GateVerdict.REGRESSION)
         return tuple(c for c in worse if c not in leading.get(c.implementation, ()))

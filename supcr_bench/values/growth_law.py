@@ -51,7 +51,6 @@ def get_law(name: str) -> GrowthLaw:
 
 
 def grows_faster(one: str, other: str) -> bool:
-    """Whether the first of two laws grows faster than the second."""
     order = list(LAWS)
     return order.index(get_law(one).name) > order.index(get_law(other).name)
 

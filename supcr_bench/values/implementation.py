@@ -111,7 +111,6 @@ class Resolution:
         keys: the names of the two views, if it takes a mapping of views.
         at_call: which of temperature, weights and eps are arguments of the call, by their names.
         recognised: what it computes, if that was found out from its numbers.
-        compiled: whether its module is compiled by ``torch.compile`` before it is called.
         process_changes: what its import and its calls change in the whole process, in words.
         own_process: whether one of them cannot be undone, so that it is measured in a process of
             its own.

@@ -86,7 +86,6 @@ class Metric:
         return stored_name(self.field)
 
     def get(self, result: Result) -> float | None:
-        """The value in a result; ``None`` where it was not measured."""
         figure: float | None
         figure = getattr(result, self.field if self.exact else "time_s")
         return figure
@@ -96,7 +95,6 @@ class Metric:
         return None if self.of_one_rank and result.case.ranks > 1 else self.get(result)
 
     def is_comparable(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Whether values from these two environments may be compared."""
         return not self.interpreted or interpreter_of(one) == interpreter_of(other)
 
 

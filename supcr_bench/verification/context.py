@@ -248,7 +248,6 @@ class CheckContext:
         return {"": answer}
 
     def build(self, problem: Batch, *, weights: bool = True) -> Callable[..., Any]:
-        """Build the module with a problem's temperature and weights."""
         definition = self.definition.at(problem.temperature)
         return self.subject.build(definition, problem.weights if weights else None, self.device)
 
@@ -328,7 +327,6 @@ class CheckContext:
 
 
 def finding_of(error: Exception) -> str:
-    """The words for an error that ends a trial."""
     return str(error) if isinstance(error, FindingError) else f"raises {describe_error(error)}"
 
 

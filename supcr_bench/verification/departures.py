@@ -17,7 +17,6 @@ WEIGHTS = {"self_candidate": 2.0, "eps": 0.5, "nan_labels": 0.25, "temperature":
 
 
 def member_of(definition: Definition) -> Member:
-    """The member that a definition describes."""
     kind = next(kind for kind, name in SIMILARITIES.items() if name == definition.similarity)
     return Member(
         similarity=kind[0],

@@ -180,7 +180,6 @@ def _imported(context: CheckContext) -> tuple[list[str], str]:
 
 
 def _called(context: CheckContext, subject: str, problem: Batch) -> str:
-    """The call of a subject as Python code."""
     target, own = context.subject.target, context.own
     fixed = {}
     if subject.endswith(".factory") and isinstance(target, functools.partial):

@@ -96,7 +96,6 @@ _fields_of_kind = attrgetter(
 
 
 def _by_kind(members: Sequence[Member]) -> dict[Member, list[int]]:
-    """The indices of the members of each kind, in order."""
     fields = list(map(_fields_of_kind, members))
     kinds: dict[Member, list[int]] = {}
     for indices in grouped(range(len(members)), fields.__getitem__).values():

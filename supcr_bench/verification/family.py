@@ -67,7 +67,6 @@ class Member(NamedTuple):
         normalised: whether rows are divided by their norms first; or ``columns`` are, or the
             ``views``, each element over both.
         eps: in the denominator; 0 for none.
-        eps_rule: as in a definition.
         temperature: what s is divided by; negative where its sign is turned.
         partner: what multiplies the partner's s where that has another temperature.
         gradient: ``anchors_detached`` or ``others_detached`` where it reaches only the others.
@@ -244,10 +243,8 @@ def places(member: Member, difference: Tensor) -> Tensor:
 def pair_weights(member: Member, others: Tensor, itself: Tensor) -> Tensor:
     """[B, n]: the weight W of each pair of B anchors.
 
-    Args:
-        member: gives the rule.
-        others: [B, n], whether a pair has candidates other than the anchor.
-        itself: [B, n], where a partner is the anchor itself.
+    ``others`` [B, n] says whether a pair has candidates other than the anchor, and ``itself``
+    [B, n] where a partner is the anchor itself.
     """
     n = itself.shape[1]
     across_all = member.pairs == "with itself" and member.views.startswith("across")

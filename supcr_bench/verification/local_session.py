@@ -35,13 +35,8 @@ PATIENCE = 2
 class LocalSession(Session):
     """Verifies an implementation in this process; see :class:`Session`.
 
-    Args:
-        implementation: what to verify.
-        definition: a definition, its name, ``auto`` to recognise it, or ``None`` for the one that
-            the implementation declares.
-        device: where inputs and module live, such as ``cuda:0``.
-        limit_s: time limit of a check in seconds, if the platform can interrupt it.
-        strict, seed, only: as in :class:`Session`; with ``only``, nothing is diagnosed.
+    The ``definition`` is by default the one that the implementation declares. A check is stopped
+    after ``limit_s`` if the platform can interrupt it. With ``only``, nothing is diagnosed.
     """
 
     context: CheckContext

@@ -73,7 +73,6 @@ class Outcome:
     def judged(
         cls, check: str, group: Group, trials: Sequence[Trial], left_out: int, seconds: float
     ) -> Self:
-        """Make the outcome from a check's worst trial."""
         if not trials:
             verdict, reason = Verdict.NOT_APPLICABLE, "no case applies"
             if left_out:

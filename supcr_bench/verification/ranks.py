@@ -327,7 +327,6 @@ def found_on_plain(context: RankContext) -> Found:
 
 
 def _common(found: Sequence[list[str]]) -> str | None:
-    """The first name that is in every list."""
     return next((name for name in found[0] if all(name in names for names in found)), None)
 
 

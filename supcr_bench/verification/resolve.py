@@ -93,7 +93,6 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
 
 
 def read_choices(prober: Prober) -> Reading:
-    """Find the choices of the loss that a prober calls."""
     reading = Reading()
     try:
         reading = read_structure(prober)

@@ -91,7 +91,6 @@ class Verification:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """What is wrong, where that is known."""
         return self.reading.faults or (self.diagnosis.causes if self.diagnosis else ())
 
     @property
@@ -106,7 +105,6 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether it is right: all checks that count were made, and nothing is wrong."""
         return self.verdict == "right"
 
     def __bool__(self) -> bool:
@@ -142,7 +140,6 @@ class Verification:
 
     @property
     def program(self) -> str | None:
-        """A program that shows what is wrong, or a wrapper for what cannot be called."""
         if self.uncallable:
             return self.uncallable.wrapper
         return self.diagnosis.snippet if self.diagnosis else None
@@ -165,7 +162,6 @@ class Verification:
         return "\n".join([*lines, *(["", self.program] if self.program else [])])
 
     def _repr_html_(self) -> str:
-        """Sentences and the table of checks as HTML, then the program."""
         lines = [self.headline, *(line for line, _ in details(self, every=True))]
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
         table = checks_table(self)
@@ -203,7 +199,6 @@ def _check_row(outcome: Outcome) -> Row:
 
 
 def verified_table(verifications: Sequence[Verification]) -> Table:
-    """Tabulate several implementations: the verdict, the nearest definition, failed checks."""
     return Table(
         name="verified",
         title="Verification",
@@ -300,7 +295,6 @@ def diagnosis_lines(diagnosis: Diagnosis | None, *, told: bool = False) -> list[
 
 
 def checks_sentence(found: Verification) -> str:
-    """Count the checks by how they ended."""
     forgiven = [o for o in found.findings if o not in found.failures]
     counts = Counter("robustness" if o in forgiven else o.verdict for o in found.outcomes)
     text = ", ".join(f"{counts[end]} {words}" for end, words in ENDED.items() if counts[end])

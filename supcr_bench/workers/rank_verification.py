@@ -55,7 +55,6 @@ class RankVerification(Session):
         self._group: RankGroupWorker | None = None
 
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Load the subject on every rank, and resolve how to call it and its definition."""
         self._context = self._resolved(self._subject.definition) or self._recognise()
         self.definition = self._context.definition.name
         self.recognised = tested_as(self._context.subject.resolution)

@@ -90,7 +90,6 @@ class WorkerVerification(session.Session):
         self._spent_s = 0.0
 
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Have a worker load the subject and keep the session."""
         self._worker = self._idle.take()
         started = self._ask(self._request, "loading and recognition", session.OPEN_LIMIT_S)
         checks, self.definition, self.recognised = started

@@ -116,7 +116,6 @@ class Worker:
                 self._respond(self._returned(request))
 
     def _returned(self, request: messages.Request) -> messages.Returned | messages.Failed:
-        """The result of a request, or the reason why it failed."""
         try:
             match request:
                 case messages.TimeVersions(cells, seed, limit_s):

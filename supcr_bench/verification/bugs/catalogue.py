@@ -61,7 +61,6 @@ class SelfTestRow:
 
 
 def as_implementation(factory: type[right.RankedContrast], name: str) -> Implementation:
-    """Wrap a class of ``bugs/`` with the definition that it is meant to compute."""
     return Implementation(
         name=name, title=name, source="seeded", definition=factory.DEFINITION, factory=factory
     )
