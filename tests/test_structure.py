@@ -95,9 +95,8 @@ def test_the_sources_are_read() -> None:
     assert f"{PACKAGE}.values.case" in FILES
     assert f"{PACKAGE}.implementations.loopy" in FILES
     assert f"{PACKAGE}.values.errors" in own_imports(f"{PACKAGE}.values.definition")
-    assert f"{PACKAGE}.analysis.frame" in own_imports(
-        f"{PACKAGE}.store.loaded_run"
-    )  # in a function
+    # In a function.
+    assert f"{PACKAGE}.analysis.summary" in own_imports(f"{PACKAGE}.store.loaded_run")
 
 
 def test_a_module_imports_only_from_its_own_floor_and_lower_ones() -> None:

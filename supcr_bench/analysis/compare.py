@@ -17,14 +17,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from supcr_bench.analysis.run_noise import (
-    EQUIVALENCE,
-    FEWEST_UNCHANGED,
-    Noise,
-    drift_bound,
-    process_noise,
-    session_bound,
-)
+from supcr_bench.analysis import run_noise
 from supcr_bench.analysis.statistics import CONFIDENCE, call_spread, interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
@@ -216,7 +209,7 @@ def _time_change(
     first: Result,
     second: Result,
     drift: float | None,
-    noise: Noise | None,
+    noise: run_noise.Noise | None,
     margin: float,
     spread: float,
     *,
@@ -232,10 +225,10 @@ def _time_change(
         return replace(change, reason=f"fewer than {FEWEST_SAMPLES} samples")
     if drift is None:
         unknown = "the machine's drift is unknown: other implementations have fewer than "
-        return replace(change, reason=f"{unknown}{FEWEST_UNCHANGED} unchanged results")
+        return replace(change, reason=f"{unknown}{run_noise.FEWEST_UNCHANGED} unchanged results")
     if noise is not None:
         ratio = math.exp(noise.log_ratio)
-        outer, inner = ((noise.half_width(c),) * 2 for c in (CONFIDENCE, EQUIVALENCE))
+        outer, inner = ((noise.half_width(c),) * 2 for c in (CONFIDENCE, run_noise.EQUIVALENCE))
     else:
         (low_1, high_1), (low_2, high_2) = _bounds(before), _bounds(after)
         ends = math.log(ratio * high_1 / low_2), math.log(high_2 / low_1 / ratio)
@@ -256,7 +249,7 @@ def _time_change(
     return replace(change, reason=why)
 
 
-def _why_undecided(noise: Noise | None, spread: float, processes: int) -> str:
+def _why_undecided(noise: run_noise.Noise | None, spread: float, processes: int) -> str:
     if spread > BUSY:
         share = format_share(spread)
         return f"the machine was too busy: the middle half of equal calls spread by {share}"
@@ -306,10 +299,10 @@ def compare_results(
         if (ratio := _ratio(one, other)) is not None
     }
     drift = {
-        name: drift_bound([x for key, x in moved.items() if key[0] != name])
+        name: run_noise.drift_bound([x for key, x in moved.items() if key[0] != name])
         for name in implementations_of([*first, *second])
     }
-    noises = process_noise(pairs, moved, margin, at_one_speed=not differences)
+    noises = run_noise.process_noise(pairs, moved, margin, at_one_speed=not differences)
     spread = call_spread([*first, *second])
     processes = min((len(r.processes) for key in noises for r in pairs[key]), default=1)
 
@@ -320,7 +313,9 @@ def compare_results(
         for name, own in grouped(moved, lambda key: key[0]).items()
     }
     others = {name: [s for other, s in shifts.items() if other != name] for name in drift}
-    session = {name: session_bound(own, len(drift), processes) for name, own in others.items()}
+    session = {
+        name: run_noise.session_bound(own, len(drift), processes) for name, own in others.items()
+    }
 
     def row(key: Key) -> ComparisonRow:
         one, other = (own.get(key) for own in by_key)

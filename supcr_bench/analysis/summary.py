@@ -4,16 +4,20 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from supcr_bench.analysis.statistics import Interval, median_interval, process_interval
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.case import Case, Pass
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME, Metric
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, stored_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ERRORS = ("value_error", "value_tolerances", "gradient_error", "gradient_tolerances")
+DERIVED = ("time_s", "time_low_s", "time_high_s")
 DIFFERENCES = ("value_difference", "gradient_difference")
 
 
@@ -145,3 +149,31 @@ def axis_effects(results: Sequence[Result], axis: Axis) -> list[list[Effect]]:
         [Effect(r, next(b for b in members if b.status.has_figures)) for r in members]
         for members in sorted(compared, key=order)
     ]
+
+
+def columns() -> list[str]:
+    names: list[str] = []
+    for f in fields(Result):
+        names += map(stored_name, (c.name for c in fields(Case)) if f.name == "case" else (f.name,))
+    return names + list(DERIVED)
+
+
+def result_row(result: Result) -> dict[str, Any]:
+    """The values of :func:`columns`, without ``DERIVED`` for a result that was not timed."""
+    row = result.to_mapping()
+    row["status"] = str(result.status)
+    if result.further_samples_s is not None:
+        row["further_samples_s"] = list(result.further_samples_s.values())
+    if interval := time_interval(result):
+        row |= zip(DERIVED, (interval.estimate, interval.low, interval.high), strict=True)
+    return row
+
+
+def results_frame(results: Sequence[Result]) -> "pd.DataFrame":
+    import pandas as pd  # slow to import
+
+    frame = pd.DataFrame(list(map(result_row, results)), columns=columns())
+    optional = (float | None, int | None)
+    numeric = [stored_name(f.name) for f in (*fields(Case), *fields(Result)) if f.type in optional]
+    frame[[*numeric, *DERIVED]] = frame[[*numeric, *DERIVED]].astype(float)
+    return frame

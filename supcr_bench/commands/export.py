@@ -41,7 +41,7 @@ def export(
             without = plural(sum(left_out.values()), "result")
             note += f"; {without} without times left out: {listed}"
     elif format_ in (ACTION, BENCHER):
-        from supcr_bench.render.tracker_json import action_benchmark, bencher_metrics
+        from supcr_bench.render.benchmark_json import action_benchmark, bencher_metrics
 
         values = (action_benchmark if format_ == ACTION else bencher_metrics)(stored.results)
         content = json.dumps(values, indent=2, allow_nan=False) + "\n"

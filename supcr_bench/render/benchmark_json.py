@@ -1,14 +1,21 @@
-"""Converts a run to the file format of pytest-benchmark, for tools that read that format."""
+"""Converts a run to the files of pytest-benchmark and of services that track benchmarks.
+
+github-action-benchmark reads a list of ``name``, ``unit``, ``value``, ``range`` and ``extra`` (its
+tool ``customSmallerIsBetter``); Bencher reads values by benchmark and measure, with bounds (Bencher
+Metric Format), of which its measure ``latency`` is in nanoseconds.
+"""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest_benchmark
 from pytest_benchmark.stats import Stats
 
+from supcr_bench.analysis.summary import time_interval
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.cell import FEWEST_SAMPLES
+from supcr_bench.values.metrics import COUNTS, TIME, Metric
 from supcr_bench.values.result import SAMPLES, Result, stored_name
 
 _SAMPLES = [*map(stored_name, SAMPLES)]
@@ -61,7 +68,7 @@ def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[st
     stats: Any = Stats()  # type: ignore[no-untyped-call]
     for seconds in result.samples_s:
         stats.update(seconds)
-    name = f"{result.implementation}[{result.case.id}]"
+    name = _name(result)
     return {
         "group": result.case.id,
         "name": name,
@@ -83,3 +90,49 @@ def _benchmark(result: Result, suite: str, budget: Mapping[str, Any]) -> dict[st
             "iterations": result.repetitions or 1,
         },
     }
+
+
+def action_benchmark(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The entries of github-action-benchmark: times in milliseconds, bytes and counts."""
+    entries = []
+    for result in results:
+        for metric, value, low, high in _figures(result):
+            scale, unit = (1e3, "ms") if metric is TIME else (1, metric.unit or "count")
+            name = f"{_name(result)} {metric.title}"
+            entry: dict[str, Any] = {"name": name, "unit": unit, "value": value * scale}
+            if low is not None and high is not None:
+                entry["range"] = f"{low * scale:.4g} to {high * scale:.4g}"
+            if metric is TIME:
+                entry["extra"] = f"{len(result.samples_s)} samples"
+            entries.append(entry)
+    return entries
+
+
+def bencher_metrics(results: Sequence[Result]) -> dict[str, dict[str, dict[str, float]]]:
+    """Bencher Metric Format: the measures ``latency`` and one for each count."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for result in results:
+        for metric, value, low, high in _figures(result):
+            scale = 1e9 if metric is TIME else 1
+            measure = "latency" if metric is TIME else metric.title.replace(" ", "-").lower()
+            values = {"value": value, "lower_value": low, "upper_value": high}
+            own = {key: x * scale for key, x in values.items() if x is not None}
+            found.setdefault(_name(result), {})[measure] = own
+    return found
+
+
+def _name(result: Result) -> str:
+    return f"{result.implementation}[{result.case.id}]"
+
+
+def _figures(result: Result) -> Iterator[tuple[Metric, float, float | None, float | None]]:
+    """Each figure with its value and, for time, the bounds of its 95 % interval."""
+    if not result.status.has_figures:
+        return
+    time = time_interval(result)
+    if time is not None:
+        yield TIME, time.estimate, time.low, time.high
+    for metric in COUNTS:
+        value = metric.get(result)
+        if value is not None:
+            yield metric, value, None, None

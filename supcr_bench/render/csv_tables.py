@@ -13,7 +13,7 @@ from typing import Any
 
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.frame import columns, result_row, results_frame
+from supcr_bench.analysis.summary import columns, result_row, results_frame
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.growth_law import GrowthVerdict

@@ -16,7 +16,7 @@ from supcr_bench.values.axes import PASSES, Axis, Pass
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.grouping import grouped
-from supcr_bench.values.holds import Holds
+from supcr_bench.values.growth_law import Holds
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, MEMORY, METRICS, TIME, Metric
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words

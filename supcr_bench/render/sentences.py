@@ -14,7 +14,7 @@ from supcr_bench.render.cells import ratio_text
 from supcr_bench.values.axes import Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import TORCHCELL, short_name
-from supcr_bench.values.holds import Holds
+from supcr_bench.values.growth_law import Holds
 from supcr_bench.values.units import (
     format_bytes,
     format_duration_s,

@@ -112,7 +112,7 @@ class Run:
         Columns are the fields of :class:`~supcr_bench.values.result.Result` and of its case, and
         ``time_s`` (median), ``time_low_s``, ``time_high_s`` (its 95 % interval).
         """
-        from supcr_bench.analysis.frame import results_frame
+        from supcr_bench.analysis.summary import results_frame
 
         return results_frame(self.results)
 

@@ -14,15 +14,7 @@ from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
-from supcr_bench.workers.messages import (
-    RECOGNITION,
-    SETUP,
-    Activity,
-    Alone,
-    Failed,
-    MeasureCell,
-    Preflight,
-)
+from supcr_bench.workers import messages
 from supcr_bench.workers.rank_group import RankGroupWorker
 from supcr_bench.workers.worker_process import BYSTANDERS, WorkerProcess
 
@@ -77,17 +69,19 @@ class LocalExecutor(Executor):
             )
         return self._worker
 
-    def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:
+    def preflight(
+        self, subjects: Sequence[Subject], device: str
+    ) -> Mapping[str, Subject | messages.Failed]:
         """Load and call each implementation in the worker; hangs and crashes count as its error."""
         return {subject.name: self._preflight(subject, device) for subject in subjects}
 
-    def _preflight(self, subject: Subject, device: str) -> Subject | Failed:
+    def _preflight(self, subject: Subject, device: str) -> Subject | messages.Failed:
         reused = self._worker is not None
         worker = self._live_worker()
-        worker.send(Preflight(subject, device))
+        worker.send(messages.Preflight(subject, device))
         finding = ""
         for response in worker.responses():
-            if isinstance(response, Failed):
+            if isinstance(response, messages.Failed):
                 return response
             if isinstance(response, Subject):
                 if response.resolution and response.resolution.own_process:
@@ -101,15 +95,15 @@ class LocalExecutor(Executor):
         finding = finding or worker.exit_description()
         activity = worker.activity()
         self.close()
-        if activity and activity.stage == SETUP and reused:
+        if activity and activity.stage == messages.SETUP and reused:
             return self._preflight(subject, device)  # the one before it had ended the worker
-        if activity and activity.stage == RECOGNITION:
+        if activity and activity.stage == messages.RECOGNITION:
             # Large batches may be the cause, which the sweep will show.
             checked = self._preflight(replace(subject, definition=NO_SELF), device)
-            if isinstance(checked, Failed):
+            if isinstance(checked, messages.Failed):
                 return checked
             return replace(checked, definition=subject.definition)
-        return Failed(f"{subject.name} {finding}")
+        return messages.Failed(f"{subject.name} {finding}")
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         """Run a cell; if an arm ends the worker, run the others in a new one.
@@ -131,7 +125,7 @@ class LocalExecutor(Executor):
         while len(done) < len(cell.arms):
             attempt = cell.without(done, cell.session if not done else new_session())
             worker = self._live_worker(cell.workload.ranks, cell.process)
-            worker.send(MeasureCell(attempt, tuple(subjects), budget, self._labels))
+            worker.send(messages.MeasureCell(attempt, tuple(subjects), budget, self._labels))
             finished = ran_out = broken = False
             verdict: tuple[Status, str] | None = None
             with ExitStack() as alone:
@@ -150,12 +144,12 @@ class LocalExecutor(Executor):
                         ran_out |= result.status is Status.OUT_OF_MEMORY
                         done.add(Arm(result.implementation, result.case.pass_))
                         yield result
-                    elif isinstance(response, Alone):
+                    elif isinstance(response, messages.Alone):
                         alone.close()
                         if response.begins:
                             alone.enter_context(BYSTANDERS.still())
                             worker.send(response)
-                    elif isinstance(response, Failed):
+                    elif isinstance(response, messages.Failed):
                         broken = True
                     elif isinstance(response, Account):
                         yield response
@@ -177,7 +171,7 @@ class LocalExecutor(Executor):
                 yield replace(result, machine=self._machine)
 
     def _overdue(
-        self, worker: WorkerProcess | RankGroupWorker, activity: Activity, budget: Budget
+        self, worker: WorkerProcess | RankGroupWorker, activity: messages.Activity, budget: Budget
     ) -> tuple[Status, str] | None:
         if activity.arm is None:
             if activity.elapsed_s > HARNESS_LIMIT_S:
@@ -207,7 +201,7 @@ class LocalExecutor(Executor):
     def _ended(
         cell: Cell,
         done: set[Arm],
-        activity: Activity | None,
+        activity: messages.Activity | None,
         verdict: tuple[Status, str],
         budget: Budget,
     ) -> Iterator[Result]:

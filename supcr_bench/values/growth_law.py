@@ -6,8 +6,18 @@ To add a law, insert it into :data:`LAWS`, which is sorted from the slowest to t
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from supcr_bench.values.errors import UnknownNameError
+
+
+class Holds(StrEnum):
+    """The verdict on a claim."""
+
+    YES = "holds"
+    CONDITION = "holds with a condition"
+    NO = "does not hold"
+    UNDECIDED = "cannot tell here"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,21 +14,13 @@ from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.implementation import Implementation, Resolution
+from supcr_bench.verification import scale_rules
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.departures import definition_of
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import FITS, NotFiniteError, Prober
 from supcr_bench.verification.reading import BFLOAT16, RANDOM, Reading, read_structure
-from supcr_bench.verification.scale_rules import (
-    fill_empty_denominators,
-    read_default_temperature,
-    read_eps,
-    read_factor,
-    read_temperature,
-    read_upstream,
-    read_value,
-)
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
 STATE = (
@@ -106,12 +98,14 @@ def read_choices(prober: Prober) -> Reading:
             # Without gradients of denominators, those of the label dimensions are alike.
             shares = not prober.detached and read_weights(prober, reading, member)
             counted = read_missing(prober, reading, member, shares=shares)
-        member = fill_empty_denominators(prober, read_temperature(prober, reading, member))
-        read_value(prober, reading, member)
-        reading.member = member = read_eps(prober, reading, member)
-        read_default_temperature(prober, reading, member)
-        read_factor(prober, reading, member, counted=counted)
-        read_upstream(prober, reading)
+        member = scale_rules.fill_empty_denominators(
+            prober, scale_rules.read_temperature(prober, reading, member)
+        )
+        scale_rules.read_value(prober, reading, member)
+        reading.member = member = scale_rules.read_eps(prober, reading, member)
+        scale_rules.read_default_temperature(prober, reading, member)
+        scale_rules.read_factor(prober, reading, member, counted=counted)
+        scale_rules.read_upstream(prober, reading)
         if not reading.faults and not prober.repeats(prober.rows, one_module=True):
             reading.faults.append(STATE)
         try:

@@ -16,16 +16,7 @@ from typing import IO, Any
 import psutil
 
 from supcr_bench.values.errors import WorkerError
-from supcr_bench.workers.messages import (
-    SETUP,
-    Activity,
-    ActivityPage,
-    Request,
-    Response,
-    Returned,
-    read_message,
-    write_message,
-)
+from supcr_bench.workers import messages
 
 START_LIMIT_S = 120.0
 """Time limit to start; importing torch from a cold, busy disk can take tens of seconds."""
@@ -68,15 +59,15 @@ class WorkerProcess:
     def __init__(
         self,
         threads: int = 1,
-        deliver: Callable[[Response | None], None] | None = None,
+        deliver: Callable[[messages.Response | None], None] | None = None,
         *,
         bystander: bool = False,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-")
         self.scratch = folder = Path(self._folder.name)
         self._errors = folder / "stderr"
-        self._page = ActivityPage(folder / "activity")
-        self._page.write(SETUP, None)
+        self._page = messages.ActivityPage(folder / "activity")
+        self._page.write(messages.SETUP, None)
         self._sent_s = self._stood_s = 0.0
         self._stands_since_s: float | None = None
         environment = {**os.environ, **thread_settings(threads)}
@@ -89,7 +80,7 @@ class WorkerProcess:
                 stderr,
             )
             self.pid = self._process.pid
-        self._inbox: SimpleQueue[Response | None] = SimpleQueue()
+        self._inbox: SimpleQueue[messages.Response | None] = SimpleQueue()
         self._deliver = deliver or self._inbox.put
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -98,8 +89,9 @@ class WorkerProcess:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        put: Callable[[Response | None], None] = self._inbox.put  # of what says that it has started
-        while (response := read_message(self._process.stdout)) is not None:
+        # Where what says that it has started goes.
+        put: Callable[[messages.Response | None], None] = self._inbox.put
+        while (response := messages.read_message(self._process.stdout)) is not None:
             put(response)
             put = self._deliver
         self._process.wait()
@@ -108,7 +100,7 @@ class WorkerProcess:
     def _await_start(self) -> Mapping[str, Any]:
         finding, began = "", self.clock_s()
         for ready in self.responses():
-            if isinstance(ready, Returned):
+            if isinstance(ready, messages.Returned):
                 return dict(ready.value)
             if self.clock_s() - began > START_LIMIT_S:
                 finding = f"no answer within {START_LIMIT_S:.0f} s"
@@ -118,14 +110,14 @@ class WorkerProcess:
         self.close()
         raise WorkerError(f"a worker did not start: {finding}")
 
-    def send(self, request: Request) -> None:
+    def send(self, request: messages.Request) -> None:
         """Send a request. If the worker has died, :meth:`responses` reports that."""
         assert self._process.stdin is not None
         self._sent_s = time.monotonic()
         with contextlib.suppress(BrokenPipeError):
-            write_message(request, self._process.stdin)
+            messages.write_message(request, self._process.stdin)
 
-    def responses(self) -> Iterator[Response | None]:
+    def responses(self) -> Iterator[messages.Response | None]:
         """Yield responses, and ``None`` several times a second, until the worker ends."""
         while True:
             try:
@@ -137,11 +129,11 @@ class WorkerProcess:
                 return
             yield response
 
-    def activity(self) -> Activity | None:
+    def activity(self) -> messages.Activity | None:
         """What the worker does for the last request; ``None`` in the middle of a write."""
         found = self._page.read()
         if found and found.since_s < self._sent_s:
-            return Activity(SETUP, None, self._sent_s)
+            return messages.Activity(messages.SETUP, None, self._sent_s)
         return found
 
     def resident_bytes(self) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from supcr_bench.analysis.claims import claim_rows
 from supcr_bench.analysis.growth import growth_of
 from supcr_bench.values.case import PASSES
-from supcr_bench.values.holds import Holds
+from supcr_bench.values.growth_law import Holds
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series
 

@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pandas as pd
 
-from supcr_bench.analysis.frame import DERIVED, columns, results_frame
+from supcr_bench.analysis.summary import DERIVED, columns, results_frame
 from supcr_bench.values.case import Case
 from supcr_bench.values.result import Result, Status, stored_name
 from tests.examples import measured

@@ -17,8 +17,7 @@ from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.analysis.summary import fastest_by_size, known_wrong
 from supcr_bench.values.axes import PASSES, Pass
 from supcr_bench.values.case import Case
-from supcr_bench.values.growth_law import grows_faster
-from supcr_bench.values.holds import Holds
+from supcr_bench.values.growth_law import Holds, grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, MEMORY
 from supcr_bench.values.result import Result, Status
 from tests.analysis.simulated_runs import NOTE, SIZES, Subject, drawn_subjects, simulated_run

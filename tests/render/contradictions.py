@@ -11,8 +11,7 @@ from itertools import combinations, product
 from supcr_bench.analysis.fastest import Question
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.case import Case
-from supcr_bench.values.growth_law import grows_faster
-from supcr_bench.values.holds import Holds
+from supcr_bench.values.growth_law import Holds, grows_faster
 from tests.render.propositions import (
     DUELS,
     ENDED,

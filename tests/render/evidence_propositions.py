@@ -17,8 +17,7 @@ from scipy.stats import f as fisher
 
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.case import Case
-from supcr_bench.values.growth_law import LAWS
-from supcr_bench.values.holds import Holds
+from supcr_bench.values.growth_law import LAWS, Holds
 from supcr_bench.values.result import Result, Status
 from tests.render.counted_sums import (
     EXACTLY,

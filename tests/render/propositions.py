@@ -23,8 +23,7 @@ from supcr_bench.analysis.fastest import Estimate, Question
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case
-from supcr_bench.values.growth_law import get_law
-from supcr_bench.values.holds import Holds
+from supcr_bench.values.growth_law import Holds, get_law
 from supcr_bench.values.machine import by_machine
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Verdict

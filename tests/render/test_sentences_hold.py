@@ -33,7 +33,7 @@ from supcr_bench.render.sentences import KINDS, Sentence
 from supcr_bench.render.terminal import answer_lines
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.run import load_run
-from supcr_bench.values.holds import Holds
+from supcr_bench.values.growth_law import Holds
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, MEMORY, TIME
 from supcr_bench.values.result import Result
 from supcr_bench.values.table import Cell, Table, Tone
