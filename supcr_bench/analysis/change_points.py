@@ -34,11 +34,7 @@ _Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 class Segment(NamedTuple):
-    """Sessions ``start`` to ``stop`` (exclusive), and the level at the first and at the last.
-
-    The two levels differ if the level crept; then they are the medians of the first and the last
-    few sessions.
-    """
+    """Sessions ``start`` to ``stop`` (exclusive); levels at both ends, which differ if it crept."""
 
     start: int
     stop: int
@@ -59,10 +55,7 @@ def fewest_sessions(error: float) -> int:
 
 
 def segments(values: Sequence[float], error: float) -> list[Segment]:
-    """The parts of a series between its change points; ``error`` bounds the chance of a false one.
-
-    If a slope fits a part as well as steps do, the part is one segment that ``crept``.
-    """
+    """The parts of a series between its change points; ``error`` bounds a false one's chance."""
     whole = np.asarray(values, dtype=float)
     found = _divided(whole, 0, error, 1.0)
     if len(whole) >= FEWEST_CORRELATED and (len(found) > 1 or found[0].crept):

@@ -54,10 +54,7 @@ class Crossover:
 
 @lru_cache(maxsize=256)
 def _segments(sizes: tuple[float, ...]) -> list[tuple[slice, Vector, Vector]]:
-    """For each two neighbouring sizes, the sizes that the cubic takes, and its weights.
-
-    Each entry has the slice of sizes, log N at the interpolated sizes [steps], and the weights.
-    """
+    """For neighbouring sizes: those the cubic takes, log N between [steps], and its weights."""
     x, found = np.log(sizes), []
     width = min(NEIGHBOURS, len(x))
     for left in range(len(x) - 1):

@@ -16,10 +16,7 @@ Place = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The case to run, and a limit for the memory of its inputs and its peak together.
-
-    ``definition`` is ``None`` if any is accepted, ``memory_bytes`` if memory is not limited.
-    """
+    """The case to run, and a limit for inputs and peak together; ``None`` sets no condition."""
 
     batch_size: int
     dims: int = 1

@@ -23,11 +23,7 @@ CHANGED = 0.1
 
 @dataclass(frozen=True, slots=True)
 class FrontierRow:
-    """The largest batch whose inputs and peak fit a memory, with its interval.
-
-    The interval is valid if the implementation takes no other path above the largest size of
-    ``case``.
-    """
+    """The largest batch whose inputs and peak fit a memory, if no other path follows ``case``."""
 
     implementation: str
     case: Case

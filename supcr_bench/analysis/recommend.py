@@ -129,11 +129,7 @@ def most_alike(results: Sequence[Result]) -> list[Result]:
 
 
 def _why_wrong(own: Result, known: Sequence[Result]) -> str | None:
-    """Where an implementation is wrong at the dtype and temperature of its result, if it is.
-
-    An implementation that is wrong on ties, in another pass or on another device is never
-    recommended.
-    """
+    """Where an implementation is wrong at its dtype and temperature, in any pass, on any device."""
     wrong = (r for r in known if r.status is Status.WRONG and setting_of(r) == setting_of(own))
     bad = next(wrong, None)
     if bad is None:

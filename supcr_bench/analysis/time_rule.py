@@ -61,10 +61,7 @@ FOUND = 0.95
 def centre_interval(
     values: Sequence[float], alpha: float, alpha_high: float | None = None
 ) -> Interval:
-    """The median of values, and bounds of it.
-
-    Each bound fails with probability ``alpha``, the upper one with ``alpha_high`` if that is given.
-    """
+    """The median, and its bounds: each fails with ``alpha``, the upper with ``alpha_high``."""
     found = median_interval(values, alpha, independent=True)
     if alpha_high is None:
         return found
@@ -87,10 +84,7 @@ def next_look(values: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Processes that lie apart from the others: how many of how many, and how far.
-
-    ``apart`` is a log-ratio, positive whichever ``side`` they lie on.
-    """
+    """Processes that lie apart from the others; ``apart`` is a log-ratio, positive on each side."""
 
     processes: int
     of: int
@@ -237,10 +231,7 @@ class TimeRule:
         return GateVerdict.UNDECIDED, f"the mean call's interval reaches the allowed {share}"
 
     def more_processes(self, found: CellDecision, processes: int) -> int | None:
-        """About how many processes would decide an undecided cell; ``None`` if no number would.
-
-        An interval narrows with the square root of their number.
-        """
+        """About how many processes would decide an undecided cell; ``None`` if no number would."""
         low, high, floor = found.after.low, found.after.high, _farthest(found.again)
         if low is None or high is None or floor is None:
             return self.first_look

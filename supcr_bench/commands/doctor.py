@@ -67,10 +67,7 @@ def _version(distribution: str) -> str | None:
 
 
 def measure_noise() -> float:
-    """The share by which two identical calls seem to differ: the 95th percentile of median ratios.
-
-    Each ratio is the median over pairs of calls, in random order, as `run` compares two times.
-    """
+    """By how much identical calls seem to differ: the 95th percentile of median ratios."""
     import random
 
     import torch

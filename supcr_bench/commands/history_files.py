@@ -22,10 +22,7 @@ LABEL_LETTERS = 8
 
 
 def read_snapshots(paths: Sequence[str], revisions: str | None) -> tuple[list[Snapshot], list[str]]:
-    """The snapshots in order of time, and notes on files without any.
-
-    Each path is read at those git ``revisions`` that changed it, if any are given.
-    """
+    """The snapshots at the git ``revisions`` that changed their paths, by time; and notes."""
     found: list[Snapshot] = []
     notes: list[str] = []
     for path in paths:
@@ -111,10 +108,7 @@ def _at_revisions(path: str, revisions: str) -> Iterator[Snapshot]:
 
 
 def _label(info: Mapping[str, Any], run_id: str) -> str:
-    """The revision of the measured code, else that of supcr-bench, else the run's id.
-
-    ``+`` marks a work tree with changes.
-    """
+    """The revision of the code (``+`` if changed), else of supcr-bench, else the run's id."""
     codes = {(c["revision"], c["dirty"]) for c in (info.get("code") or {}).values()}
     revision, dirty = codes.pop() if len(codes) == 1 else (info.get("revision"), False)
     if not revision:

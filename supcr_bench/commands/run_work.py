@@ -51,10 +51,7 @@ class Work:
         }
 
     def differences(self, other: "Work") -> list[str]:
-        """The options, in words, in which this work differs from another.
-
-        A definition that only ``other`` names makes no difference.
-        """
+        """The options that differ from another work's, but for a definition that only it names."""
         one, two = self.without(other.unavailable).to_mapping(), other.to_mapping()
         one["suite"]["verify"] = other.suite.verify
         if other.suite.definition is not None:

@@ -131,11 +131,7 @@ def log_ratio(seconds: Sequence[float], before: Sequence[float]) -> float:
 
 @dataclass(slots=True)
 class CellTrial:
-    """One cell, with its times in each process.
-
-    ``cost_s`` is the seconds that it takes in a process, as far as known. For a cell that does not
-    fit the time budget, ``left_out_s`` is the budget that it needs.
-    """
+    """One cell, its times, what a process costs, and the budget that it needs if it is left out."""
 
     cell: VersionedCell
     rule: TimeRule

@@ -19,10 +19,7 @@ from supcr_bench.values.errors import SubjectError
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """An implementation now, at the revision, and in a second copy of the revision; with remarks.
-
-    ``before`` and ``again`` are ``None`` if it did not exist at the revision.
-    """
+    """An implementation now, and twice at the revision, where it may not exist; with remarks."""
 
     name: str
     after: Subject
@@ -66,10 +63,7 @@ def _placed(
 def at_revision(
     subject: Subject, revision: str, scratch: Path, checkouts: dict[Path, Checkout] | None = None
 ) -> Versions:
-    """Copy the versions of a subject (implementation) into ``scratch``, an empty folder.
-
-    ``checkouts`` has those of subjects before it, by their folders.
-    """
+    """Copy a subject's versions into ``scratch``, an empty folder; ``checkouts`` are known ones."""
     if subject.kind == "module" and subject.target.partition(".")[0] == "supcr_bench":
         raise SubjectError(
             f"{subject.name} is part of supcr_bench, of which there can be only one version; "

@@ -27,7 +27,6 @@ class Batch:
     Attributes:
         second: ignored by a loss of one view.
         temperature: ``None`` for that of the definition.
-        name: a description, for findings.
     """
 
     first: Tensor
@@ -134,10 +133,7 @@ def _label_dtype(table: npt.NDArray[np.float64], dtype: torch.dtype) -> torch.dt
 
 
 def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None) -> Batch:
-    """Make the tensors of a workload; ``table`` has the [rows, D] labels of a labels file.
-
-    All numbers are drawn on the CPU and then moved, so that they do not depend on the device.
-    """
+    """Make a workload's tensors, drawn on the CPU; ``table`` has the [rows, D] labels of a file."""
     n, d = workload.batch_size, workload.embedding_size
     dtype = getattr(torch, workload.dtype)
     labels = make_labels(workload) if table is None else draw_rows(table, workload)

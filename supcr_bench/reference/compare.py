@@ -23,7 +23,6 @@ class Answer:
     """What one implementation returned, as float64 on the CPU.
 
     Attributes:
-        loss: scalar.
         parts: [D] losses of the D label dimensions; ``None`` where only the total was returned.
         gradients: [N, d], N rows by embedding size d, for each view; empty after a forward alone.
     """

@@ -32,7 +32,6 @@ class Reference:
 
     Attributes:
         definition: at the temperature of the batch.
-        loss: scalar.
         per_dimension: [D], or [1] where the definition has one distance over all dimensions.
         gradients: d loss / d embeddings, one [N, d] for each view.
         arriving: gradient at each per-dimension loss: its own, and the part through the total.
@@ -46,7 +45,6 @@ class Reference:
             gradient passes; one count for each dimension.
         near_ties: how far candidates whose label distances rounding may order either way move each
             per-dimension loss, and the logits' gradient in a row.
-        method: how the candidate sums were computed, ``direct`` or ``fast``.
     """
 
     definition: Definition

@@ -16,12 +16,10 @@ class Trial:
     """One comparison.
 
     Attributes:
-        case: a description of the inputs.
         tolerances: the error as a multiple of its bound; above 1 is a failure, and infinite means
             a failure without a measured error.
         error: the largest absolute error, if one was measured.
         bound: the largest absolute error that rounding explains.
-        finding: a sentence that says what is wrong; ``None`` if nothing is.
         problem: the inputs, if they may be shrunk to a smaller failing case.
     """
 

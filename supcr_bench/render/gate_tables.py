@@ -231,10 +231,7 @@ def has_news(outcome: GateOutcome) -> bool:
 
 
 def annotations(outcome: GateOutcome, places: Mapping[str, tuple[Path, int]]) -> list[str]:
-    """Workflow commands of GitHub: an error for each implementation that got worse, at its line.
-
-    What is undecided is a warning. ``places`` has the file and line of each implementation.
-    """
+    """GitHub's commands, at implementations' ``places``: errors if worse, else warnings."""
     found = []
     kinds = {"error": outcome.leading, "warning": outcome.with_verdict(GateVerdict.UNDECIDED)}
     for command, changes in kinds.items():

@@ -155,10 +155,7 @@ def _use_table(name: str, title: str, found: Sequence[Sentence], *, alone: bool)
 
 
 def _use_data(findings: Findings, found: Sequence[Sequence[Sentence]]) -> list[Any]:
-    """For each row of those tables: index of name, time, peak, and whom it is faster than.
-
-    For an implementation that may be wrong, the last entry is ``null``.
-    """
+    """For each row: index of name, time, peak, whom it is faster than; ``null`` if maybe wrong."""
     results = findings.results
     names, faster = implementations_of(results), faster_in(results)
     at = grouped(

@@ -147,11 +147,7 @@ def _parts(table: Table, widths: Sequence[int], width: int) -> list[list[int]]:
 
 
 def answer_lines(answer: Mapping[str, Sequence[Sentence]], ends: Sequence[str]) -> list[str]:
-    """The answer of a run in at most 40 lines of 80 letters, without a broken word.
-
-    ``ends`` are the last lines. If the answer is too long, items at the end of the longest part are
-    left out and counted.
-    """
+    """The answer in 40 lines of 80 letters, then ``ends``; the longest part is cut first."""
     parts = {
         head: _use_parts(said) if head == "What to use" else [_wrapped(s.text) for s in said]
         for head, said in answer.items()

@@ -30,11 +30,7 @@ _HEADLINES = {"right": "bold green", "not right": "bold red"}
 def print_verification(
     console: Console, found: Verification, *, verbose: bool = False, several: bool = False
 ) -> None:
-    """Print a verification; unless ``verbose``, within a number of lines.
-
-    Findings that do not fit are counted, beginning with the last; with ``several`` verifications,
-    none shows its program.
-    """
+    """Print a verification, in few lines unless ``verbose``; one of ``several`` without program."""
     most = MOST_LINES_OF_SEVERAL if several else MOST_LINES.get(found.verdict, 40)
     program = found.program if verbose or not several else None
     rest = [

@@ -51,10 +51,7 @@ def code_of(file: Path) -> dict[str, Any] | None:
 
 
 def run_git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
-    """The output of a git command in a folder; a RevisionError says why there is none.
-
-    Git finds the checkout from the folder alone, and does not write its index.
-    """
+    """The output of git in a folder, without writing its index; RevisionError if there is none."""
     kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
     try:
         return subprocess.run(
@@ -87,10 +84,7 @@ _SYMLINK, _SUBMODULE = b"120000", b"160000"
 
 
 class Checkout:
-    """The git work tree that contains a path; its paths are relative to its folder ``top``.
-
-    What git has said once is not asked again.
-    """
+    """The git work tree that contains a path; paths are relative to ``top``, answers are kept."""
 
     def __init__(self, path: Path) -> None:
         try:

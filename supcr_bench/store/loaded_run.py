@@ -56,10 +56,7 @@ class _RunFile(BaseModel):
 
 @dataclass(frozen=True)
 class Run:
-    """A stored run: the content of ``run.json``, results, and verification by implementation.
-
-    ``notes`` are sentences about stored data that are left out of ``results``.
-    """
+    """A stored run, its verification by implementation, and ``notes`` on what was left out."""
 
     path: Path
     info: Mapping[str, Any]

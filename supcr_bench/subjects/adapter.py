@@ -87,10 +87,7 @@ class CallInParts:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Builds and calls a subject as its resolution says.
-
-    If it is ``device_specific``, counts on one device say nothing about another.
-    """
+    """Builds and calls a subject as its resolution says."""
 
     target: Callable[..., Any]
     resolution: Resolution

@@ -52,11 +52,7 @@ def _taken_out(root: Path) -> dict[str, ModuleType]:
 
 @lru_cache(maxsize=64)
 def _names_of(root: Path, _imported: int, _last: str) -> list[str]:
-    """The imported modules named like files of a folder; cached by the number and the last of them.
-
-    A version is entered before each timed call, and thousands of modules are searched again only
-    if one was imported since.
-    """
+    """The modules named like files of a folder; cached, as each timed call enters a version."""
     tops = {_top(name) for name in sys.modules} - sys.stdlib_module_names
     tops &= {path.stem for path in root.glob("*")}  # _is_own asks the disk
     own = {top for top in tops if _is_own(top, root)}
@@ -83,10 +79,7 @@ def on_path(folder: Path, *, first: bool = False) -> Iterator[None]:
 
 @contextmanager
 def script(file: Path) -> Iterator[ModuleType]:
-    """Import a file like a script: it can import other files of its folder by their names.
-
-    The file may use relative imports too, as a registered implementation does.
-    """
+    """Import a file like a script: it finds others of its folder by name or by relative import."""
     name = f"supcr_bench_side_{sha256(str(file.parent.resolve()).encode()).hexdigest()[:12]}"
     package = ModuleType(name)
     package.__path__ = [str(file.parent)]

@@ -13,11 +13,7 @@ Exists = Callable[[PurePath], bool]
 
 
 def search_folder(name: str, start: Path) -> Path:
-    """The folder to search for a module besides Python's path: ``start``, or one below it.
-
-    A package may be rooted in ``src/`` or, where a checkout holds several projects, in one of their
-    folders.
-    """
+    """The folder to search besides Python's path: ``start``, its ``src/``, or a project in it."""
     top = name.partition(".")[0]
     if (start / f"{top}.py").is_file() or (start / top / "__init__.py").is_file():
         return start
@@ -70,10 +66,7 @@ def _targets(file: PurePath, node: ast.ImportFrom) -> Iterator[PurePath]:
 
 
 def imports(nodes: Iterable[ast.AST], package: str = "") -> Iterator[str]:
-    """Full names of the modules that a source imports, and of the packages that these are in.
-
-    ``package`` is the one that relative imports start from.
-    """
+    """The full names of modules, and of their packages, that a source in ``package`` imports."""
     for node in nodes:
         names: list[str] = []
         if isinstance(node, ast.Import):

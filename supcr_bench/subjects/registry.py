@@ -46,8 +46,6 @@ class Subject:
     """An implementation by name, located but not imported.
 
     Attributes:
-        name: the name in results.
-        kind: a file of the folder of registered ones, a module, or another file.
         target: its module, or its file.
         root: the folder of the version to import, if there are several versions; ``None`` for the
             one that Python finds.

@@ -20,10 +20,7 @@ def is_selection(text: object) -> bool:
 
 
 def select(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, with ``all`` and every ``tag:TAG`` replaced by registered names.
-
-    ``tag:TAG@compile`` selects each of them under ``torch.compile``.
-    """
+    """The names, with ``all`` and every ``tag:TAG[@compile]`` replaced by registered names."""
     found: dict[str, None] = {}
     tags: dict[str, tuple[str, ...]] = {}
     for name in names:

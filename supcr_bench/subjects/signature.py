@@ -61,7 +61,6 @@ class CallSignature:
         calls: the calls that fit the names, the likeliest first; empty if the names say nothing.
         documented: the calls that its documentation names.
         labels: how labels are laid out by its documentation and names.
-        by_name: whether it must be called by name.
         keys: the names of the two views, if it takes a mapping of them; without ``tensors``, what
             it takes out of its arguments.
         packed: the code that packs what it takes out into those arguments again.

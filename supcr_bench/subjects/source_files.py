@@ -14,10 +14,7 @@ Files = tuple[tuple[str, str], ...]
 
 
 def source_files(subject: Subject) -> Files:
-    """The file of a loaded subject, and the modules of its own folder or package that it imports.
-
-    Imports are read from the source; modules that were not imported yet are left out.
-    """
+    """A subject's file, and the loaded modules of its folder or package that its source imports."""
     if subject.root is not None:
         return ()
     first = module_name(subject)

@@ -32,10 +32,7 @@ RESIDENT_SLACK_BYTES = 2**30
 
 
 class LocalExecutor(Executor):
-    """Runs one worker at a time; ``labels`` are those of the user's file.
-
-    Each process of a run is a new worker.
-    """
+    """Runs one worker at a time; ``labels`` are those of the user's file."""
 
     location = "on this machine"
     max_parallel_cells = 1  # cells that share a machine would slow each other down
@@ -205,11 +202,7 @@ class LocalExecutor(Executor):
         verdict: tuple[Status, str],
         budget: Budget,
     ) -> Iterator[Result]:
-        """Results of the arms that ended together with the worker.
-
-        The arms are the running one and, if it was in forward, the same implementation's training;
-        if none was running, all arms.
-        """
+        """Results of arms that ended with the worker: the running one, its training, or all."""
         status, reason = verdict
         culprit = activity.arm if activity and activity.arm not in done else None
         stage = activity.stage if activity else None

@@ -40,8 +40,6 @@ class Budget:
         sampling_s: timing stops after this many seconds of timed calls of one arm.
         precision: timing stops earlier if the 95 % interval of the median is within this fraction
             of the median, on either side.
-        threads: number of threads of torch in the worker.
-        processes: number of processes of a run that time calls, one after the other.
     """
 
     time_limit_s: float = 10.0

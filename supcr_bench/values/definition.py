@@ -63,7 +63,6 @@ class Definition:
     """One member of the SupCR / Rank-N-Contrast family.
 
     Attributes:
-        name: its name on the command line.
         similarity: s(i,j) before the division by the temperature.
         views: how two views are combined: losses summed or averaged, rows joined, or one view.
         self_candidate: whether k = i is among the candidates S(i,j): never, or when
@@ -74,8 +73,6 @@ class Definition:
         empty_dimension: a dimension with fewer than two valid rows keeps its weight and adds 0,
             or the weights are renormalised over the other dimensions.
         eps: in the denominator; ``None`` for none.
-        temperature: the default tau.
-        call: how an implementation of it is called.
         eps_rule: whether eps is the floor of the denominator or is added to it; and whether that is
             done after the anchor's largest similarity, to itself or to others alone, is subtracted.
             With ``ratio``, eps is added to the ratio of exponential and sum (or is its floor), too

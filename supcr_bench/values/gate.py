@@ -124,7 +124,6 @@ class TimeStudy:
             is not slower by more than is allowed, or a pass although it is.
         cells, timed, judged: number of all cells, of those with times of any process, and of those
             with enough of them for intervals.
-        spent_s, budget_s: wall seconds that timing took, and that it was allowed to take.
         noise_floor: how far the intervals of the A/A arm (the version before, timed against
             itself) reach from 1, as a share; ``None`` where there were too few processes.
         again_low, again_high: the A/A interval that reaches farthest from 1.
@@ -154,10 +153,7 @@ class TimeStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOutcome:
-    """The changes that one run of the gate found, compared with a revision or a baseline.
-
-    ``code`` holds repository and revision of each implementation, as far as they are known.
-    """
+    """The changes that one run of the gate found, compared with a revision or a baseline."""
 
     suite: str
     against: str

@@ -19,7 +19,6 @@ class Description:
     """The metadata that an implementation declares.
 
     Attributes:
-        source: where the algorithm comes from.
         definition: the definition (which loss of the family) that it claims to compute; ``auto``
             to recognise the definition by its values.
         definitions: the names that its factory accepts as ``definition=``, ``any`` among them where
@@ -102,8 +101,6 @@ class Resolution:
         definition: the definition that it is compared with; its ``call`` is how the subject is
             called, and its ``temperature`` is used where a case sets none.
         temperature: the name of its temperature argument; ``None`` if it has no such argument.
-        weights, eps: whether it accepts them.
-        labels: the layout of the labels that it takes.
         one_dimension: whether it takes one label dimension only: it says so, or raises on more.
         integer_labels: whether it refuses labels that are not integers.
         keywords: the names of its tensor arguments in the order of the call, if it takes them by

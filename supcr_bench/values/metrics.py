@@ -41,7 +41,6 @@ class Change:
         ratio: after over before; for time, an estimate. ``None`` where it is unknown or ``before``
             is 0.
         low, high: the interval of that ratio; ``None`` for a metric without noise.
-        reason: a sentence that explains the direction.
     """
 
     metric: str

@@ -82,7 +82,6 @@ class Result:
         gradient_error: largest row error of the gradients, relative to the largest row of the
             reference (training only).
         gradient_tolerances: ``gradient_error`` as a multiple of the derived tolerance.
-        reference: the float64 reference that was used, ``direct`` or ``fast``.
         value_difference: relative difference of the loss to each other implementation of the
             cell.
         gradient_difference: likewise of the gradient, by its largest row.
@@ -109,7 +108,6 @@ class Result:
         memory_method: how the peak was measured, or why it was not.
         predicted_peak_bytes: the peak predicted from batch sizes up to a quarter of this one,
             before it was measured; ``None`` where they were too few.
-        predicted_peak_low_bytes, predicted_peak_high_bytes: the interval of that prediction.
         predicted_peak_from: the largest batch size that the prediction used.
         dispatched_ops: operations dispatched in one call, the same on every machine.
         elements_processed: elements worked on in one call, the same on every machine.

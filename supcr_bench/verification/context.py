@@ -69,7 +69,6 @@ class CheckContext:
     """One subject, which is verified against its definition.
 
     Attributes:
-        name, tags: of the subject.
         device: where module and inputs live; answers are copied to the CPU.
         left_out: number of cases skipped so far because they would have taken too long.
     """
@@ -234,10 +233,7 @@ class CheckContext:
     def answers(
         self, problem: Batch, upstream: Tensor | None = None, module: Any = None, **how: Any
     ) -> dict[str, Answer]:
-        """The answer of each process, by the words that begin a finding about it.
-
-        The recorded time lets :meth:`affordable` predict the time of larger inputs.
-        """
+        """The answer of each process, by the words that begin a finding about it."""
         started = self._clock_s()
         answer = self.subject.answer(problem, upstream, module, self.device, **how)
         n = len(problem.labels)

@@ -47,10 +47,7 @@ def find_causes(context: CheckContext) -> tuple[str, ...]:
 def diagnose(
     context: CheckContext, outcomes: Sequence[Outcome], failed: Sequence[Trial]
 ) -> Diagnosis | None:
-    """Return what is most likely wrong; ``None`` if nothing is, or if the findings say so already.
-
-    The failed trials come from the checks of the definition and of relations.
-    """
+    """Return what is most likely wrong; ``None`` if nothing is, or the findings say so."""
     wrong = [o for o in outcomes if o.verdict is Verdict.FAIL]
     if not wrong:
         return None

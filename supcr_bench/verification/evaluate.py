@@ -142,8 +142,6 @@ class Part(NamedTuple):
         similarities: [n, n], before the division by the temperature.
         jacobian: [n n, V N d], their derivatives w.r.t. the views.
         rules: the candidates and weights of pairs.
-        share: the weight of the loss.
-        rows: n.
     """
 
     similarities: Tensor

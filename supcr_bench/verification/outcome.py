@@ -50,7 +50,6 @@ class Outcome:
             measured.
         error: the largest error, absolute; ``None`` if it is not finite.
         bound: the absolute bound of that error.
-        case: the inputs of the worst trial.
         finding: what is wrong in the worst trial, or why the check does not apply.
         overdue: whether the check took too long, so that its verdict is ``not run``.
     """

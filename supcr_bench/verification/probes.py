@@ -104,8 +104,6 @@ class Prober:
             mixes inputs with tensors of its own.
         count: how many views it takes.
         given: the temperature that it is given; ``None`` if it takes none.
-        weights: whether it takes weights.
-        several: whether it takes labels of several dimensions.
         detached: whether no gradient goes through its denominators.
         sign: -1 where its gradient has the wrong sign.
         limit: largest relative residual of a right gradient: more in a low precision.

@@ -43,12 +43,10 @@ class RankQuestion:
     """One call on all ranks, each with its own rows of a batch.
 
     Attributes:
-        problem: the whole batch.
         rows: how many of its rows each rank has.
         upstream: [1 + D] gradient at the loss and the per-dimension losses; by default 1 at the
             loss alone.
         module: the number of a module that is kept for a later call; ``None`` for a new module.
-        training: whether to compute gradients.
         misfit: whether the last rank gets embeddings with one column less.
     """
 
@@ -123,7 +121,6 @@ class RankContext(CheckContext):
     puts a :class:`RankQuestion` to all ranks, and returns their answers in order.
 
     Attributes:
-        ranks: how many there are.
         known: the answers to questions on batches of that many rows each, for the diagnosis.
     """
 

@@ -66,7 +66,6 @@ class Reading:
         counted: the factor in words if missing labels are counted; else empty.
         views: the views, where the factor tells more of them than the member: their mean, or one
             of them twice.
-        several_dimensions: whether labels of several dimensions were tried too.
         nan_labels: rule for missing labels, a key of ``PHRASES``; empty if unknown.
         renormalises: whether a dimension without a pair gives its weight to the others.
         choices: what else departs from a plain member by choice, in words.

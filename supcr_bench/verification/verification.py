@@ -49,7 +49,6 @@ class Verification:
     Attributes:
         definition: name of the definition that gave the right answers.
         recognised: what it computes, and how it was called; ``None`` in older results.
-        strict: whether failed robustness checks count.
         ranks: number of processes that shared each batch; ``None`` for a single process.
         impact: how far the departures, and the whole loss, turn the gradient.
         uncallable: why it cannot be loaded or called; then there are no outcomes.

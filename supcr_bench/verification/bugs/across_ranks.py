@@ -37,10 +37,7 @@ def own_slot(own: Tensor) -> Tensor:
 
 
 def gather_with_gradient(own: Tensor, factor: float = 1.0) -> Tensor:
-    """The rows of all ranks; the gradient of a row goes back to the rank that has it.
-
-    The backward adds up the gradients of all ranks, times a factor.
-    """
+    """The rows of all ranks; backward adds up the gradients of all ranks, times a factor."""
     rows = own_slot(own)
 
     def summed(gradient: Tensor) -> Tensor:

@@ -25,10 +25,8 @@ class SelfTestRow:
     """How the verifier did on one seeded bug.
 
     Attributes:
-        group: the group of checks that must catch it.
         caught_by: checks of that group that failed; empty if the bug was missed.
         nameable: the cause, if it is a variation of the definition.
-        diagnosed: the causes that the verifier named.
         left_out: number of cases skipped on a slow machine, where a missed bug proves nothing.
     """
 
