@@ -46,8 +46,7 @@ def recommend(
     """
     stored = read_run(run)
 
-    from supcr_bench.analysis.fastest import Question
-    from supcr_bench.analysis.recommend import measured_place
+    from supcr_bench.analysis.recommend import Question, measured_place
     from supcr_bench.analysis.recommend import recommend as recommend_from
     from supcr_bench.render.answer import refuted
     from supcr_bench.render.machine import environments_line

@@ -4,8 +4,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from supcr_bench.analysis.fastest import CLOSE, Candidate, Estimate, Question, Source, places
-from supcr_bench.analysis.recommend import Recommendation
+from supcr_bench.analysis.recommend import (
+    CLOSE,
+    Candidate,
+    Estimate,
+    Question,
+    Recommendation,
+    Source,
+    places,
+)
 from supcr_bench.analysis.statistics import ratio_of
 from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.values.case import Case

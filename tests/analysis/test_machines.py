@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from supcr_bench.analysis.compare import compare_results
-from supcr_bench.analysis.fastest import Question
 from supcr_bench.analysis.findings import Findings, find
-from supcr_bench.analysis.recommend import recommend
+from supcr_bench.analysis.recommend import Question, recommend
 from supcr_bench.render.answer import answer
 from supcr_bench.render.recommendation import explanation
 from supcr_bench.render.run_tables import run_tables

@@ -5,8 +5,7 @@ from functools import partial
 
 import pytest
 
-from supcr_bench.analysis.fastest import Question, Source
-from supcr_bench.analysis.recommend import Recommendation, recommend
+from supcr_bench.analysis.recommend import Question, Recommendation, Source, recommend
 from supcr_bench.render.recommendation import explanation
 from supcr_bench.values.result import Result, Status
 from tests.made_results import make_result, make_series

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from supcr_bench.analysis.claims import claim_rows
-from supcr_bench.analysis.fastest import Question
 from supcr_bench.analysis.frontier import input_bytes
 from supcr_bench.analysis.growth import growth_in, series_of
-from supcr_bench.analysis.recommend import recommend
+from supcr_bench.analysis.recommend import Question, recommend
 from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.analysis.summary import fastest_by_size, known_wrong
 from supcr_bench.values.axes import PASSES, Pass

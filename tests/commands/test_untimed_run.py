@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from supcr_bench.analysis.fastest import Question
-from supcr_bench.analysis.recommend import recommend
+from supcr_bench.analysis.recommend import Question, recommend
 from supcr_bench.commands import report_page
 from supcr_bench.commands.compared_runs import compare_loaded
 from supcr_bench.commands.report_page import show_and_write

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, product
 
-from supcr_bench.analysis.fastest import Question
+from supcr_bench.analysis.recommend import Question
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.case import Case
 from supcr_bench.values.growth_law import Holds, grows_faster

@@ -19,7 +19,7 @@ from scipy.optimize import nnls
 from scipy.stats import binom
 from scipy.stats import t as student
 
-from supcr_bench.analysis.fastest import Estimate, Question
+from supcr_bench.analysis.recommend import Estimate, Question
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case

@@ -17,10 +17,9 @@ import numpy as np
 import pytest
 
 from supcr_bench.analysis.claims import NOTE, ClaimRow, claim_rows
-from supcr_bench.analysis.fastest import Estimate, Question, Source
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.analysis.growth import growth_in, series_of
-from supcr_bench.analysis.recommend import recommend
+from supcr_bench.analysis.recommend import Estimate, Question, Source, recommend
 from supcr_bench.analysis.summary import known_wrong
 from supcr_bench.render import report
 from supcr_bench.render.answer import answer, claim_verdicts, refuted, section_sentences, uses
