@@ -29,6 +29,7 @@ import torch
 from torch.nn.modules import module as nn_module
 
 from supcr_bench.subjects import isolated
+from supcr_bench.subjects.dict_versions import DictVersions
 
 TORCH_FOLDER = Path(torch.__file__).parent
 _REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
@@ -60,8 +61,16 @@ def _write_hooks(kept: Mapping[str, Mapping[Any, Any]]) -> None:
         own.update(hooks)
 
 
+_DENORMAL = 5e-324
+_empty = torch.empty  # a call could replace it
+
+
 def _denormals_flushed() -> bool:
-    return float(torch.tensor(1e-40) * 1) == 0
+    return _DENORMAL * 1.0 == 0
+
+
+def _default_device() -> torch.device:
+    return _empty(0).device  # get_default_device takes four times as long
 
 
 def _collection() -> tuple[bool, tuple[int, int, int]]:
@@ -86,7 +95,7 @@ _HOOKS = [n for n, found in vars(nn_module).items() if n.startswith("_global_") 
 
 SETTINGS: dict[str, Setting] = {
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
-    "default device": (torch.get_default_device, torch.set_default_device, torch.device("cpu")),
+    "default device": (_default_device, torch.set_default_device, torch.device("cpu")),
     "number of threads": (torch.get_num_threads, torch.set_num_threads, 7),
     "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled, True),
     "float32 matmul precision": (
@@ -216,6 +225,7 @@ class ProcessState:
         self._owners = _owners(tuple(map(id, [*sys.modules.values()])))
         self._attributes = {name: vars(owner).copy() for name, owner in self._owners.items()}
         self._values = [vars(owner).values() for owner in self._owners.values()]
+        self._versions = DictVersions(self._owners.values())
         self._seen: list[Any] = []
         self._remember()
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
@@ -251,14 +261,21 @@ class ProcessState:
 
     def _remember(self) -> None:
         """Keep the values of all attributes, so that :meth:`_is_remembered` is fast."""
+        self._seen_versions = self._versions.now()
         self._sizes, self._seen = [*map(len, self._values)], [*chain.from_iterable(self._values)]
 
     def _is_remembered(self) -> bool:
         """Whether no attribute has another value; this is asked after each timed call."""
+        versions = self._versions.now()
+        if self._seen and versions is not None and versions == self._seen_versions:
+            return True
         if [*map(len, self._values)] != self._sizes or not self._seen:
             return False
         # The caches were flushed: fetched in one short loop first, the values come sooner.
-        return all(map(is_, [*chain.from_iterable(self._values)], self._seen))
+        same = all(map(is_, [*chain.from_iterable(self._values)], self._seen))
+        if same:  # a value was set to what it was
+            self._seen_versions = versions
+        return same
 
     def undo(self) -> list[str]:
         """Undo all changes since this object was made, and describe them."""
