@@ -15,8 +15,6 @@ import tracemalloc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
-from itertools import chain
-from operator import is_
 from pathlib import Path
 from pkgutil import resolve_name
 from time import perf_counter, process_time, sleep
@@ -29,7 +27,7 @@ import torch
 from torch.nn.modules import module as nn_module
 
 from supcr_bench.subjects import isolated
-from supcr_bench.subjects.dict_versions import DictVersions
+from supcr_bench.subjects.attributes import Attributes
 
 TORCH_FOLDER = Path(torch.__file__).parent
 _REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
@@ -224,10 +222,7 @@ class ProcessState:
         self._settings = {name: read() for name, (read, _, _) in SETTINGS.items()}
         self._owners = _owners(tuple(map(id, [*sys.modules.values()])))
         self._attributes = {name: vars(owner).copy() for name, owner in self._owners.items()}
-        self._values = [vars(owner).values() for owner in self._owners.values()]
-        self._versions = DictVersions(self._owners.values())
-        self._seen: list[Any] = []
-        self._remember()
+        self._unchanged = Attributes(self._owners.values())
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
         self._not_undone: list[str] = []
@@ -239,9 +234,9 @@ class ProcessState:
         for name, (read, write, _) in SETTINGS.items():
             if read() != self._settings[name]:
                 yield f"changes the {name}", partial(write, self._settings[name])
-        if self._is_remembered():
+        if self._unchanged:
             return
-        self._remember()
+        self._unchanged.remember()
         for name, owner in self._owners.items():
             known = self._attributes[name]
             if new := vars(owner).keys() - known.keys():
@@ -253,29 +248,11 @@ class ProcessState:
                     continue
                 if name.startswith(_HARNESS) and re.match(_GENERATED, attribute):
                     continue
-                self._seen = []  # until it is undone
+                self._unchanged.forget()  # until it is undone
                 undo = partial(setattr, owner, attribute, function)
                 if attribute in new:
                     undo = partial(delattr, owner, attribute)
                 yield f"replaces {name}.{attribute}", undo
-
-    def _remember(self) -> None:
-        """Keep the values of all attributes, so that :meth:`_is_remembered` is fast."""
-        self._seen_versions = self._versions.now()
-        self._sizes, self._seen = [*map(len, self._values)], [*chain.from_iterable(self._values)]
-
-    def _is_remembered(self) -> bool:
-        """Whether no attribute has another value; this is asked after each timed call."""
-        versions = self._versions.now()
-        if self._seen and versions is not None and versions == self._seen_versions:
-            return True
-        if [*map(len, self._values)] != self._sizes or not self._seen:
-            return False
-        # The caches were flushed: fetched in one short loop first, the values come sooner.
-        same = all(map(is_, [*chain.from_iterable(self._values)], self._seen))
-        if same:  # a value was set to what it was
-            self._seen_versions = versions
-        return same
 
     def undo(self) -> list[str]:
         """Undo all changes since this object was made, and describe them."""

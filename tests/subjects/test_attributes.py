@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from supcr_bench.subjects import dict_versions
-from supcr_bench.subjects.dict_versions import ARE_NUMBERED, DictVersions, dict_of
+from supcr_bench.subjects import attributes
+from supcr_bench.subjects.attributes import ARE_NUMBERED, Attributes, dict_of
 from supcr_bench.subjects.process_state import ProcessState
 
 module: Any = ModuleType("watched")
@@ -21,7 +21,7 @@ def test_the_interpreters_that_number_changes_are_known() -> None:
     assert numbered == ARE_NUMBERED
 
 
-@pytest.mark.skipif(not ARE_NUMBERED, reason="this interpreter does not number changes")
+@pytest.mark.parametrize("numbered", [ARE_NUMBERED, False])
 @pytest.mark.parametrize("owner", [module, Class], ids=["module", "class"])
 @pytest.mark.parametrize(
     "change",
@@ -36,18 +36,21 @@ def test_the_interpreters_that_number_changes_are_known() -> None:
     ],
     ids=["set", "add", "delete", "update", "pop", "clear", "global"],
 )
-def test_a_change_gives_other_numbers_and_reading_does_not(
-    owner: Any, change: Callable[[Any], object]
+def test_a_change_is_noticed_and_reading_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    change: Callable[[Any], object],
+    numbered: bool,
 ) -> None:
+    monkeypatch.setattr(attributes, "ARE_NUMBERED", numbered)
     kept = dict_of(owner).copy()
     try:
         owner.own = 1
-        versions = DictVersions([Class, module, sys])
-        before = versions.now()
-        assert (owner.own, [*vars(owner).values()][-1:], getattr(owner, "none", 0))[0] == 1
-        assert versions.now() == before
+        watched = Attributes([Class, module, sys])
+        assert (owner.own, getattr(owner, "none", 0), len(vars(owner))) > (1, 0, 1)
+        assert watched
         change(owner)
-        assert versions.now() != before
+        assert not watched
     finally:
         dict_of(owner).clear()
         dict_of(owner).update(kept)
@@ -57,14 +60,14 @@ def test_a_change_gives_other_numbers_and_reading_does_not(
 def test_a_replaced_function_is_noticed_with_and_without_numbers(
     monkeypatch: pytest.MonkeyPatch, numbered: bool
 ) -> None:
-    monkeypatch.setattr(dict_versions, "ARE_NUMBERED", numbered)
+    monkeypatch.setattr(attributes, "ARE_NUMBERED", numbered)
     state = ProcessState()
     assert state.undo() == []
-    real = dict_versions.dict_of
-    dict_versions.dict_of = real  # the same value: another number, but no change
+    real = attributes.dict_of
+    attributes.dict_of = real  # the same value: another number, but no change
     assert state.undo() == []
     for _ in range(2):
-        dict_versions.dict_of = dict  # type: ignore[assignment]
-        assert state.undo() == ["replaces supcr_bench.subjects.dict_versions.dict_of"]
-        assert dict_versions.dict_of is real
+        attributes.dict_of = dict  # type: ignore[assignment]
+        assert state.undo() == ["replaces supcr_bench.subjects.attributes.dict_of"]
+        assert attributes.dict_of is real
         assert state.undo() == []
