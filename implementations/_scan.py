@@ -31,7 +31,8 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, is_grad_enabled, nn
+from torch.compiler import is_compiling
 
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm, as in ``torch.nn.functional.normalize``."""
@@ -244,11 +245,8 @@ class ScanSupCR(nn.Module):
 
     def compute(self, embeddings: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the [C] losses of embeddings and labels."""
-        call = self, self.evaluate, labels, torch.is_grad_enabled()
-        apply: Any = DirectGradient.apply
-        if not (torch.compiler.is_compiling() or is_transformed()):
-            # What it calls then, but that it unwraps tensors of a torch.func transform that ended.
-            apply = super(torch.autograd.Function, DirectGradient).apply
+        call = self, self.evaluate, labels, is_grad_enabled()
+        apply: Any = DirectGradient.apply if is_compiling() or is_transformed() else apply_directly
         found: tuple[Tensor, Tensor] = apply(call, self.temperature, *embeddings)
         return found
 
@@ -260,29 +258,33 @@ class ScanSupCR(nn.Module):
         Raises:
             ValueError: shapes that do not fit together, or not to the definition or the weights.
         """
-        if labels.ndim == 1:
+        views, shape, of_labels = tuple(embeddings), embeddings[0].shape, labels.shape
+        if len(of_labels) == 1:
             labels = labels[:, None]
-        views, (n, *dims), shape = tuple(embeddings), labels.shape, embeddings[0].shape
-        if len(views) == 1 and len(shape) == 3 and shape[1] in (1, 2):
+            of_labels = labels.shape
+        n, count = of_labels[0] if of_labels else 0, len(views)
+        if count == 1 and len(shape) == 3 and shape[1] in (1, 2):
             views = views[0].unbind(1)
-        elif len(views) == 1 and len(shape) == 2 and shape[0] == 2 * n > 0:
+        elif count == 1 and len(shape) == 2 and shape[0] == 2 * n > 0:
             views = views[0].view(2, n, -1).unbind()
-        elif len(shape) != 2 or len(views) > 2 or shape != views[-1].shape:
+            shape = views[0].shape
+        elif len(shape) != 2 or count > 2 or shape != views[-1].shape:
             shapes = " and ".join(str(tuple(view.shape)) for view in views)
             rule = "both views must be [N, d]"
-            if len(views) != 2:
+            if count != 2:
                 rule = "embeddings must be [N, 2, d], [N, d] or two of [N, d]"
             raise ValueError(f"{rule}, got {shapes}")
-        if len(dims) != 1 or n != views[0].shape[0]:
-            rows = f"[{len(views[0])}"
+        if len(of_labels) != 2 or n != shape[0]:
+            rows = f"[{shape[0]}"
             raise ValueError(
                 f"labels must be {rows}, D] or {rows}] for these embeddings, "
                 f"got {tuple(labels.shape)}"
             )
-        if len(views) > 1 and self.choices.views == "single":
+        choices, weights = self.choices, self.number_of_weights
+        if choices.views == "single" and len(views) > 1:
             raise ValueError("this definition takes one view [N, d], got two")
-        if self.number_of_weights not in (None, dims[0]):
-            raise ValueError(f"{self.number_of_weights} weights for {dims[0]} label dimensions")
+        if weights is not None and weights != of_labels[1]:
+            raise ValueError(f"{weights} weights for {of_labels[1]} label dimensions")
         return views, labels
 
     @staticmethod
@@ -310,21 +312,24 @@ class DirectGradient(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         module, own_evaluate, labels, graph = call
         views, labels = module.arrange(embeddings, labels)
-        _, learned, *_ = needed = ctx.needs_input_grad
-        wanted = graph and any(needed)
+        needed = ctx.needs_input_grad
+        wanted = graph and True in needed
         weights = module._buffers["weights"]  # in a third of the time of an attribute
-        arguments = (labels, weights, value_of(temperature), module.choices)
-        found = own_evaluate(views, *arguments, wanted=wanted, learned=learned)
-        if wanted and found.gradient is not None:
-            ctx.again = module, own_evaluate, arguments
-            ctx.save_for_backward(found.slope, *embeddings, *found.gradient)
-        return found.loss, found.losses
+        tau, choices = value_of(temperature), module.choices
+        loss, losses, gradient, slope = own_evaluate(
+            views, labels, weights, tau, choices, wanted=wanted, learned=needed[1]
+        )
+        if wanted and gradient is not None:
+            ctx.again = module, own_evaluate, (labels, weights, tau, choices)
+            ctx.save_for_backward(slope, *embeddings, *gradient)
+        return loss, losses
 
     @staticmethod
     def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
         """Scale the stored derivatives; recompute them if several losses have gradients."""
         slope, *saved = ctx.saved_tensors
-        count = len(ctx.needs_input_grad) - 2
+        needed = ctx.needs_input_grad
+        count = len(needed) - 2
         embeddings, gradient = saved[:count], saved[count:]
         module, own_evaluate, arguments = ctx.again
         if at_losses is not None and len(at_losses) == 1:
@@ -347,13 +352,18 @@ class DirectGradient(torch.autograd.Function):
             found = [(rows if first.ndim == 2 else rows.transpose(0, 1)).reshape(first.shape)]
         elif len(found) == 1:
             found = found[0].unbind()
-        by_tau = slope * at_loss.to(slope) if ctx.needs_input_grad[1] else None
-        if torch.is_grad_enabled():
+        by_tau = slope * at_loss.to(slope) if needed[1] else None
+        if is_grad_enabled():
             sources = (*embeddings, at_loss)
             found = tuple(OnceDifferentiable.apply(x, *sources) for x in found)  # type: ignore[no-untyped-call]
             if by_tau is not None:
                 by_tau = OnceDifferentiable.apply(by_tau, *sources)  # type: ignore[no-untyped-call]
         return None, by_tau, *found
+
+
+apply_directly: Any = super(torch.autograd.Function, DirectGradient).apply
+"""What ``DirectGradient.apply`` calls outside of compilation and torch.func, but that it unwraps
+tensors of a torch.func transform that ended."""
 
 
 class OnceDifferentiable(torch.autograd.Function):
@@ -378,7 +388,9 @@ def in_one(gradient: Sequence[Tensor]) -> Tensor:
 
 def value_of(temperature: float | Tensor) -> float:
     """The temperature as a number; a ValueError if it is not positive and finite."""
-    tau = float(temperature.detach() if isinstance(temperature, Tensor) else temperature)
+    tau = temperature
+    if type(tau) is not float:
+        tau = float(tau.detach() if isinstance(tau, Tensor) else tau)
     if not 0 < tau < math.inf:
         raise ValueError(f"temperature must be positive and finite, got {tau}")
     return tau

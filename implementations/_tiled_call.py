@@ -53,7 +53,7 @@ def scale_of(rules: Any, longest: float, tau: float, eps: float) -> tuple[float,
 
 @compiled
 def share_out(
-    rules: Any, counts: Any, weights: int, single: bool, shares: Any, factors: Any
+    rules: Any, counts: Any, weights: int, single: int, shares: Any, factors: Any
 ) -> None:
     """Fill in the shares of the losses in the total, and the factor of each one's sum."""
     total = 0.0
@@ -116,7 +116,7 @@ def compile_for(embeddings: str, labels: str) -> Any:
         x_row: int,
         y: int,
         weights: int,
-        single: bool,
+        single: int,
         arriving: int,
         loss: int,
         losses: int,
@@ -142,7 +142,7 @@ def compile_for(embeddings: str, labels: str) -> Any:
             x_row: numbers from one row to the next.
             y: address of the labels.
             weights: address of C weights, or 0 for equal ones.
-            single: whether the weights are float32, or else float64.
+            single: 1 where the weights are float32, 0 where float64 (a bool takes longer to pass).
             arriving: that of the gradient at the total and at each loss, float64, or 0 where it is
                 1 at the total.
             loss: address for the total.

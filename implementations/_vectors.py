@@ -45,6 +45,16 @@ def kept_on_disk(function: Callable[..., Any]) -> Any:
         return compiled(function)
 
 
+def entry_of(function: Any) -> Any:
+    """The code of a function that was compiled for arguments of one kind.
+
+    Called by it, a function does not look at the types of its arguments, which takes as long as all
+    else that is done before the code where caches are cold.
+    """
+    found = [*getattr(function, "overloads", {}).values()]
+    return found[0].entry_point if len(found) == 1 else function
+
+
 sums_reordered = functools.partial(compiled, fastmath={"reassoc", "contract"})
 """Compiles like ``compiled``, but may reorder sums."""
 

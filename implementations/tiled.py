@@ -30,6 +30,7 @@ from supcr_bench.values.implementation import ANY, Implementation
 from ._scan import DEFINITIONS, RANGE, Choices, Evaluated, ScanSupCR, evaluate
 from ._tiled_call import ADD, CLEAR, FINISH, MEASURE, PREPARE, SWEEP, WHOLE, compile_for
 from ._tiled_memory import Rules
+from ._vectors import entry_of
 
 
 def empty(shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -41,6 +42,8 @@ try:  # what compiled code of torch calls: it passes the dispatcher by, and take
     from torch._C._dynamo.guards import _empty_strided_cpu as quick  # type: ignore[attr-defined]
 except ImportError:
     quick = empty
+counting: Callable[[], int] = torch._C._len_torch_dispatch_stack
+"""Whether a dispatch mode, such as a counter of operations, is on."""
 TILE = 32
 """Anchors of a tile, a multiple of ``ROWS``: their sums stay in the second-level cache."""
 ELEMENTS_PER_THREAD = 2**22
@@ -60,11 +63,22 @@ class TiledSupCR(ScanSupCR):
 
     @staticmethod
     def evaluate(
-        *given: Any, wanted: bool, learned: bool = True, grad_output: Tensor | None = None
+        views: tuple[Tensor, ...],
+        labels: Tensor,
+        weights: Tensor | None,
+        tau: float,
+        choices: Choices,
+        *,
+        wanted: bool,
+        learned: bool = True,
+        grad_output: Tensor | None = None,
     ) -> Evaluated:
         """As :func:`._scan.evaluate`, by tiles if the loop can run."""
-        asked: Any = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
-        return evaluate_tiles(*given, **asked) or evaluate(*given, **asked)
+        found = evaluate_tiles(views, labels, weights, tau, choices, wanted, learned, grad_output)
+        if found is None:
+            asked: Any = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
+            found = evaluate(views, labels, weights, tau, choices, **asked)
+        return found
 
     @staticmethod
     def scale(gradient: Tensor, factor: Tensor) -> Tensor:
@@ -87,6 +101,8 @@ class Plan(NamedTuple):
     room: int  # bytes that a thread works in
     losses: int  # their number C
     threads: int  # the most that are worthwhile
+    eps: float
+    limit: float  # the widest range of logits
 
 
 @lru_cache
@@ -123,10 +139,12 @@ def plan_of(
     )
     numbers = np.array(rules, np.int64)
     run, at = compile_for(EXACT[dtype], EXACT[labels_dtype]), numbers.ctypes.data
-    nothing = (0, at, 1.0, 0.0, 1.0, 0, 0, d, 0, 0, False, 0, 0, 0, int(wanted), 0, d)
+    nothing = (0, at, 1.0, 0.0, 1.0, 0, 0, d, 0, 0, 0, 0, 0, 0, int(wanted), 0, d)
     shared, sums, room, _ = map(int, run(MEASURE, 0, 0, 0, 0, *nothing))
+    run = entry_of(run)
     threads = n * n * losses * views // pairs_per_thread
-    return Plan(run, numbers, at, shared, sums, room, losses, threads)
+    eps, limit = choices.eps or 0.0, RANGE[dtype]
+    return Plan(run, numbers, at, shared, sums, room, losses, threads, eps, limit)
 
 
 def evaluate_tiles(
@@ -135,58 +153,66 @@ def evaluate_tiles(
     weights: Tensor | None,
     tau: float,
     choices: Choices,
-    *,
     wanted: bool,
-    learned: bool = True,
-    grad_output: Tensor | None = None,
+    learned: bool,
+    grad_output: Tensor | None,
 ) -> Evaluated | None:
     """As :func:`._scan.evaluate`, on a CPU; None where the loop cannot run."""
-    first, last = views[0], views[-1]
-    (n, d), dims = first.shape, labels.shape[1]
+    first, last, count = views[0], views[-1], len(views)
+    (n, d), (_, dims) = first.shape, labels.shape
     if not (first.is_cpu and labels.is_cpu and n * d * dims):
         return None
-    if labels.dtype not in EXACT:
+    dtype, labels_dtype = first.dtype, labels.dtype
+    if labels_dtype not in EXACT:
         whole = not (labels.is_floating_point() or labels.is_complex())
         if not whole or int(labels.long().abs().max()) >= 2**52:
             return None
-        labels = labels.double()
-    if first.dtype not in EXACT:
-        first, last = first.float(), last.float()
-    strides, dtype = first.stride(), first.dtype
+        labels, labels_dtype = labels.double(), torch.float64
+    if dtype not in EXACT:
+        first, last, dtype = first.float(), last.float(), torch.float32
+    strides = first.stride()
     if strides != last.stride() or strides[1] != 1:
         first, last = first.contiguous(), last.contiguous()
-    labels = labels.contiguous()
-    if weights is not None and (weights.dtype not in EXACT or not weights.is_cpu):
-        weights = weights.to("cpu", torch.float64)
+        strides = first.stride()
+    if labels.stride() != (dims, 1):
+        labels = labels.contiguous()
+    at_weights, single = 0, 0
+    if weights is not None:
+        if weights.dtype not in EXACT or not weights.is_cpu:
+            weights = weights.to("cpu", torch.float64)
+        at_weights, single = weights.data_ptr(), int(weights.dtype == torch.float32)
+    at_grad_output = 0
     if grad_output is not None:
         grad_output = grad_output.to("cpu", torch.float64).contiguous()
+        at_grad_output = grad_output.data_ptr()
     plan = plan_of(
-        *(choices, n, d, dims, len(views), dtype, labels.dtype, wanted, TILE, ELEMENTS_PER_THREAD)
+        *(choices, n, d, dims, count, dtype, labels_dtype, wanted, TILE, ELEMENTS_PER_THREAD)
     )
-    row, x0, x1 = first.stride(0), first.data_ptr(), last.data_ptr()
-    new = empty if torch._C._len_torch_dispatch_stack() else quick  # a counter is on
+    run, _, numbers, shared, sums, room, count_of_losses, threads, eps, limit = plan
+    row, x0, x1 = strides[0], first.data_ptr(), last.data_ptr()
+    new = empty if counting() else quick
     gradient, gradient0, gradient1, gradient_row = gradient_like(
-        new, (n, len(views), d), row, x1 - x0, dtype
+        new, (n, count, d), row, x1 - x0, dtype
     )
-    loss, losses = new((), (), dtype), new((plan.losses,), (1,), dtype)
-    threads = min(torch.get_num_threads(), plan.threads) if plan.threads > 1 else 1
+    loss, losses = new((), (), dtype), new((count_of_losses,), (1,), dtype)
+    threads = min(torch.get_num_threads(), threads) if threads > 1 else 1
     partial_sums = threads + 1 if threads > 1 else 1
-    size = plan.shared + partial_sums * plan.sums + threads * plan.room
+    size = shared + partial_sums * sums + threads * room
     memory = new((size // 8,), (1,), torch.float64)
-    shared = memory.data_ptr()
+    at = memory.data_ptr()
     arguments = (
-        shared,
-        plan.address,
+        at,
+        numbers,
         tau,
-        choices.eps or 0.0,
-        RANGE[dtype],
+        eps,
+        limit,
         x0,
         x1,
         row,
         labels.data_ptr(),
-        0 if weights is None else weights.data_ptr(),
-        weights is not None and weights.dtype == torch.float32,
-        0 if grad_output is None else grad_output.data_ptr(),
+        at_weights,
+        single,
+        at_grad_output,
         loss.data_ptr(),
         losses.data_ptr(),
         gradient0 if wanted else 0,
@@ -196,19 +222,16 @@ def evaluate_tiles(
     if threads > 1:
         _, infinite, fits, slope = run_together(threads, plan, arguments)
     else:
-        sums = shared + plan.shared
-        _, infinite, fits, slope = plan.run(WHOLE, 0, n, sums, sums + plan.sums, *arguments)
+        at += shared
+        _, infinite, fits, slope = run(WHOLE, 0, n, at, at + sums, *arguments)
     if infinite:
         raise ValueError(f"{infinite} labels are infinite: their distances have no order")
     if not fits:
         if dtype == torch.float64:
             return None
-        double = tuple(view.double() for view in (first, last)[: len(views)])
+        double = tuple(view.double() for view in (first, last)[:count])
         found = evaluate_tiles(
-            *(double, labels, weights, tau, choices),
-            wanted=wanted,
-            learned=learned,
-            grad_output=grad_output,
+            *(double, labels, weights, tau, choices, wanted, learned, grad_output)
         )
         return found and found._replace(loss=found.loss.float(), losses=found.losses.float())
     if not wanted:

@@ -178,7 +178,7 @@ def test_a_thread_that_waited_for_a_sum_that_is_complete_by_then_touches_no_memo
     monkeypatch.setattr(tiled, "_calls_alone", [0])
     with ThreadPoolExecutor(2) as threads:
         monkeypatch.setattr(tiled, "pool", lambda _: threads)
-        tiled.run_together(2, tiled.Plan(run, None, 0, 0, 0, 0, 1, 2), (0,))
+        tiled.run_together(2, tiled.Plan(run, None, 0, 0, 0, 0, 1, 2, 0.0, 60.0), (0,))
     assert swept == [(0, 1)]
 
 
