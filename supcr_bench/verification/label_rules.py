@@ -13,11 +13,24 @@ from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import Prober, make_labels, make_rows
 from supcr_bench.verification.reading import Reading
 
+COARSE = 1e-2
+"""Labels of about 1 that are rounded to larger steps give another loss."""
+STARTS = 40
+
 
 def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
-    """Find the difference below which two label distances count as equal."""
+    """Find the difference below which two label distances count as equal.
+
+    If that depends on where the labels lie, they are rounded: to steps so large that each as many
+    of the ``STARTS`` differences as were seen cross from one step to the next.
+    """
     rows = make_rows(3, prober.count, 6)
     tied = torch.tensor([[0.0], [1.0], [1.0]]).double()
+
+    def fits(labels: Tensor, difference: float) -> bool:
+        apart = labels + torch.tensor([[0.0], [0.0], [difference]])
+        return bool(prober.fitting([member], prober.probe(rows, apart, prober.given)))
+
     found = 0
     for exponent in range(6, 0, -1):
         labels = tied + torch.tensor([[0.0], [0.0], [0.5 * 10.0**-exponent]])
@@ -26,9 +39,21 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
             break
         if prober.fitting([member], replace(probe, labels=tied)):
             found = exponent
-    if found:
+    if not found:
+        return
+    difference = 0.5 * 10.0**-found
+    starts = (tied + torch.tensor([[0.0], [x], [x]]) * difference for x in range(STARTS))
+    crossed = sum(fits(labels, difference) for labels in starts)
+    if not crossed:
         words = f"label differences below about 1e-{found:02d} count as ties"
         reading.choices.append(words)
+        return
+    step = difference * STARTS / crossed
+    coarse = step > COARSE
+    (reading.faults if coarse else reading.choices).append(
+        f"labels rounded to steps of about {step:.1g}"
+    )
+    reading.complete = not coarse
 
 
 def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:

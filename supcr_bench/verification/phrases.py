@@ -106,7 +106,8 @@ PHRASES: dict[str, dict[Any, str]] = {
     "labels": {
         "ranked": "labels replaced by their ranks: only their order counts, not how far apart "
         "they are",
-        "scaled": "equal label distances come apart by rounding, since labels are scaled inside",
+        "scaled": "equal label distances come apart by rounding, since labels are moved or "
+        "scaled inside",
     },
     "nan_labels": {
         "drop_row_per_dimension": "rows without a label dropped per dimension",
@@ -151,7 +152,7 @@ PHRASES: dict[str, dict[Any, str]] = {
     "precision": {
         "float32": "computed in float32 inside",
         "bfloat16": "computed in bfloat16 inside",
-        "float16": "computed in float16 inside",
+        "float16": "computed in float16, or partly in bfloat16, inside",
     },
     "gradient": {
         "first_detached": "the first (perturbed) view's gradient detached",

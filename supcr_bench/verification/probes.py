@@ -251,4 +251,4 @@ class Prober:
             temperature = found[0][1]
             step **= 1 / 4
             trials = [temperature * step**x for x in range(-6, 7)]
-        return shortest(temperature, 2e-5 if self.limit == FITS else 3 * self.limit)
+        return shortest(temperature, 2e-5 if self.limit == FITS else max(2e-2, 3 * self.limit))

@@ -277,8 +277,7 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
         prober.sign = -1
         reading.faults.append("the gradient has the wrong sign")
         return wrong_sign
-    near = prober.fits(_at_nearest(prober, members, core), core)
-    fits = sorted([*near, *prober.fits(members, core)], key=lambda fit: fit.residual)
+    fits = prober.fits([*_at_nearest(prober, members, core), *members], core)
     best = fits[0]
     if best.residual > NEAR:
         reading.faults.append(_why_unknown(prober, core))
@@ -289,7 +288,7 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
     reading.faults.append(PHRASES["precision"][precision])
     prober.limit = 4 * best.residual
-    return [f.member for f in fits if f.residual <= 1.5 * best.residual]
+    return prober.fitting([*_at_nearest(prober, members, core), *members], core)
 
 
 def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
@@ -318,12 +317,18 @@ def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) 
 
 
 def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
-    """Whether a tiny relative change of the rows changes the gradient in jumps, or not at all."""
+    """Whether a tiny relative change of the rows changes the gradient in jumps, or not at all.
+
+    Or the loss, unless only float64 can show it, as a loss may be summed up in float32. The
+    gradient shows nothing if similarities alone are rounded, since it depends on the rows, too.
+    """
     wave = torch.arange(core.views[0].numel()).view_as(core.views[0]).double().cos()
     views = tuple(v * (1 + size * wave) for v in core.views)
     moved = prober.probe(views, core.labels, prober.given)
     change = float((moved.gradient - core.gradient).norm() / core.gradient.norm())
-    return not 0.02 * size < change < 50 * size
+    along = float(core.gradient @ torch.cat([(v * wave).flatten() for v in core.views]))
+    risen = (moved.loss - core.loss) / along if size > IN_FLOAT64 else size
+    return not all(0.02 * size < abs(x) < 50 * size for x in (change, risen))
 
 
 def _why_unknown(prober: Prober, core: Probe) -> str:

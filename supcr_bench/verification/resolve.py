@@ -93,6 +93,8 @@ def read_choices(prober: Prober) -> Reading:
             return _unless_random(prober, reading)
         if member.ties == "by_value":
             read_tolerance(prober, reading, member)
+        if not reading.complete:
+            return reading
         counted = False
         if prober.limit == FITS:  # in a low precision, shares are rounded too much
             # Without gradients of denominators, those of the label dimensions are alike.

@@ -113,7 +113,7 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     reading.smallest = smallest_denominator(prober.at(member, probe.temperature), probe)
     plain = prober.fits([member._replace(eps=0.0)], probe)[0]
     if plain.residual <= prober.limit and plain.factor > 0:
-        return _read_eps_of_ratio(prober, reading, member)
+        return _read_eps_of_ratio(prober, reading, member) if prober.limit == FITS else member
     sizes: Sequence[float] = EPS if prober.limit == FITS else [10.0**-x for x in range(15, 1, -1)]
     sizes = [member.eps] if member.eps else sizes
     rules = [rule for rule in PHRASES["eps"] if rule != "none"]

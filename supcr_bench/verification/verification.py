@@ -249,7 +249,7 @@ def details(
     for alike in _alike(found.findings):
         if not any(o in found.failures for o in alike):
             forgiven.append((f"Not robust: {_told(alike, found)}", "quiet"))
-        elif not explained or _raises(alike[0]):
+        elif not explained or _raises(alike[0]) or _is_of_conduct(alike[0]):
             lines.append((f"At fault: {_told(alike, found)}", "bad"))
     if (wrong or brief) and forgiven and not every:
         checks = [o.check for o in found.findings if o not in found.failures]
@@ -262,6 +262,11 @@ def details(
 
 def _raises(outcome: Outcome) -> bool:
     return str(outcome.finding).startswith(RAISES)
+
+
+def _is_of_conduct(outcome: Outcome) -> bool:
+    """Whether it tells what a call does beside its numbers, of which no cause in them speaks."""
+    return outcome.group == "conduct" and outcome.error is None and bool(outcome.case)
 
 
 def _alike(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import supcr_bench
 from supcr_bench.values.implementation import Implementation, Recognition
+from supcr_bench.verification import local_session
+from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.resolve import resolve
@@ -261,7 +264,7 @@ def test_ranks_in_place_of_labels_are_named() -> None:
 def test_scaled_labels_break_ties_and_their_distance_over_dimensions_is_no_choice() -> None:
     found = recognised(of_labels(lambda y: (y - y.mean(0)) / y.std(0)))
     assert found.faults == (
-        "equal label distances come apart by rounding, since labels are scaled inside",
+        "equal label distances come apart by rounding, since labels are moved or scaled inside",
         "another loss on several label dimensions",
     )
     assert found.choices == ("a single view",)
@@ -294,6 +297,46 @@ def test_a_low_precision_of_autocast_is_named_though_float64_escapes_it() -> Non
         return mean_over_pairs(products.to(features) / temperature, labels)
 
     assert recognised(loss).faults == ("computed in bfloat16 inside",)
+
+
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
+def test_a_low_precision_of_similarities_alone_is_named(low: torch.dtype) -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        return mean_over_pairs((distances(features) / -2).to(low).to(features.dtype), labels)
+
+    found = recognised(loss)
+
+    assert found.faults == ("computed in float16, or partly in bfloat16, inside",)
+    assert found.choices == ("a single view",)
+
+
+@pytest.mark.parametrize("step", [0.25, 0.1])
+def test_labels_put_into_bins_are_told_from_near_labels_that_tie(step: float) -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        return mean_over_pairs(-distances(features), (labels / step).floor())
+
+    (fault,) = recognised(loss).faults
+    width = float(fault.removeprefix("labels rounded to steps of about "))
+
+    assert math.isclose(width, step, rel_tol=0.3)
+
+
+def test_labels_changed_in_place_are_named_beside_what_they_do_to_the_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        labels -= labels.mean()
+        return mean_over_pairs(-distances(features), labels)
+
+    few = [check for check in all_checks() if check.name in ("ties", "inputs unmodified")]
+    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+    found = supcr_bench.verify(loss)
+
+    assert len(found.causes) == 1
+    assert "At fault: inputs unmodified: the call changes the labels" in str(found)
 
 
 def test_anchors_at_random_are_named_though_few_rows_may_repeat() -> None:
