@@ -112,7 +112,6 @@ def _divided(values: _Values, at: int, error: float, variance: float) -> list[Se
 
 
 def _rest(values: _Values, parts: Sequence[Segment]) -> _Values:
-    """The residuals: the values minus the levels of their parts."""
     levels = [np.linspace(part.first, part.last, part.stop - part.start) for part in parts]
     rest: _Values = values - np.concatenate(levels)
     return rest

@@ -184,7 +184,6 @@ class CountedFit:
         return powers[0], min(powers) - off, max(powers) + off
 
     def local_power(self) -> float:
-        """The power of N at the largest size."""
         last, step = self.sizes[-1].rows, 1e-4
         terms = self._relative([self.at(last * by) for by in (1 - step, 1.0, 1 + step)])
         below, at, above = terms @ self._weights
@@ -203,7 +202,6 @@ class CountedFit:
 
 
 def _power(sizes: Sequence[Size], figures: Sequence[float], one: int, other: int) -> float:
-    """The power of N between two sizes, given by their positions."""
     step = math.log(sizes[other].labelled / sizes[one].labelled)
     return math.log(figures[other] / figures[one]) / step
 

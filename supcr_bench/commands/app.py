@@ -89,8 +89,6 @@ def _interrupted(by: KeyboardInterrupt) -> int:
 
 
 def _ending(command: Callable[..., None]) -> Callable[..., None]:
-    """Run the command; after a signal or a closed pipe, exit with the status of shells."""
-
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         try:
@@ -126,7 +124,6 @@ def _fail(error: Exception, status: int, *, debug: bool) -> NoReturn:
 
 
 def _spelled(error: UnicodeError) -> tuple[str, int]:
-    """Replace a character that the terminal's encoding lacks."""
     assert isinstance(error, UnicodeEncodeError)
     letter = error.object[error.start]
     return {"µ": "u", "±": "+-", "…": "..."}.get(letter, "?"), error.start + 1

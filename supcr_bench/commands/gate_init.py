@@ -28,7 +28,6 @@ _TESTS = re.compile(r"(^|/)(tests?|docs?|examples?)/|(^|/)(test_\w+|conftest|set
 
 
 def candidates(checkout: Checkout) -> Iterator[str]:
-    """The names of classes and functions outside of tests whose names suggest a loss."""
     for path, content in sorted(checkout.python_files_now(".").items()):
         if _TESTS.search(path):
             continue

@@ -60,7 +60,6 @@ def _read(name: str) -> Snapshot:
 
 
 def _gate_result(path: Path, values: Mapping[str, Any]) -> Snapshot:
-    """What ``gate --json`` wrote: the figures of the version that it judged."""
     metrics = {FIGURES.get(name, name): metric for name, metric in METRICS.items()}
     rows: dict[tuple[str, Case], dict[str, Any]] = {}
     with damage(f"{path} is not a gate's result"):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 def option(metavar: str, text: str, *names: str, default: Any = None, **more: Any) -> Any:
-    """A command-line option; without names, it is named after the parameter."""
     return typer.Option(default, *names, metavar=metavar, help=text, **more)
 
 

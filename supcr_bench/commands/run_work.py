@@ -32,7 +32,6 @@ class Work:
     suite_file: tuple[str, str] | None = None
 
     def without(self, unavailable: Mapping[str, str]) -> "Work":
-        """This work without some implementations; unchanged if none would be left."""
         names = [s.name for s in self.subjects if s.name not in unavailable]
         if not unavailable or not names:
             return self

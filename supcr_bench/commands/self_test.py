@@ -32,7 +32,6 @@ def verified_bugs(ranks: int | None, seed: int) -> Iterator[SelfTestRow]:
 def run_seeded_bugs(
     file: Path | None, ranks: int | None = None, seed: int = 0, console: Console | None = None
 ) -> bool:
-    """Verify the seeded bugs, print the table, and return whether the verifier passes."""
     console = console or make_console()
     torch.set_num_threads(1)  # the problems are small; more threads would only add noise
     rows: list[SelfTestRow] = []

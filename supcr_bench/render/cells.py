@@ -38,7 +38,6 @@ def time_text(result: Result) -> str:
 
 
 def memory_text(result: Result) -> str:
-    """The peak as ``137 MB``, marked if the result is wrong; without a figure, the status."""
     size = result.peak_bytes
     return ended_text(result.status) if size is None else _marked(format_bytes(size), result)
 

@@ -44,7 +44,6 @@ def _flat(row: Any) -> Mapping[str, Any]:
 
 
 def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as CSV; a cell without a figure is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()

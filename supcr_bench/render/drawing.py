@@ -181,7 +181,6 @@ class Chart:
 
     @cached_property
     def svg(self) -> str:
-        """The drawing for a file: dark on white."""
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         return self._saved("svg", metadata=nothing).decode()
 

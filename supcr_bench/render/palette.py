@@ -37,7 +37,6 @@ def look(name: str, names: Iterable[str]) -> tuple[str, str, tuple[float, ...]]:
 
 
 def palette_css() -> str:
-    """Rules that give the charts on a page its theme."""
     rules = [
         f'figure svg [style*="{kind}: {value}"] {{ {kind}: var({name}) !important; }}'
         for value, name in _VARIABLES.items()

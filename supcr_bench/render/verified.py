@@ -66,7 +66,6 @@ def print_verification(
 
 
 def print_verifications(console: Console, found: Sequence[Verification]) -> None:
-    """Print a summary of several verifications, each in a few lines, and a table of them."""
     for one in found:
         print_verification(console, one, several=True)
         console.print()

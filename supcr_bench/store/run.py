@@ -79,7 +79,6 @@ def _started_at(folder: Path) -> tuple[str, str]:
 
 
 def load_run(name: str | Path, root: Path = RESULTS) -> Run:
-    """Read a run by its id, the path of its folder or report, or ``latest``."""
     path = find_run(str(name), root)
     if path.is_file():
         return load_run_file(path) if path.suffix == ".json" else load_report(path)

@@ -111,7 +111,6 @@ class Adapter:
         return cls(target, replace(taken, definition=definition))
 
     def bind(self, definition: Definition, batch: Batch) -> BoundLoss:
-        """The loss with a definition's temperature, bound to a batch's tensors and device."""
         module = self.build(definition, batch.weights, batch.labels.device)
         dims = batch.labels.shape[1]
         return BoundLoss(module, self.arguments(batch), dims, self.resolution)
@@ -156,7 +155,6 @@ class Adapter:
     def call(
         self, module: Callable[..., Any], first: Tensor, second: Tensor, labels: Tensor
     ) -> Any:
-        """The output for two views and labels, with its graph."""
         before = torch.is_grad_enabled()
         try:
             return invoke(self.resolution, module, lay_out(self.resolution, first, second, labels))

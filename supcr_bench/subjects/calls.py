@@ -89,7 +89,6 @@ def lay_out(own: Resolution, first: Tensor, second: Tensor, labels: Tensor) -> d
 
 
 def invoke(own: Resolution, module: Any, laid_out: Mapping[str, Tensor]) -> Any:
-    """Call a subject with tensors that :func:`lay_out` has made."""
     given: list[Any] = list(laid_out.values())
     if own.definition.call == "mapping_of_views":
         given = [dict(zip(own.keys, given[:2], strict=True)), *given[2:]]

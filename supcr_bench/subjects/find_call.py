@@ -273,7 +273,6 @@ def call_by_default(subject: Adapter) -> DefaultCall:
 
 
 def _parameters(target: object) -> tuple[tuple[str, str], ...]:
-    """Names and defaults of the parameters of the constructor and of the call."""
     owner = signature.behind(target)
     found = dict(signature.parameters_of(owner))
     if isinstance(owner, type) and (forward := getattr(owner, "forward", None)):

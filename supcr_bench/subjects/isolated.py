@@ -45,7 +45,6 @@ def enter(root: Path | None) -> None:
 
 
 def _taken_out(root: Path) -> dict[str, ModuleType]:
-    """The modules with names of files in a folder, taken out of ``sys.modules``."""
     names = _names_of(root, len(sys.modules), next(reversed(sys.modules)))
     return {name: sys.modules.pop(name) for name in names if name in sys.modules}
 

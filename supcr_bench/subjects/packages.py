@@ -58,7 +58,6 @@ def membership(file: PurePath, source: bytes, exists: Exists) -> tuple[PurePath,
 
 
 def _targets(file: PurePath, node: ast.ImportFrom) -> Iterator[PurePath]:
-    """The files that a relative import may mean."""
     folder = file.parents[node.level - 1] if node.level <= len(file.parents) else file
     base = folder.joinpath(*(node.module or "").split("."))
     for place in (base, *(base / alias.name for alias in node.names)):

@@ -323,7 +323,6 @@ def require_own_imports(subjects: Iterable[Subject]) -> None:
 
 
 def module_name(subject: Subject) -> str:
-    """The name in ``sys.modules`` of a subject without a root."""
     if subject.kind != "file":
         return subject.target
     member = _member(Path(subject.target))

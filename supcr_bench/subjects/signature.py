@@ -190,7 +190,6 @@ def source_of(function: Any) -> str:
 
 
 def keys_read(argument: str, source: str) -> tuple[str, ...]:
-    """The keys that a function's source reads from an argument."""
     reads = rf"\b{re.escape(argument)}(?:\[|\.(?:get|pop)\()['\"](\w+)['\"]"
     return tuple(dict.fromkeys(re.findall(reads, source)))
 

@@ -41,7 +41,6 @@ def source_files(subject: Subject) -> Files:
 
 
 def changes(before: Files, now: Files) -> list[str]:
-    """The files of ``before`` that have changed or are gone, in words."""
     known = dict(now)
     return [
         f"{file} {'has changed' if file in known else 'is no longer imported'}"

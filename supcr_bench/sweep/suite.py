@@ -118,7 +118,6 @@ class Axes(_axis_values, _Model):  # type: ignore[misc]
         return getattr(self, axis.field) or ()
 
     def over(self, other: "Axes") -> "Axes":
-        """The axes of this grid; an axis that is ``None`` has the values of ``other``."""
         own = self.model_dump(exclude_none=True, by_alias=True)
         return Axes.model_validate({**other.model_dump(exclude_none=True, by_alias=True), **own})
 
@@ -243,7 +242,6 @@ def suite_names() -> list[str]:
 
 
 def read_suite(name: str) -> tuple[str, dict[str, Any]]:
-    """The file and the content of a suite by its name, or by the path of a TOML file."""
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():

@@ -249,7 +249,6 @@ _INSIDE = (Path(__file__).parent.parent, Path(torch.__file__).parent)
 
 
 def failure(result: Result, next_step: str) -> str | None:
-    """Say why a result disagrees with its definition of the loss; ``None`` if it agrees."""
     if result.status is Status.MEASURED:
         return None
     lines = [f"{_subject(result, _VERBS[result.status])}: {result.reason}"]
@@ -273,7 +272,6 @@ def failure(result: Result, next_step: str) -> str | None:
 
 
 def excess(result: Result, limits: Mapping[str, int]) -> str | None:
-    """Say which limits a result exceeds; ``None`` if it exceeds none."""
     found = []
     costs = result.to_mapping()
     for name, most in limits.items():

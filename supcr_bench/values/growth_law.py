@@ -33,7 +33,6 @@ class GrowthLaw:
         return round(math.log(self.ratio(1e9, 1e12), 1e3))
 
     def ratio(self, n: float, to: float) -> float:
-        """The cost of ``to`` rows divided by the cost of ``n``."""
         return self.of(to) / self.of(n)
 
 
@@ -53,7 +52,6 @@ LAWS = {
 
 
 def get_law(name: str) -> GrowthLaw:
-    """The growth law of that name; an UnknownNameError if there is none."""
     try:
         return LAWS[name]
     except KeyError:

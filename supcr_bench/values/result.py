@@ -58,7 +58,6 @@ class Status(StrEnum):
 
     @property
     def is_broken(self) -> bool:
-        """Whether the case has no correct result."""
         return self in (Status.WRONG, Status.FAILED)
 
 

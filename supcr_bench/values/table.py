@@ -63,7 +63,6 @@ class Table:
 
     @property
     def facets(self) -> Facets:
-        """The facets that all rows share."""
         first, *others = [row.facets for row in self.rows] or [{}]
         return {k: v for k, v in first.items() if all(o.get(k) == v for o in others)}
 
@@ -81,6 +80,5 @@ prose = partial(_columns, "prose")
 
 
 def row(*cells: Cell | str, facets: Facets | None = None, group: object = None) -> Row:
-    """Make a row; a plain string becomes a cell without highlighting."""
     made = tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells)
     return Row(made, facets or {}, group)

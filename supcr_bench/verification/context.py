@@ -253,7 +253,6 @@ class CheckContext:
         return self.subject.bind(self.definition.at(problem.temperature), there)
 
     def call(self, problem: Batch, module: Any = None) -> Any:
-        """The output of a call, with its graph."""
         return self.subject.call(module or self.build(problem), *problem.copies(self.device))
 
     def reference(self, problem: Batch, upstream: Tensor | None = None) -> Reference:
@@ -359,5 +358,4 @@ class Check:
 def check(
     name: str, group: Group, *, slow: bool = False
 ) -> Callable[[Callable[[Any], Iterator[Trial]]], Check]:
-    """Turn a function into a check; :class:`Check` describes the arguments."""
     return lambda run: Check(name, group, run, slow)

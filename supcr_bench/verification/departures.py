@@ -103,7 +103,6 @@ def departures(reading: Reading, definition: Definition) -> Departures:
 
 
 def nearest_definition(reading: Reading) -> Definition:
-    """The shipped definition with the fewest and lightest departures."""
     m = reading.member
     assert m is not None
     # The note counts the anchor, whose cosine is 1; with a distance, that is a fault of its own.

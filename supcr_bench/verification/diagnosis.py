@@ -35,7 +35,6 @@ WIDTH = 79
 
 
 def find_causes(context: CheckContext) -> tuple[str, ...]:
-    """Where the loss departs from its definition, by its losses and gradients."""
     recognised = context.own.recognised
     if recognised is not None:
         return recognised.faults

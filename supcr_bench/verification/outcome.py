@@ -95,7 +95,6 @@ class Outcome:
 
     @classmethod
     def ended(cls, check: str, group: Group, finding: str, *, overdue: bool = False) -> Self:
-        """Make the outcome of a check that crashed, which is a failure, or took too long."""
         if overdue:
             return cls(check, group, Verdict.NOT_RUN, finding=finding, overdue=True)
         return cls(check, group, Verdict.FAIL, cases=1, failed=1, finding=finding)

@@ -68,7 +68,6 @@ def resolve(
 
 
 def read(subject: Adapter, device: str = "cpu") -> Reading:
-    """Find the choices that a subject makes, from its losses and gradients."""
     prober = Prober(subject, device)
     found = read_choices(prober)
     if found.float32 and prober.dtype == torch.float64 and prober.limit == FITS:

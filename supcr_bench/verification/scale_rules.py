@@ -186,7 +186,6 @@ def _far_apart(
 
 
 def smallest_denominator(member: Member, probe: Probe) -> float:
-    """The smallest sum over candidates of a probe; 0 for an empty sum."""
     smallest = math.inf
     for s, chosen, weight in pairs(member, probe.views, probe.labels):
         sums = s.unsqueeze(1).masked_fill(~chosen, -math.inf).logsumexp(2)

@@ -71,7 +71,6 @@ class Verification:
 
     @property
     def findings(self) -> list[Outcome]:
-        """Every failed check, including robustness checks that do not count."""
         return [o for o in self.outcomes if o.verdict is Verdict.FAIL]
 
     def _counts(self, outcome: Outcome) -> bool:

@@ -116,6 +116,5 @@ class RankVerification(Session):
 
 
 def bug_subject(bug: SeededBug) -> Subject:
-    """A seeded bug by the name of its class, which ranks import."""
     names = bug.factory.__module__, bug.factory.__qualname__
     return Subject(bug.name, "module", *names, definition=bug.definition)

@@ -32,8 +32,6 @@ class IdleWorkers:
         self._starting: Thread | None = None
 
     def start(self) -> None:
-        """Start a worker, and do not wait for it."""
-
         def start() -> None:
             with suppress(WorkerError):  # if it is needed, another one will tell why
                 self.keep(_start())

@@ -203,7 +203,6 @@ class Worker:
         return Adapter.usual(found.under(definition).factory, definition).resolution
 
     def _measure(self, request: messages.MeasureCell) -> None:
-        """Measure a cell (all arms of one workload); ranks other than 0 join in each call."""
         if not self._measures:  # collections, one or more a cell, need not search what is imported
             gc.collect()
             gc.freeze()
@@ -292,7 +291,6 @@ def _loopback() -> str:
 
 
 def main() -> None:
-    """Run until the parent closes the pipe."""
     pipe = _take_standard_output()
     inbox: SimpleQueue[messages.Request | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()

@@ -137,13 +137,11 @@ class WorkerProcess:
         return found
 
     def resident_bytes(self) -> int | None:
-        """Return the worker's resident memory; ``None`` once it has ended."""
         with contextlib.suppress(psutil.Error):
             return int(psutil.Process(self.pid).memory_info().rss)
         return None
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds of the worker; 0 once it has ended."""
         with contextlib.suppress(psutil.Error):
             times = psutil.Process(self.pid).cpu_times()
             return float(times.user + times.system)
@@ -155,7 +153,6 @@ class WorkerProcess:
         return (time.monotonic() if since_s is None else since_s) - self._stood_s
 
     def suspend(self) -> None:
-        """Suspend the worker, and wait until it is suspended."""
         self._stands_since_s = time.monotonic()
         with contextlib.suppress(psutil.Error):  # it may have ended
             process = psutil.Process(self.pid)

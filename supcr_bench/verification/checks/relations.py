@@ -155,7 +155,6 @@ def two_rows(context: CheckContext) -> Iterator[Trial]:
 
 
 def _appended(rows: Tensor, value: float) -> Tensor:
-    """The rows and one more row, whose entries all have that value."""
     return torch.cat((rows, torch.full_like(rows[:1], value)))
 
 
