@@ -14,11 +14,11 @@ A smaller slowdown needs `gate --against`, which times both in one session.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from supcr_bench.analysis import run_noise
-from supcr_bench.analysis.statistics import CONFIDENCE, call_spread, interval_rank
+from supcr_bench.analysis.statistics import CONFIDENCE, interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES, MOST_PROCESSES
@@ -303,7 +303,8 @@ def compare_results(
         for name in implementations_of([*first, *second])
     }
     noises = run_noise.process_noise(pairs, moved, margin, at_one_speed=not differences)
-    spread = call_spread([*first, *second])
+    middles = [quantiles(s) for r in (*first, *second) if len(s := r.time_samples_s or ()) > 1]
+    spread = median([high / low - 1 for low, _, high in middles] or [0.0])
     processes = min((len(r.processes) for key in noises for r in pairs[key]), default=1)
 
     software = [{key: pair[n] for key, pair in differences.items()} for n in (0, 1)]

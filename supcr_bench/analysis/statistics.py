@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from statistics import fmean, median, quantiles, stdev
+from statistics import fmean, median, stdev
 
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.result import Result
@@ -147,12 +147,6 @@ def ratio_half_width(ratio: Interval) -> float | None:
     if ratio.low is None or ratio.high is None:
         return None
     return max(ratio.high / ratio.estimate, ratio.estimate / ratio.low) - 1
-
-
-def call_spread(results: Iterable[Result]) -> float:
-    """The usual share by which the middle half of calls of one case and process spreads."""
-    middles = [quantiles(s) for r in results if len(s := r.time_samples_s or ()) > 1]
-    return median(high / low - 1 for low, _, high in middles) if middles else 0.0
 
 
 @dataclass(frozen=True, slots=True)

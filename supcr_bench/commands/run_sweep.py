@@ -60,7 +60,9 @@ def carry_out(
     with ExitStack() as held:
         writer = held.enter_context(RunWriter.resume(resumed)) if resumed else None
         idle = held.enter_context(closing(IdleWorkers()))
-        together = executor_name == "local" and _verified_beside(work)
+        local = executor_name == "local" and {c.workload.device for c in work.plan} <= {"cpu"}
+        # Together, sweep and verification share no core and no GPU.
+        together = local and make_budget(work.suite).threads < usable_cpus()
         if together and work.suite.verify and not resumed:
             idle.start()  # its imports take as long as those of the worker that measures
         executor, budget = make_executor(executor_name, work)
@@ -213,12 +215,6 @@ def sweep(
         if verification_s >= 1:
             spent += f"; verification took {format_clock(verification_s)} more"
     return account, spent
-
-
-def _verified_beside(work: Work) -> bool:
-    """Whether sweep and verification on this machine share no core and no GPU."""
-    on_cpu = all(planned.workload.device == "cpu" for planned in work.plan)
-    return on_cpu and make_budget(work.suite).threads < usable_cpus()
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:

@@ -1,7 +1,4 @@
-"""Shows a gate's outcome on a terminal, as Markdown for a CI job, and on a pull request.
-
-On a pull request it is a comment, and annotations at the line of the loss.
-"""
+"""Shows a gate's outcome on a terminal, as Markdown for a CI job, and on a pull request."""
 
 import re
 from collections import Counter

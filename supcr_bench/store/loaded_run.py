@@ -1,7 +1,4 @@
-"""A run as read from its folder or from its report.
-
-Schema 1 is the first one. A reader refuses a schema newer than its own.
-"""
+"""A run as read from its folder or from its report."""
 
 import json
 import re

@@ -59,11 +59,7 @@ def call_words(own: Resolution) -> str:
 
 
 def lay_out(own: Resolution, first: Tensor, second: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """The tensors of two views and labels as a call takes them, by their roles.
-
-    Raises:
-        ValueError: a label is missing where the subject takes integers.
-    """
+    """The tensors of a call by their roles; a ValueError if a label taken as integer is missing."""
     call = own.definition.call
     if call == "stacked_views":
         labels = torch.cat((labels, labels))
@@ -158,11 +154,7 @@ def loss_of(output: object) -> Tensor:
 
 
 def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:
-    """The loss as a scalar and, if the output has them, the [D] per-dimension losses.
-
-    Raises:
-        NotALossError: the output has no scalar loss.
-    """
+    """The loss as a scalar and, if there are any, the [D] per-dimension ones; or NotALossError."""
     loss = loss_of(output)
     parts = output[1] if isinstance(output, tuple | list) and len(output) > 1 else None
     if not (isinstance(parts, Tensor) and tuple(parts.shape) == (dims,)):

@@ -1,7 +1,4 @@
-"""Finds how to call a subject: reads its signature and documentation, then tries small calls.
-
-A subject is also called without options, as its users do, to see later whether that call changed.
-"""
+"""Finds how to call a subject: reads its signature and documentation, then tries small calls."""
 
 import functools
 import inspect
@@ -124,11 +121,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
 
 
 def construct(implementation: Implementation, subject: Adapter, device: str) -> Any:
-    """The callable of a subject that takes tensors.
-
-    Raises:
-        UncallableError: it cannot be constructed, or what is constructed cannot be called.
-    """
+    """The callable of a subject that takes tensors; an UncallableError says why there is none."""
     owner = signature.behind(subject.target)
     if not signature.is_called_with_tensors(subject.target):
         if isinstance(owner, type) and subject.target is owner and not _is_callable(owner):

@@ -4,8 +4,6 @@ Cells (one workload, several implementations) run in order on an executor, one a
 parallel if it can. Cells of one series (equal but for the batch size) always run one by one, by
 rising size, because each size is predicted from those before it. Whether a case is skipped depends
 only on its own series, and not on cells that run in parallel.
-
-Implementations may be verified at the same time.
 """
 
 import math

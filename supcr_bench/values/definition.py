@@ -150,12 +150,7 @@ def short_name(name: str) -> str:
 
 
 def get_definition(name: str, own: Mapping[str, Definition] | None = None) -> Definition:
-    """The definition of that name: a shipped one, or one that a suite file declares.
-
-    Raises:
-        UsageError: the name is a former one; the message gives the current name.
-        UnknownNameError: no definition has that name.
-    """
+    """The definition of that name, shipped or of a suite file; a UsageError if there is none."""
     known = {**DEFINITIONS, **(own or {})}
     if name in known:
         return known[name]

@@ -1,7 +1,4 @@
-"""The verdicts of the gate (the regression test): pass, regression or undecided.
-
-The gate's exit status follows from these verdicts alone.
-"""
+"""The verdicts of the gate (the regression test): pass, regression or undecided."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

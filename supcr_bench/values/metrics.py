@@ -1,7 +1,5 @@
 """Declares the metrics that reports show, growth fits use, and comparisons and the gate judge.
 
-``compare`` and the gate share the type of the change of a metric.
-
 A smaller value is better for every metric.
 """
 

@@ -132,11 +132,7 @@ def _unless_random(prober: Prober, reading: Reading) -> Reading:
 
 
 def resolved(subject: Subject, device: str = "cpu") -> tuple[Implementation, Adapter]:
-    """Return a subject's implementation and adapter, and resolve them first if that is not done.
-
-    Raises:
-        SubjectError: it cannot be loaded, built or called.
-    """
+    """Return a subject's implementation and adapter, resolved if need be; or a SubjectError."""
     process = ProcessState()
     found = load(subject)
     if subject.compiled and (missing := why_no_compiler(device)):

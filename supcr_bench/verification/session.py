@@ -71,11 +71,7 @@ class Session(ABC):
 
     @abstractmethod
     def make(self, check: str) -> Outcome:
-        """Make one check.
-
-        Raises:
-            CheckEndedError: the subject takes too long, or ends the process that it runs in.
-        """
+        """Make one check; a CheckEndedError if the subject takes too long or ends its process."""
 
     @abstractmethod
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:

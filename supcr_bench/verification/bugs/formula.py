@@ -1,7 +1,6 @@
 """Seeded bugs that one process shows: in the formula, with bad inputs, by kept state, in conduct.
 
-The loss is a sum over pairs of rows, an anchor and a partner. The candidates of a pair are the rows
-in its denominator. M of the N rows have a label.
+Candidates, pairs and M are those of ``right.py``, whose text they edit.
 """
 
 from functools import partial
