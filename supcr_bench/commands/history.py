@@ -73,7 +73,7 @@ def history(
     charts = 0
     for chart in shown.history_charts(found, snapshots):
         charts += 1
-        content = chart.svg if format_ == "svg" else chart.png()
+        content = chart.svg if format_ == "svg" else chart.png
         write_file(out / f"{chart.name}.{format_}", content, folders=True)
     print_sentence(console, f"{plural(charts, 'chart')} of what changed, and of times: {out}/")
     if json_file is not None:

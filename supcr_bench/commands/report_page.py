@@ -2,21 +2,23 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from rich.console import Console
 from rich.text import Text
 
-from supcr_bench.analysis.findings import find
+from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.commands.compared_runs import compare_loaded, print_comparison
 from supcr_bench.render import report as pages
 from supcr_bench.render.answer import answer, headline, refuted
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.comparison import verdicts
 from supcr_bench.render.csv_tables import csv_tables
+from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environments_line
 from supcr_bench.render.markdown import comparison_markdown, run_markdown
 from supcr_bench.render.run_tables import run_tables
@@ -27,9 +29,37 @@ from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, load_report, repor
 from supcr_bench.store.run import REPORTS, default_page
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.files import write_file
+from supcr_bench.values.result import Result
 
 LARGE_RUN = 2000
 """With at least this many results a page holds fewer charts, to be small enough to mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What some results show, with the implementations that verification refuted; its charts."""
+
+    results: Sequence[Result]
+    refuted: Sequence[str]
+    findings: Findings
+    charts: Sequence[Chart]
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        claims = {
+            name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
+            for name, own in run.info["implementations"].items()
+        }
+        rejected = refuted(run.verification)
+        findings = find(run.results, claims, rejected)
+        charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
+        return cls(run.results, rejected, findings, charts)
+
+    def draw(self) -> None:
+        """Draw the charts, which takes seconds; they are kept."""
+        for chart in self.charts:
+            assert chart.svg
+            assert chart.png
 
 
 def show_and_write(
@@ -40,20 +70,21 @@ def show_and_write(
     *,
     verbose: bool = False,
     spent: str = "",
+    shown: Shown | None = None,
 ) -> None:
     """Write CSV files, plots, the page and the Markdown; print the answer, and where they are.
 
-    With ``verbose``, the tables come before the answer. A StoreError is raised if the page that it
-    would replace holds more results.
+    With ``verbose``, the tables come before the answer. ``shown`` is of the same run, and is used
+    unless results or verdicts have come since. A StoreError is raised if the page that it would
+    replace holds more results.
     """
     page = page or default_page(run.path, run.id)
     listed = page.name == PAGE and page.resolve().parent.parent == REPORTS.resolve()
     _require_nothing_lost(page, run)
-    claims = {
-        name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
-        for name, own in run.info["implementations"].items()
-    }
-    findings = find(run.results, claims, refuted(run.verification))
+    now = run.results, refuted(run.verification)
+    if shown is None or (shown.results, shown.refuted) != now:
+        shown = Shown.of(run)
+    findings, charts = shown.findings, shown.charts
     found = answer(run, findings)
     tables = run_tables(findings)
     for table in tables if verbose else ():
@@ -61,7 +92,6 @@ def show_and_write(
     if run.verification and verbose:
         print_verifications(console, list(run.verification.values()))
 
-    charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
     files: dict[Path, str | bytes] = {}
     if run.path.is_dir():  # else the run was read from a report
         for folder in (run.path / "tables", run.path / "plots"):
@@ -71,7 +101,7 @@ def show_and_write(
             files[run.path / "tables" / name] = text
         for chart in charts:
             files[run.path / "plots" / f"{chart.name}.svg"] = chart.svg
-            files[run.path / "plots" / f"{chart.name}.png"] = chart.png()
+            files[run.path / "plots" / f"{chart.name}.png"] = chart.png
     files[page] = pages.render_report(run, findings, tables, charts)
     if markdown:
         files[markdown] = run_markdown(run, findings)

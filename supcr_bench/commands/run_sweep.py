@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -34,6 +34,9 @@ from supcr_bench.values.result import Result
 from supcr_bench.values.units import format_clock
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.verification import IdleWorkers
+
+if TYPE_CHECKING:
+    from supcr_bench.commands.report_page import Shown
 
 
 def carry_out(
@@ -84,7 +87,7 @@ def carry_out(
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
             }
             forecast = Forecast(budget, claims)
-            account, spent = sweep(
+            account, spent, drawing = sweep(
                 work, executor, forecast, writer, console, began, together=together, idle=idle
             )
         from supcr_bench.commands.report_page import show_and_write  # slow to import
@@ -94,7 +97,8 @@ def carry_out(
         spent = f"Took    {spent}" if account.total_s else "Nothing was left to measure."
         if account.total_s and any(r.time_samples_s for r in run.results):
             spent += f"; caches {run.info.get('caches', 'not recorded')}"
-        show_and_write(run, console, verbose=verbose, spent=spent)
+        shown = drawing.shown() if drawing else None
+        show_and_write(run, console, verbose=verbose, spent=spent, shown=shown)
     if refuted(run.verification) or any(r.status.is_broken for r in run.results):
         return 1
     if not any(r.status.has_figures for r in run.results):
@@ -160,13 +164,14 @@ def sweep(
     *,
     together: bool,
     idle: IdleWorkers,
-) -> tuple[Account, str]:
+) -> "tuple[Account, str, _Drawing | None]":
     """Measure and verify the rest, and store each result at once; the executor is closed.
 
     Returns:
-        where the time went, and the wall time since ``began`` in words.
+        where the time went, the wall time since ``began`` in words, and with verification a thread
+        that draws what the results show.
     """
-    account, wall_s = Account(), 0.0
+    account, wall_s, drawing = Account(), 0.0, None
     # Older results do not record the machine; they come from the one that the run names.
     home = machine_of(writer.info["environment"])
     finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
@@ -195,8 +200,7 @@ def sweep(
                         executor.close()
                         wall_s = time.monotonic() - began
                         writer.finish({"wall_s": wall_s, **asdict(account)})
-                        # Slow to import; nothing is timed any more, and verification goes on.
-                        import_module("supcr_bench.commands.report_page")
+                        drawing = _Drawing(writer.path) if verify else None
                     case Account():
                         account += event
                     case Verification():
@@ -214,7 +218,29 @@ def sweep(
         writer.finish({"verification_s": verification_s})
         if verification_s >= 1:
             spent += f"; verification took {format_clock(verification_s)} more"
-    return account, spent
+    return account, spent, drawing
+
+
+class _Drawing(Thread):
+    """Draws what a run shows while verification goes on; nothing is timed any more."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(daemon=True)
+        self._path = path
+        self._shown: Shown | None = None
+        self.start()
+
+    def run(self) -> None:
+        from supcr_bench.commands.report_page import Shown  # slow to import
+
+        with suppress(Exception):  # raised again where the run is shown at its end
+            shown = Shown.of(load_run(self._path))
+            shown.draw()
+            self._shown = shown
+
+    def shown(self) -> "Shown | None":
+        self.join()
+        return self._shown
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:

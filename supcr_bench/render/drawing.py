@@ -193,6 +193,7 @@ class Chart:
         # Less than a tenth of a point cannot be seen; the texts between tags keep their numbers.
         return re.sub("<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), text)
 
+    @cached_property
     def png(self) -> bytes:
         return self._saved("png", dpi=150)
 
