@@ -443,12 +443,15 @@ def evaluate(
     kind, device, dtype = labels.device.type, labels.device, working_dtype(views[0])
     lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     with torch.autocast(kind, enabled=False) if lowered else nullcontext(), torch.no_grad():
-        labels, present, counts, labelled = read_labels(labels, choices)
+        labels, present, counts, labelled, has_label = read_labels(labels, choices)
         shares, factors = share_out(weights, counts, choices, len(views))
         x = torch.stack(tuple(views)).to(dtype)
         some = None
-        if labelled < len(labels):
-            some = present.any(dim=0).nonzero()[:, 0]
+        apart = choices.power or choices.nan_labels == "drop_row"  # a row of zeros would count
+        if not apart and 3 * len(labels) <= 4 * labelled < 4 * len(labels):
+            x.masked_fill_(has_label.logical_not(), 0)  # which takes less than to drop a few rows
+        elif labelled < len(labels):
+            some = has_label.view(-1).nonzero().view(-1)
             x, present = x.index_select(1, some), present.index_select(1, some)
             labels = labels.index_select(0, some)
             if anchors is not None:
@@ -456,9 +459,9 @@ def evaluate(
 
         points = x
         if choices.normalised:
-            norms = x.norm(dim=2, keepdim=True)
+            norms = torch.linalg.vector_norm(x, dim=2, keepdim=True)
             lengths = norms.clamp(min=SMALLEST_NORM)
-            points = x / lengths
+            points = x.div_(lengths)
         units = points
         if choices.power and labelled:  # distances do not depend on where the rows' centre is
             centre = points.nan_to_num(0, 0, 0).mean(dim=1, keepdim=True)
@@ -471,27 +474,31 @@ def evaluate(
             at_sum, *at_each = grad_output.tolist()
             arriving = [at + at_sum * share for at, share in zip(at_each, shares, strict=True)]
         grad_points = torch.zeros_like(points) if wanted else None
-        none = torch.zeros((), dtype=sum_dtype(device), device=device)
-        sums = [none] * len(counts)
+        sums: dict[int, Tensor] = {}
+        terms = Terms(choices, tau, high, width, *summation(points, width / tau))
         for group in groups_of(labels, present, counts, choices, anchors):
             (c, m), (v, _, d) = group.rows.shape, points.shape
             own = points.index_select(1, group.rows.flatten()).view(v, c, m, d)
             own = own.transpose(0, 1).contiguous()
-            total, grad = Terms(choices, tau, high, width, own).sum_of_group(group, wanted)
-            for c, (number, rows) in enumerate(zip(group.numbers, group.rows, strict=True)):
+            total, grad = terms.sum_of_group(own, group, wanted)
+            for c, number in enumerate(group.numbers):
                 sums[number] = total[c]
                 if grad is not None and grad_points is not None:
                     scale = factors[number] * arriving[number] / tau
-                    grad_points.index_add_(1, rows, grad[c], alpha=scale)
-        weighing = torch.tensor([factors, shares], dtype=none.dtype, device=device)
-        losses = torch.stack(sums) * weighing[0]
+                    grad_points.index_add_(1, group.rows[c], grad[c], alpha=scale)
+        exact = sum_dtype(device)
+        if len(sums) < len(counts):
+            none = torch.zeros((), dtype=exact, device=device)
+            sums = {c: sums.get(c, none) for c in range(len(counts))}
+        weighing = torch.tensor([factors, shares], dtype=exact, device=device)
+        losses = torch.stack([sums[c] for c in range(len(counts))]).mul_(weighing[0])
         loss, losses = losses.dot(weighing[1]).to(dtype), losses.to(dtype)
         if grad_points is None:
             return Evaluated(loss, losses, None, None)
 
         slope = None
         if learned:
-            along_points = (grad_points * points).sum(dtype=none.dtype)
+            along_points = (grad_points * points).sum(dtype=exact)
             slope = -along_points / (tau * (choices.power or 2))
         if choices.normalised:  # such a similarity depends on no length above the floor
             along = (grad_points * units).sum(dim=2, keepdim=True)
@@ -503,11 +510,12 @@ def evaluate(
         return Evaluated(loss, losses, (grad_points,), slope)
 
 
-def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int], int]:
+def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int], int, Tensor]:
     """Labels in a dtype of exact distances, and which and how many rows have labels.
 
     Returns:
-        labels, [C, N] whether a loss has a row, rows of each loss, rows with any label.
+        labels, [C, N] whether a loss has a row, rows of each loss, the number of rows with any
+        label, [N, 1] which these are.
 
     Raises:
         ValueError: labels are complex, or one is infinite.
@@ -523,12 +531,12 @@ def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[
         present = present.all(dim=1, keepdim=True).expand(
             -1, 1 if choices.joint else labels.shape[1]
         )
-    columns = (present, present.any(dim=1, keepdim=True), torch.isinf(labels))
-    numbers, losses = torch.cat(columns, dim=1).sum(dim=0).tolist(), present.shape[1]
+    has_label, losses = present.any(dim=1, keepdim=True), present.shape[1]
+    numbers = torch.cat((present, has_label, torch.isinf(labels)), dim=1).sum(dim=0).tolist()
     counts, labelled, infinite = numbers[:losses], numbers[losses], numbers[losses + 1 :]
     if any(infinite):
         raise ValueError(f"{sum(infinite)} labels are infinite: their distances have no order")
-    return labels, present.T, counts, labelled
+    return labels, present.mT, counts, labelled, has_label
 
 
 def share_out(
@@ -574,7 +582,8 @@ def groups_of(
     """
     least = 1 if choices.joins_views else 2
     if anchors is None and (not choices.joint or labels.shape[1] == 1):
-        ordered, order = labels.t().sort(dim=1)  # what is missing comes last
+        ordered, order = labels.mT.sort(dim=1)  # what is missing comes last
+        ordered = ordered.unsqueeze(2)
         sizes: dict[int, list[int]] = {}
         for c, m in enumerate(counts):
             sizes.setdefault(m, []).append(c)
@@ -584,7 +593,7 @@ def groups_of(
             for at in range(0, len(numbers) if m >= least else 0, together):
                 some = numbers[at : at + together]
                 at_once = slice(some[0], some[0] + 1) if len(some) == 1 else some
-                yield Group(some, order[at_once, :m], ordered[at_once, :m, None], (0, m))
+                yield Group(some, order[at_once, :m], ordered[at_once, :m], (0, m))
         return
     for c, m in enumerate(counts):
         if m >= least:
@@ -607,11 +616,17 @@ class Terms(NamedTuple):
     tau: float
     high: float  # a bound that no similarity exceeds
     width: float  # a bound on the difference of two similarities
-    points: Tensor  # [C, V, M, d] the rows as the similarity takes them
+    in_logarithms: bool  # whether sums are kept as logarithms
+    dtype: torch.dtype  # of the sums
 
-    def sum_of_group(self, group: Group, wanted: bool) -> tuple[Tensor, Tensor | None]:
-        """The [C] sums over pairs, and tau times their derivative w.r.t. points, [C, V, M, d]."""
-        points, total, grad = self.points, None, None
+    def sum_of_group(
+        self, points: Tensor, group: Group, wanted: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The [C] sums over pairs, and tau times their derivative w.r.t. the points.
+
+        Points and derivative are [C, V, M, d], the rows as the similarity takes them.
+        """
+        total = grad = None
         (c, v, m, d), power = points.shape, self.choices.power
         # Views that are joined make one matrix of rows, others one each.
         matrices = c if self.choices.joins_views else c * v
@@ -622,7 +637,8 @@ class Terms(NamedTuple):
         size = math.ceil((last - first) / blocks)  # as even as can be: a small block takes longer
         for start in range(first, last, max(size, 1)):
             stop = min(start + size, last)
-            block = points[:, :, start:stop].reshape(matrices, -1, d)
+            alone = stop - start == m
+            block = others if alone else points[:, :, start:stop].reshape(matrices, -1, d)
             if power:
                 distance = squared_distances(block, others)
                 distance = distance.sqrt_() if power == 1 else distance
@@ -640,14 +656,17 @@ class Terms(NamedTuple):
                 weights = (weights / distance).masked_fill_(distance == 0, 0)
             elif power == 2:
                 weights = 2 * weights
+            grad = (
+                torch.bmm(weights.mT, block) if grad is None else grad.baddbmm_(weights.mT, block)
+            )
+            if power:
+                grad -= weights.sum(dim=1).unsqueeze(2) * others
+            if alone and not power:
+                grad.baddbmm_(weights, others)
+                continue
             to_block = torch.bmm(weights, others)
-            if grad is None:
-                grad = torch.bmm(weights.mT, block)
-            else:
-                grad.baddbmm_(weights.mT, block)
             if power:
                 to_block -= weights.sum(dim=2, keepdim=True) * block
-                grad -= weights.sum(dim=1).unsqueeze(2) * others
             grad.view(c, v, m, d)[:, :, start:stop].add_(to_block.view(c, v, -1, d))
         if total is None:  # none of these rows is an anchor
             total = torch.zeros(c, dtype=sum_dtype(points.device), device=points.device)
@@ -669,20 +688,21 @@ class Terms(NamedTuple):
         Returns:
             [C] sums, and the derivative, like the logits.
         """
-        choices = self.choices
-        in_logarithms, dtype = summation(logits, self.width / self.tau)
-        numerators = logits.sum(dim=(1, 2, 3, 4)) - own_entries(logits, start).sum(dim=(1, 2))
+        choices, in_logarithms, dtype = self.choices, self.in_logarithms, self.dtype
+        own = own_entries(logits, start)
+        numerators = logits.sum(dim=(1, 2, 3, 4)) - own.sum(dim=(1, 2))
         terms = logits if in_logarithms else logits.to(dtype).exp_()
+        own = own if terms is logits else own_entries(terms, start)
         if choices.self_candidate == "never":
-            own_entries(terms, start).fill_(-math.inf if in_logarithms else 0)
+            own.fill_(-math.inf if in_logarithms else 0)
 
         # Z at every place, farthest first; both views of a sample are at one place.
         folded = terms[:, :, :, 0]
         if terms.shape[3] > 1:
             folded = terms.logsumexp(dim=3) if in_logarithms else terms.sum(dim=3)
-        index = order.unsqueeze(1).expand(folded.shape)
+        order, shape = order.unsqueeze(1), folded.shape
+        index, farthest_first = order.expand(shape), order.flip(3).expand(shape)
         ending = ending.to(dtype) if ending.ndim == 1 else ending.to(dtype).unsqueeze(1)
-        farthest_first = order.flip(2).unsqueeze(1).expand(folded.shape)
         contrast = running_sum(folded.gather(3, farthest_first), in_logarithms)
         del farthest_first
         below = None
@@ -718,9 +738,9 @@ class Terms(NamedTuple):
         del contrast
         sums = running_sum(inverse.flip(3), in_logarithms)
         reach = inverse.scatter_(3, index, sums).unsqueeze(3)
-        weights = (terms + reach).exp_() if in_logarithms else terms.mul_(reach)
+        weights = terms.add_(reach).exp_() if in_logarithms else terms.mul_(reach)
         weights.sub_(1)  # each partner's own term
-        own_entries(weights, start).add_(1)
+        own.add_(1)
         return total, weights.to(logits.dtype)
 
 
@@ -747,26 +767,28 @@ def order_by_distance(
         K views each row counts as K partners, and the anchor's own row as one less.
     """
     labels, each, m = group.labels, logits.shape[3], logits.shape[4]
-    apart = (labels[:, start:stop, None] - labels[:, None]).abs_()
     if labels.shape[2] == 1:
-        distance = apart[..., 0]
-    elif choices.label_distance == "max":
-        distance = apart.amax(dim=3)
+        distance = (labels[:, start:stop] - labels.mT).abs_()
     else:
-        distance = apart.norm(dim=3) if choices.label_distance == "l2" else apart.sum(dim=3)
+        apart = (labels[:, start:stop, None] - labels[:, None]).abs_()
+        if choices.label_distance == "max":
+            distance = apart.amax(dim=3)
+        else:
+            distance = apart.norm(dim=3) if choices.label_distance == "l2" else apart.sum(dim=3)
     if distance.is_floating_point():  # the bits of what is not negative rise with it
         distance = distance.view(WHOLE_NUMBERS[distance.element_size()])
     distance, order = distance.sort(dim=2, stable=True)  # faster than unstable, or than falling
     apart = distance[..., 1:] - distance[..., :-1]
     if m == 1 or int(apart.amin()) > 0:
-        ending = torch.full((m,), each, dtype=logits.dtype, device=logits.device)
-        ending[-1:].sub_(1)  # the anchor is not a partner
+        ending = logits.new_full((m,), each)
+        ending[-1].sub_(1)  # the anchor is not a partner
         return order, ending
     # At the end of a tie the number of places so far, 0 elsewhere: whole numbers are fastest here.
-    ends = apart.clamp_(max=1).flip(2) * torch.arange(1, m, dtype=torch.int32, device=apart.device)
-    ends = nn.functional.pad(ends, (1, 1))
-    ends[..., -1] = m
-    ending = (ends[..., 1:] - ends.cummax(dim=2).values[..., :-1]).clamp_(min=0)
+    places = torch.arange(1, m + 1, dtype=torch.int32, device=apart.device)
+    ends = places.repeat(*apart.shape[:2], 1)
+    ends[..., :-1].mul_(apart.clamp_(max=1).flip(2))
+    ending = ends.clone()
+    ending[..., 1:].sub_(ends.cummax(dim=2).values[..., :-1]).clamp_(min=0)
     if each > 1:
         ending *= each
     ending[..., -1].sub_(1)
