@@ -475,7 +475,7 @@ def evaluate(
             arriving = [at + at_sum * share for at, share in zip(at_each, shares, strict=True)]
         grad_points = torch.zeros_like(points) if wanted else None
         sums: dict[int, Tensor] = {}
-        terms = Terms(choices, tau, high, width, *summation(points, width / tau))
+        terms = terms_of(choices, tau, high, width, points)
         for group in groups_of(labels, present, counts, choices, anchors):
             (c, m), (v, _, d) = group.rows.shape, points.shape
             own = points.index_select(1, group.rows.flatten()).view(v, c, m, d)
@@ -614,10 +614,10 @@ class Terms(NamedTuple):
 
     choices: Choices
     tau: float
-    high: float  # a bound that no similarity exceeds
-    width: float  # a bound on the difference of two similarities
+    bound: Tensor  # [1, 1, 1] what is added to each logit
     in_logarithms: bool  # whether sums are kept as logarithms
     dtype: torch.dtype  # of the sums
+    log_eps: float | None  # None where each contrast is larger
 
     def sum_of_group(
         self, points: Tensor, group: Group, wanted: bool
@@ -631,7 +631,6 @@ class Terms(NamedTuple):
         # Views that are joined make one matrix of rows, others one each.
         matrices = c if self.choices.joins_views else c * v
         others = points.reshape(matrices, -1, d)
-        bound = points.new_full((1, 1, 1), -self.high / self.tau)
         first, last = group.anchors
         blocks = max(math.ceil((last - first) / anchors_at_once(points.device, m)), 1)
         size = math.ceil((last - first) / blocks)  # as even as can be: a small block takes longer
@@ -644,7 +643,7 @@ class Terms(NamedTuple):
                 distance = distance.sqrt_() if power == 1 else distance
                 logits = distance * (-1 / self.tau)
             else:
-                logits = torch.baddbmm(bound, block, others.mT, alpha=1 / self.tau)
+                logits = torch.baddbmm(self.bound, block, others.mT, alpha=1 / self.tau)
             logits = logits.view(c, v, stop - start, -1, m)
             order, ending = order_by_distance(group, self.choices, start, stop, logits)
             own_total, weights = self.scan_block(logits, order, ending, start, wanted)
@@ -688,7 +687,7 @@ class Terms(NamedTuple):
         Returns:
             [C] sums, and the derivative, like the logits.
         """
-        choices, in_logarithms, dtype = self.choices, self.in_logarithms, self.dtype
+        choices, _, _, in_logarithms, dtype, log_eps = self
         own = own_entries(logits, start)
         numerators = logits.sum(dim=(1, 2, 3, 4)) - own.sum(dim=(1, 2))
         terms = logits if in_logarithms else logits.to(dtype).exp_()
@@ -706,9 +705,7 @@ class Terms(NamedTuple):
         contrast = running_sum(folded.gather(3, farthest_first), in_logarithms)
         del farthest_first
         below = None
-        log_eps = (math.log(choices.eps) if choices.eps else -math.inf) - self.high / self.tau
-        rest = 40 if choices.eps_rule == "added" else 0  # of what is less, rounding leaves nothing
-        if log_eps > -1.01 * self.width / self.tau - rest:  # each contrast is a term or more
+        if log_eps is not None:
             eps = log_eps if in_logarithms else math.exp(log_eps)
             if choices.eps_rule == "added" and in_logarithms:
                 contrast = torch.logaddexp(contrast, contrast.new_tensor(eps))
@@ -784,11 +781,13 @@ def order_by_distance(
         ending[-1].sub_(1)  # the anchor is not a partner
         return order, ending
     # At the end of a tie the number of places so far, 0 elsewhere: whole numbers are fastest here.
-    places = torch.arange(1, m + 1, dtype=torch.int32, device=apart.device)
-    ends = places.repeat(*apart.shape[:2], 1)
-    ends[..., :-1].mul_(apart.clamp_(max=1).flip(2))
-    ending = ends.clone()
-    ending[..., 1:].sub_(ends.cummax(dim=2).values[..., :-1]).clamp_(min=0)
+    places = torch.arange(1, m, dtype=torch.int32, device=apart.device)
+    ending = distance.to(torch.promote_types(distance.dtype, places.dtype))  # mostly in its memory
+    torch.mul(apart.clamp_(max=1).flip(2), places, out=ending[..., :-1])
+    ending[..., -1].fill_(m)
+    before = ending.cummax(dim=2).values
+    ending[..., 1:].sub_(before[..., :-1])
+    ending.clamp_(min=0)
     if each > 1:
         ending *= each
     ending[..., -1].sub_(1)
@@ -801,11 +800,19 @@ def own_entries(x: Tensor, start: int) -> Tensor:
     return x.diagonal(start, 2, 3)
 
 
-def summation(logits: Tensor, width: float) -> tuple[bool, torch.dtype]:
-    """Whether to keep sums as logarithms, and the dtype of the sums."""
-    dtypes = [logits.dtype] if logits.device.type == "mps" else [logits.dtype, torch.float64]
-    fitting = [dtype for dtype in dtypes if width <= RANGE[dtype]]
-    return not fitting, fitting[0] if fitting else logits.dtype
+def terms_of(choices: Choices, tau: float, high: float, width: float, points: Tensor) -> Terms:
+    """The facts that all blocks share.
+
+    No similarity exceeds ``high``, and no two differ by more than ``width``.
+    """
+    bound = points.new_full((1, 1, 1), -high / tau)
+    dtypes = [points.dtype] if points.device.type == "mps" else [points.dtype, torch.float64]
+    fitting = [dtype for dtype in dtypes if width / tau <= RANGE[dtype]]
+    log_eps = (math.log(choices.eps) if choices.eps else -math.inf) - high / tau
+    rest = 40 if choices.eps_rule == "added" else 0  # of what is less, rounding leaves nothing
+    matters = log_eps > -1.01 * width / tau - rest  # each contrast is a term or more
+    dtype = fitting[0] if fitting else points.dtype
+    return Terms(choices, tau, bound, not fitting, dtype, log_eps if matters else None)
 
 
 def running_sum(x: Tensor, in_logarithms: bool) -> Tensor:
