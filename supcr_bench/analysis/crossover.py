@@ -89,9 +89,8 @@ def crossings(
 ) -> tuple[list[tuple[int, float, float, float]], tuple[int, int]]:
     """Where the ratio of two times crosses 1; ``rounds`` has its logarithms by size.
 
-    Returns:
-        for each crossing, the sign of the log ratio after it, the size, and the size's 95 %
-        interval; and the sign at the smallest and at the largest size, 0 if undecided there.
+    For each crossing: the sign of the log ratio after it, the size, and the size's 95 % interval;
+    and the sign at the smallest and at the largest size, 0 if undecided there.
     """
     at, middle, half = _band(sizes, rounds)
     side, segment = np.sign(middle).astype(int), np.arange(len(at)) // STEPS

@@ -189,9 +189,8 @@ def _sums(runs: Sequence[Vector], speed: Vector) -> tuple[float, ...]:
 def _at_one_speed(sums: Vector) -> tuple[Vector, ...]:
     """The log-ratios of cases at the same speed of the machine.
 
-    Returns:
-        the log-ratios, the sums of squares that are left and their degrees of freedom, and the
-        share of a process's variance that each log-ratio has.
+    Also the sums of squares that are left and their degrees of freedom, and the share of a
+    process's variance that each log-ratio has.
     """
     moved, paced, squares, products, paces, freedom, share = sums.T
     known = (paces > 0) & (freedom >= FEWEST_FREEDOM)

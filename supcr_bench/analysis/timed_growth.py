@@ -108,14 +108,11 @@ def _fit(series: TimedSeries, laws: Sequence[GrowthLaw]) -> list[_Model]:
 def _least_squares(
     series: TimedSeries, grown: Vector, bound_grown: Vector
 ) -> tuple[Vector, Vector, Vector]:
-    """Least squares over scale and mixture, for every law at once.
+    """The least squares, the mixtures and the logarithms of the scales, for every law; [laws].
 
     Laws and overhead are relative to the largest size: ``grown`` at the sizes of the times and
     ``bound_grown`` at those of the bounds, [sizes, laws]. The scale follows from the mean of the
     logarithms; the mixture w is searched on a grid over its logit, refined four times.
-
-    Returns:
-        the squares, the mixtures and the logarithms of the scales; [laws].
     """
     y, bound = (np.log(s)[:, None, None] for s in (series.seconds, series.bound_seconds))
     h = np.array(series.overhead)[:, None, None]

@@ -26,10 +26,8 @@ PAGE = 100
 def publish(body: str, marker: str, *, news: bool, environment: Mapping[str, str]) -> str:
     """Write the comment, or update the one that begins with ``marker``; say which it was.
 
-    If nothing changed and there is no comment yet, none is written.
-
-    Raises:
-        UsageError: the job is not of a pull request, the token is missing, or GitHub refuses.
+    If nothing changed and there is no comment yet, none is written. A UsageError says that the job
+    is not of a pull request, that the token is missing, or that GitHub refuses.
     """
     number = _pull_request(environment)
     token, repository = (environment.get(n) for n in ("GITHUB_TOKEN", "GITHUB_REPOSITORY"))

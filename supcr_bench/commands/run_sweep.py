@@ -48,13 +48,11 @@ def carry_out(
     require_all: bool,
     verbose: bool,
 ) -> int:
-    """Measure, verify if the suite requests it, print and report.
+    """Measure, verify if the suite requests it, print and report; the exit status.
 
-    A new run's folder is created in ``root``; ``resumed`` is the folder of a run to continue.
-
-    Returns:
-        the exit status: 1 if a result is wrong, an implementation failed, or verification rejected
-        one; 3 if nothing was measured, out of time or memory; else 0.
+    A new run's folder is created in ``root``; ``resumed`` is the folder of a run to continue. The
+    status is 1 if a result is wrong, an implementation failed, or verification rejected one; 3 if
+    nothing was measured, out of time or memory; else 0.
     """
     console = make_console()
     began = time.monotonic()
@@ -263,16 +261,11 @@ def check_devices(plan: Sequence[Cell], executor: Executor) -> None:
 
 
 def check_calls(work: Work, executor: Executor, *, require_all: bool) -> Work:
-    """Load and call each implementation once on the executor's machines.
+    """The work with each implementation's call and definition, found on the executor's machines.
 
     If the user named the implementations (``require_all``), a missing dependency is an error; if
-    the suite did, the implementation is left out.
-
-    Returns:
-        the work with each implementation's call and definition, without those that are left out.
-
-    Raises:
-        SubjectError: one cannot be loaded or called, or none is available.
+    the suite did, the implementation is left out. A SubjectError says that one cannot be loaded or
+    called, or that none is available.
     """
     subjects, unavailable = {s.name: s for s in work.subjects}, {}
     for name, found in executor.preflight(work.subjects, work.plan[0].workload.device).items():
@@ -294,8 +287,7 @@ def check_calls(work: Work, executor: Executor, *, require_all: bool) -> Work:
 def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, Any]:
     """The environments of a run by kind of machine, with those that a cluster adds.
 
-    Raises:
-        StoreError: the run would continue on another kind of machine that is not a cluster.
+    A StoreError if it would continue on another kind of machine that is not a cluster.
     """
     home, now = info["environment"], executor.environment
     known = info.get("environments") or {machine_of(home): home}

@@ -52,12 +52,9 @@ def joint_distances(difference: Tensor, kind: str) -> Distances:
 def undecided(logits: Tensor, distances: Distances, *, with_itself: bool) -> tuple[float, float]:
     """A bound on how far all near ties together move the sum of contrasts, and a row's gradient.
 
-    ``logits`` are [V, M, M] float64, s of each view; ``with_itself`` says whether an anchor may be
-    its own candidate.
-
-    Returns:
-        a bound on the sum over pairs and views, and on the absolute sum of its derivatives by the
-        logits of any one row, as anchor and as candidate.
+    The first is over pairs and views, the second on the absolute sum of its derivatives by the
+    logits of any one row, as anchor and as candidate. ``logits`` are [V, M, M] float64, s of each
+    view; ``with_itself`` says whether an anchor may be its own candidate.
     """
     value, rows = 0.0, torch.zeros(logits.shape[0], logits.shape[1], dtype=torch.float64)
     for i, fewest, most in _undecided_candidates(distances):

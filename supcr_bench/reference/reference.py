@@ -117,16 +117,11 @@ def compute_reference(
 ) -> Reference:
     """Value and gradient of a definition, at the temperature of the batch if that has one.
 
-    Args:
-        definition: which loss of the family to compute.
-        batch: of any dtype and device; its weights are not all zero.
-        method: ``direct`` or ``fast``; by batch size when not given.
-        upstream: [1 + D] gradient arriving at (loss, per-dimension losses); the loss alone by
-            default.
-        value_only: the gradients are 0, and near floors and near ties are not counted.
-
-    Raises:
-        ValueError: a label is missing where the definition does not support that.
+    The batch has any dtype and device, and weights that are not all zero. By default its size
+    decides the ``method``. The gradient [1 + D] arriving at (loss, per-dimension losses) is
+    ``upstream``, by default that of the loss alone. With ``value_only`` the gradients are 0, and
+    near floors and near ties are not counted. A ValueError if a label is missing where the
+    definition does not support that.
     """
     definition = definition.at(batch.temperature)
     if definition.nan_labels == "unsupported" and bool(torch.isnan(batch.labels).any()):

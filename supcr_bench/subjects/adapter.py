@@ -123,8 +123,7 @@ class Adapter:
     ) -> Callable[..., Any]:
         """The callable that takes tensors, at a definition's temperature and eps.
 
-        Raises:
-            TypeError: the subject rejects arguments that its signature lists, or needs others.
+        A TypeError if the subject rejects arguments that its signature lists, or needs others.
         """
         own = self.resolution
         arguments: dict[str, Any] = {}

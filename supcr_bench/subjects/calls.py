@@ -119,9 +119,8 @@ def views_of_gradients(call: Call, gradients: Sequence[Tensor]) -> tuple[Tensor,
 def loss_of(output: object) -> Tensor:
     """The loss in a call's output, unchanged.
 
-    Raises:
-        NotALossError: the output has no tensor of one element in the place of the loss;
-            SeveralLossesError where it is a larger tensor itself.
+    A NotALossError if no tensor of one element is in its place; a SeveralLossesError if the output
+    is a larger tensor itself.
     """
     loss: object = output
     if type(output) is tuple and output and isinstance(output[0], Tensor):  # fast: it is timed

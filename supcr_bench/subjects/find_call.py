@@ -52,9 +52,7 @@ class RaisingCallError(UncallableError):
 def find_calls(implementation: Implementation, device: str = "cpu") -> list[Resolution]:
     """Find every call that gives a loss: the documented ones, or else all, the likeliest first.
 
-    Raises:
-        UncallableError: the subject cannot be constructed, no call gives a loss, or a documented
-            call gives none.
+    An UncallableError if it cannot be constructed, or no call, or a documented one, gives a loss.
     """
     return [own for own, _ in _answers(implementation, NO_SELF, device)]
 
@@ -62,13 +60,10 @@ def find_calls(implementation: Implementation, device: str = "cpu") -> list[Reso
 def find_call(
     implementation: Implementation, definition: Definition, device: str = "cpu"
 ) -> Resolution:
-    """Find how to call a subject as an implementation of a definition.
+    """Find how to call a subject as an implementation of a definition, or raise an UncallableError.
 
     A call that gives the right loss is preferred. A declared implementation may raise on the
     trial's inputs, so a call that accepts the arguments suffices; the sweep measures it.
-
-    Raises:
-        UncallableError: the subject cannot be constructed, or accepts none of the calls.
     """
     if implementation.definition == AUTO:
         answering, raising = _answers(implementation, definition, device), []

@@ -109,9 +109,7 @@ def _defined(path: str) -> str:
 def locate(name: str) -> Subject:
     """Locate the implementation of a name, without importing it; ``NAME@compile`` compiles it.
 
-    Raises:
-        UnknownNameError: the name is not registered.
-        SubjectError: the file does not exist, or the name has no attribute.
+    A SubjectError if there is no such file, or no attribute; an UnknownNameError for other names.
     """
     if name.endswith(COMPILED):
         return replace(locate(name.removesuffix(COMPILED)), name=name, compiled=True)
@@ -176,9 +174,8 @@ def line_of(subject: Subject) -> tuple[Path, int]:
 def load(subject: Subject) -> Implementation:
     """Import a subject, and undo what its import changes in the whole process.
 
-    Raises:
-        UncallableError: the subject cannot be imported, lacks the attribute, or is not callable.
-        SubjectError: another version was imported, or the subject's declaration is not valid.
+    An UncallableError if that fails, or it is not callable; a SubjectError if another version was
+    imported, or the declaration is not valid.
     """
     from supcr_bench.subjects import uncallable  # imports torch, which subjects import too
     from supcr_bench.subjects.process_state import ProcessState

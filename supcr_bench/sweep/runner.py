@@ -56,10 +56,7 @@ class Executor(Protocol):
         """The kind of machine on which a workload would run now; ``None`` if unknown.
 
         All batch sizes of a workload run on one kind while such a machine is left: if possible on
-        ``before``, the kind that measured its other sizes.
-
-        Raises:
-            WorkerError: no machine is left that has the workload's device.
+        ``before``, that of the other sizes. A WorkerError if no machine has the device.
         """
 
     def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:

@@ -127,9 +127,7 @@ class SupcrBenchmark:
     ) -> Result:
         """Measure all but the times, and add it to the data that pytest-benchmark stores.
 
-        Raises:
-            AssertionError: a change to this process cannot be undone, so no time measured here is
-                right.
+        An AssertionError if a change to this process cannot be undone: times would not be right.
         """
         result = check_case(name, subject, case, memory_limit_bytes)
         if self._untouched and (lasting := self._untouched.lasting_changes()):

@@ -201,16 +201,11 @@ def similarities(rows: Tensor, others: Tensor, member: Member) -> Tensor:
 def losses(
     member: Member, views: Sequence[Tensor], labels: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """Yield the parts of a member's loss.
+    """Yield the parts of a member's loss; its temperature, eps and candidates do not matter.
 
-    Args:
-        member: which; its temperature, eps and candidates do not matter.
-        views: [..., N, d] each, one or two.
-        labels: [N, D]; a row without a label is left out.
-
-    Yields:
-        [..., n, n] similarities before the division by the temperature, [n, n] signed label
-        differences or distances, and the weight of the loss.
+    The ``views`` are [..., N, d] each, one or two; of ``labels`` [N, D], a row without one is left
+    out. A part has [..., n, n] similarities before the division by the temperature, [n, n] signed
+    label differences or distances, and a weight.
     """
     first, second = views[0], views[-1]
     if member.normalised == "views":

@@ -118,13 +118,10 @@ class LocalSession(Session):
 
 @contextmanager
 def interrupted_after(seconds: float | None, what: str) -> Iterator[None]:
-    """Interrupt the block after that time, if the platform can.
+    """Interrupt the block after that time by a CheckEndedError, if the platform can.
 
     Only the main thread can be interrupted, and only between bytecodes: an implementation that
     hangs inside a kernel needs the command line, which runs it in a process of its own.
-
-    Raises:
-        CheckEndedError: the block ran longer.
     """
     usable = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
     if seconds is None or not usable:

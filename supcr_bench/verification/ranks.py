@@ -145,9 +145,7 @@ class RankContext(CheckContext):
     ) -> dict[str, Answer]:
         """Each rank's answer; ``how`` holds other fields of :class:`RankQuestion`.
 
-        Raises:
-            FindingError: a rank raises, or its loss has no graph.
-            CheckEndedError: a rank has ended, or takes too long.
+        A FindingError if a rank raises, or its loss has no graph; a CheckEndedError if a rank ends.
         """
         how.setdefault("rows", self._split(len(problem.labels)))
         question = RankQuestion(problem=problem, upstream=upstream, module=module, **how)

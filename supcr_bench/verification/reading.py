@@ -101,9 +101,7 @@ class Reading:
 def read_structure(prober: Prober) -> Reading:
     """Find views, similarity, candidates, temperature, ties and label distance.
 
-    Raises:
-        NotFiniteError: a loss or gradient is not finite on ordinary rows.
-        Exception: what the loss raises on the first probe.
+    Raises a NotFiniteError on ordinary rows, or what the loss raises on the first probe.
     """
     reading = Reading()
     core = prober.plain(prober.rows, 0, prober.given)

@@ -40,11 +40,8 @@ def resolve(
     """Resolve how to call an implementation, and its definition; also the choices found.
 
     The definition, or its name, is the one to compare with: ``auto`` for the one that is recognised
-    in the first call that shows no fault, and ``None`` for the declared one.
-
-    Raises:
-        SubjectError: it cannot be built, or no call gives a loss.
-        UsageError: no definition has that name.
+    in the first call that shows no fault, and ``None`` for the declared one. A SubjectError if it
+    cannot be built, or no call gives a loss.
     """
     if definition is None:
         definition = implementation.definition

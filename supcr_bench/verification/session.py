@@ -59,14 +59,10 @@ class Session(ABC):
 
     @abstractmethod
     def open(self) -> Sequence[tuple[str, Group]]:
-        """Load the subject and resolve its definition; sets ``definition`` and ``recognised``.
+        """Name and group of the checks to make; sets ``definition`` and ``recognised``.
 
-        Returns:
-            name and group of the checks to make, in order.
-
-        Raises:
-            SubjectError: the subject cannot be loaded or called.
-            CheckEndedError: it takes too long, or ends the process that it runs in.
+        A SubjectError if the subject cannot be loaded or called, a CheckEndedError if it takes too
+        long or ends the process that it runs in.
         """
 
     @abstractmethod

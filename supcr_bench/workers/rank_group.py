@@ -80,9 +80,8 @@ class RankGroupWorker:
     def ask(self, request: Request, limit_s: float | None = None) -> list[Response]:
         """Send a request to all ranks, and collect one answer from each, by rank.
 
-        Raises:
-            CheckEndedError: a rank ended, did not answer within ``limit_s`` (by default the group's
-                limit), or did not answer soon after another had failed. The group is then closed.
+        A CheckEndedError, and the end of the group, if a rank ends, or does not answer within
+        ``limit_s`` (by default the group's limit) or soon after another has failed.
         """
         self.send(request)
         return self._answers(limit_s or self._limit_s)

@@ -39,15 +39,11 @@ def wrong(
     right: type[RankedContrast] = RightSupCR,
     caught_by: Group = "definition",
 ) -> SeededBug:
-    """A correct implementation with an edit of its text.
+    """A correct implementation with an edit of its text; its name says what is wrong.
 
-    Args:
-        name: says what is wrong, in words with hyphens.
-        edits: passages of ``right.py``, each of which is there once, and what replaces them;
-            further lines are indented like the first.
-        cause: ``field: choice``, the keys in ``PHRASES`` of the cause to name, if any.
-        right: the correct implementation.
-        caught_by: the group of checks that must catch it.
+    Each of the passages of ``right.py`` that ``edits`` replace is there once; further lines are
+    indented like the first. ``cause``, if it can be named, has the keys in ``PHRASES``, as in
+    ``field: choice``.
     """
     field, _, choice = cause.partition(": ")
     wrong_text = TEXT
