@@ -37,7 +37,7 @@ from products, as torch.cdist computes it, and is then the root of u R^2 in plac
 
 Rounding decides whether a contrast within E of its floor passes its gradient; each such pair may
 move a row by 2 / (M (M-1) tau |v_i|). Candidates whose label distances rounding may order either
-way move value and gradient by the sum that :mod:`supcr_bench.reference.near_ties` bounds.
+way move value and gradient by the sum that :mod:`supcr_bench.reference.reference` bounds.
 """
 
 import math

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch, make_batch
-from supcr_bench.reference.near_ties import joint_distances
-from supcr_bench.reference.reference import Reference, compute_reference
+from supcr_bench.reference.reference import Reference, compute_reference, joint_distances
 from supcr_bench.reference.tolerance import bounds_of
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import Definition, get_definition
