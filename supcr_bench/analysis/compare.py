@@ -106,7 +106,6 @@ class Comparison:
     """What changed from the first run to the second.
 
     Attributes:
-        differences: facts of the environment that differ: values in the first and second run.
         drift: for each implementation, the 95 % prediction bound on the |log ratio| of a time,
             from unchanged results of the *other* implementations (``None`` if they are too few),
             and the number of those results.

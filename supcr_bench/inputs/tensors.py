@@ -22,11 +22,8 @@ WeightKind = Literal["equal", "unequal", "unnormalised"]
 class Batch:
     """The inputs of a call: two views [N, d], labels [N, D] with NaN, and weights [D].
 
-    A batch is equal to another one with the same numbers, whatever its name.
-
-    Attributes:
-        second: ignored by a loss of one view.
-        temperature: ``None`` for that of the definition.
+    A batch is equal to another one with the same numbers, whatever its name. A loss of one view
+    ignores the ``second``; a temperature of ``None`` is that of the definition.
     """
 
     first: Tensor

@@ -38,7 +38,6 @@ class Axis:
         short: the head of a table's column.
         default: the values of a grid that does not name the axis; empty for ``None``, not set.
         usual: common values, which descriptions and ids leave out.
-        text: formats a value for a table.
         mark: what stands before a number in an id, if not ``short``.
         form: formats a value for a description, instead of the symbol.
         compared: whether reports show what the axis changes, with everything else equal.

@@ -23,8 +23,7 @@ class Description:
             to recognise the definition by its values.
         definitions: the names that its factory accepts as ``definition=``, ``any`` among them where
             it takes a Definition too; empty where the factory takes no such argument.
-        claimed_time: growth law of the time that its author claims, if any.
-        claimed_memory: growth law of the memory that its author claims, if any.
+        claimed_time, claimed_memory: growth laws that its author claims, if any.
         device_specific: whether it runs other code on other devices, so that counts on one
             device predict nothing about another.
         tags: words to group by: ``note`` for the three implementations of the note (torchcell's
@@ -79,7 +78,6 @@ class Recognition:
 
     Attributes:
         nearest: name of the shipped definition that it is nearest to.
-        call: how it was called, in words.
         dims: the numbers of label dimensions that were tried, in words.
         choices: where it departs from that definition by a choice that a definition can hold, such
             as another similarity.

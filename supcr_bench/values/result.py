@@ -77,10 +77,9 @@ class Result:
             ``None``, in older results, means the machine that the run names.
         value_error: largest relative error of the total loss and of the per-dimension losses;
             ``None`` where the reference is 0 and the error is not.
-        value_tolerances: ``value_error`` as a multiple of the derived tolerance.
         gradient_error: largest row error of the gradients, relative to the largest row of the
             reference (training only).
-        gradient_tolerances: ``gradient_error`` as a multiple of the derived tolerance.
+        value_tolerances, gradient_tolerances: these errors as multiples of the derived tolerance.
         value_difference: relative difference of the loss to each other implementation of the
             cell.
         gradient_difference: likewise of the gradient, by its largest row.

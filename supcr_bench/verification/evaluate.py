@@ -141,7 +141,6 @@ class Part(NamedTuple):
     Attributes:
         similarities: [n, n], before the division by the temperature.
         jacobian: [n n, V N d], their derivatives w.r.t. the views.
-        rules: the candidates and weights of pairs.
     """
 
     similarities: Tensor
@@ -156,7 +155,6 @@ class Term(NamedTuple):
 
     Attributes:
         rule: the member's rule for eps; empty if it has none.
-        pairs: the member's candidates and weights.
         place: where these members are among those evaluated.
     """
 

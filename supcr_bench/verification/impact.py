@@ -23,12 +23,7 @@ AS_ROUNDING = 10
 
 @dataclass(frozen=True, slots=True)
 class ImpactQuestion:
-    """What to measure.
-
-    Attributes:
-        labels: ``FILE:COLUMN,...``; ``None`` for generated labels, continuous and tied.
-        temperature: of the loss and of every definition; by default, each uses its own.
-    """
+    """What to measure: labels are ``FILE:COLUMN,...``, or else generated, continuous and tied."""
 
     labels: str | None = None
     batch_size: int = 64
@@ -71,7 +66,6 @@ class Impact:
 
     Attributes:
         departure: in words; ``None`` for the whole loss.
-        definition: the definition that it is compared with.
         labels: the file and its columns, ``continuous`` or ``tied``.
         embeddings: ``random``, or ``ordered`` by label as after training.
         left_out: rows of the file without a label, which are in no batch.

@@ -62,7 +62,6 @@ class Fit:
 
     Attributes:
         residual: what is left of the gradient, relative to its length.
-        factor: what multiplies the member.
         value: what the member's loss is, times the factor.
     """
 

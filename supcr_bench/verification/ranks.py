@@ -118,10 +118,8 @@ class RankContext(CheckContext):
 
     A check of one process runs here too, if it only asks for answers: its batches are split at
     random, so that ranks have different numbers of rows, or none. The target of the ``subject``
-    puts a :class:`RankQuestion` to all ranks, and returns their answers in order.
-
-    Attributes:
-        known: the answers to questions on batches of that many rows each, for the diagnosis.
+    puts a :class:`RankQuestion` to all ranks, and returns their answers in order; ``known`` keeps
+    those on batches of that many rows each, for the diagnosis.
     """
 
     ranks: int = 2
