@@ -356,14 +356,14 @@ class LiveProgress(PlainProgress):
             transient=True,
         )
         self._task = self._progress.add_task("", total=cells, case="", left="", what="starting")
-        self._left_s, self._cell_began_s = 0.0, time.monotonic()
+        self._left_s, self._told_s = 0.0, time.monotonic()
         self._case = ""
         self._progress.start()
 
     def show(self, event: VerifiedEvent) -> None:
         match event:
             case SweepProgress():
-                self._left_s, self._cell_began_s = event.left_s, time.monotonic()
+                self._left_s, self._told_s = event.left_s, time.monotonic()
                 case = event.open[0].workload.describe() if event.open else ""
                 if len(event.open) > 1:
                     case += f" and {len(event.open) - 1} more"
@@ -382,10 +382,11 @@ class LiveProgress(PlainProgress):
                 print_sentence(self._console, result_line(event), "yellow")
             case (name, outcome) if not self._case:  # no cell runs any more
                 what = f"{name}: {outcome.group}, {outcome.check}"
-                self._progress.update(self._task, case="Verification", left="", what=what)
+                self._progress.update(self._task, case="Verification", what=what)
+                self._show_left()
 
     def _show_left(self) -> None:
-        left_s = max(self._left_s - (time.monotonic() - self._cell_began_s), 0.0)
+        left_s = max(self._left_s - (time.monotonic() - self._told_s), 0.0)
         self._progress.update(self._task, left=f"about {format_clock(left_s)} left")
 
     def close(self) -> None:

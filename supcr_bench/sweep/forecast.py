@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from copy import copy, deepcopy
 
-from supcr_bench.values.case import Case
+from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import FEWEST_CALLS, FEWEST_SAMPLES, UNTIMED_CALLS, Budget
 from supcr_bench.values.growth_law import GrowthLaw
 from supcr_bench.values.result import Result, Status
@@ -21,8 +21,12 @@ AHEAD = 4
 """The peak at a size is predicted from sizes that are at least this many times smaller."""
 WIDE = 3
 """A growth is measured between sizes that differ at least by this factor."""
+SHARE_POWER = 0.7
+"""How fast growth moves from the measured to the claimed; stored runs on CPU and GPU tell it."""
 ONE_SIZE_SHARE = 0.3
 """With one size measured, the expected exponent of growth is this share of the claimed one."""
+PAIR_S = 6e-7
+"""Seconds of the reference for each pair of rows in a label dimension, until one was measured."""
 
 _Series = tuple[str, str, str | None, tuple[object, ...]]
 """A series: implementation, pass, kind of machine, and a case without its batch size."""
@@ -41,6 +45,8 @@ class Forecast:
     def __init__(self, budget: Budget, claims: Mapping[str, GrowthLaw] | None = None) -> None:
         self.budget = budget
         self.claims = claims or {}
+        self._assumed: set[_Series] = set()
+        """Series of which times were assumed."""
         self._points: dict[_Series, _Values] = {}
         """Seconds of a call by batch size."""
         self._curves: _Curves = defaultdict(lambda: defaultdict(dict))
@@ -49,8 +55,11 @@ class Forecast:
         """Peak bytes by labelled rows."""
         self._ends: dict[_Series, Result] = {}
         self._measured: dict[_Series, list[Result]] = {}
-        self._spent: dict[_Arm, dict[int, tuple[float, float, int]]] = {}
-        """Total seconds, seconds per call, and samples, by batch size."""
+        self._took: dict[tuple[_Arm, bool, bool], dict[int, tuple[float, float, int]]] = {}
+        """Of timed and of other cells, in the first and in further processes: total seconds,
+        seconds per call, and samples, by batch size."""
+        self._pair_s = 0, PAIR_S
+        """Most rows of a reference, and its seconds for each pair of them in a label dimension."""
 
     @staticmethod
     def _series(implementation: str, case: Case, machine: str | None) -> _Series:
@@ -58,10 +67,6 @@ class Forecast:
 
     def observe(self, result: Result) -> None:
         series = self._series(result.implementation, result.case, result.machine)
-        if result.spent_s is not None:
-            samples = result.time_samples_s or ()
-            figures = result.spent_s, min(samples, default=0.0), len(samples)
-            self._spent.setdefault(series[:2], {})[result.case.batch_size] = figures
         if result.peak_bytes:
             self._measured.setdefault(series, []).append(result)
             self._peaks[series[:2]][series][_rows(result.case)] = result.peak_bytes
@@ -73,6 +78,23 @@ class Forecast:
             if before is None or result.case.batch_size < before.case.batch_size:
                 self._ends[series] = result
 
+    def took(
+        self, result: Result, seconds: float, *, timed: bool = True, further: bool = False
+    ) -> None:
+        """Learn how many seconds of a cell an arm took: its samples, and the work beside them."""
+        arm, samples = (result.implementation, result.case.pass_), result.time_samples_s or ()
+        figures = seconds, min(samples, default=0.0), len(samples)
+        self._took.setdefault((arm, timed, further), {})[result.case.batch_size] = figures
+
+    def reference_took(self, workload: Workload, seconds: float) -> None:
+        """Learn how many seconds of a cell its inputs and references took."""
+        rows = _rows(workload)
+        self._pair_s = max(self._pair_s, (rows, seconds / (rows**2 * workload.dims)))
+
+    def reference_s(self, workload: Workload) -> float:
+        """The seconds that the inputs and references of a cell will take."""
+        return self._pair_s[1] * _rows(workload) ** 2 * workload.dims
+
     def _add_time(self, series: _Series, case: Case, call_s: float) -> None:
         self._points.setdefault(series, {})[case.batch_size] = call_s
         self._curves[series[:2]][series][_rows(case)] = call_s / case.dims
@@ -81,6 +103,7 @@ class Forecast:
         """A copy that can assume times, case after case of a plan."""
         found = copy(self)
         found._points, found._curves = deepcopy((self._points, self._curves))
+        found._assumed = set()
         return found
 
     def assume(
@@ -89,7 +112,9 @@ class Forecast:
         """Take the expected time of a call as measured, unless the case would be skipped."""
         call_s = self._usual_call_s(implementation, case, machine)
         if call_s and not self.skip(implementation, case, timed=timed, machine=machine):
-            self._add_time(self._series(implementation, case, machine), case, call_s)
+            series = self._series(implementation, case, machine)
+            self._add_time(series, case, call_s)
+            self._assumed.add(series)
 
     def call_s(
         self, implementation: str, case: Case, machine: str | None = None
@@ -175,38 +200,56 @@ class Forecast:
         )
 
     def expected_s(
-        self, implementation: str, case: Case, *, timed: bool = True, machine: str | None = None
+        self,
+        implementation: str,
+        case: Case,
+        *,
+        timed: bool = True,
+        machine: str | None = None,
+        further: bool = False,
     ) -> float:
         """The seconds that a case will take: its samples, and the calls and the work beside them.
 
         The number of samples, and the time spent beside them, are those of the nearest size of the
         same implementation and pass, in any series; a longer call has fewer samples. If no call of
         them was timed yet, the total is that of the nearest size. A case takes no time if its peak
-        would exceed the memory limit, and counts half if :meth:`skip` lets it run but its likely
-        calls would not fit.
+        would exceed the memory limit. In ``further`` processes, it takes as long as in the first
+        until it was timed in one of them.
 
         Whether a case is skipped is known for the next size of its series. For those after it, let
-        a copy (:meth:`ahead`) assume the sizes before.
+        a copy (:meth:`ahead`) assume the sizes before. Where the calls would then exceed the time
+        limit, a case counts by the chance that they do not: the more they exceed it, the less.
         """
-        if self.skip(implementation, case, timed=timed, machine=machine):
-            return 0.0
         series = self._series(implementation, case, machine)
+        slowest_s, calls = 0.0, FEWEST_CALLS if timed else UNTIMED_CALLS
+        if prediction := self.skip(implementation, case, timed=timed, machine=machine):
+            if series not in self._assumed or prediction[0] is None:
+                return 0.0
+            slowest_s = calls * prediction[0]
         peaks, limit_bytes = self._peaks.get(series[:2]), self.budget.memory_limit_bytes
         if limit_bytes and peaks and _continued(_farthest(peaks), _rows(case)) > limit_bytes:
             return 0.0
         call_s = self._usual_call_s(implementation, case, machine)
-        calls_s = (FEWEST_CALLS if timed else UNTIMED_CALLS) * (call_s or 0.0)
-        chance = 0.5 if series in self._points and calls_s > self.budget.time_limit_s else 1.0
-        spent = self._spent.get(series[:2]) if timed else None
-        if not spent:
+        calls_s = calls * (call_s or 0.0)
+        over = max(calls_s, slowest_s) / self.budget.time_limit_s if series in self._points else 0.0
+        chance = 1.0 if over <= 1 else 0.5 / over**2
+        took = self._took.get((series[:2], timed, further))
+        took = took or self._took.get((series[:2], timed, False))
+        if not took:
             return chance * (0.05 + (max(self.budget.sampling_s, calls_s) if timed else calls_s))
-        near = min(spent, key=lambda n: abs(math.log(n / case.batch_size)))
-        near_s, near_call_s, samples = spent[near]
-        if call_s is None:
+        near = min(took, key=lambda n: abs(math.log(n / case.batch_size)))
+        near_s, near_call_s, samples = took[near]
+        if call_s is None or not timed:
             return near_s
         beside_s = near_s - samples * near_call_s + UNTIMED_CALLS * (call_s - near_call_s)
         fitting = max(self.budget.sampling_s / call_s, FEWEST_SAMPLES)
         return chance * (min(samples or fitting, fitting) * call_s + max(beside_s, 0.0))
+
+    def usual_s(self, implementation: str, workload: Workload) -> float:
+        """The likely seconds of a training call, or of a forward if no training was timed."""
+        passes: tuple[Pass, ...] = ("training", "forward")
+        calls = (self._usual_call_s(implementation, Case.of(workload, p), None) for p in passes)
+        return next(filter(None, calls), 0.0)
 
     def _usual_call_s(self, implementation: str, case: Case, machine: str | None) -> float | None:
         """The likely seconds of a call; :meth:`call_s` gives an upper bound, to fit a budget.
@@ -226,8 +269,8 @@ class Forecast:
         return case.dims * dimension_s
 
 
-def _rows(case: Case) -> int:
-    return max(case.labelled_rows, 2)  # laws with a logarithm have no ratio to one row
+def _rows(workload: Workload) -> int:
+    return max(workload.labelled_rows, 2)  # laws with a logarithm have no ratio to one row
 
 
 def _farthest(values: Mapping[_Series, _Values]) -> _Values:
@@ -237,10 +280,11 @@ def _farthest(values: Mapping[_Series, _Values]) -> _Values:
 def _continued(values: _Values, size: int, law: GrowthLaw | None = None) -> float:
     """The value at a size: a power law between two sizes, and beyond the largest.
 
-    Of a time a + b N^p whose measured exponent is e, the second term has the share e/p. So if p is
-    the exponent of the ``law``, the exponent beyond is e + (p - e) e/p: a call that is all overhead
-    remains as long, and one that follows its law does so further on. Smaller sizes than the
-    smallest are as that, or by the law if there is no other.
+    Of a time a + b N^p whose measured exponent is e, the second term has the share e/p, which grows
+    further on. So if p is the exponent of the ``law``, the exponent beyond is e, and of what is
+    left to p the power ``SHARE_POWER`` of e/p: a call that is all overhead remains as long, and one
+    that follows its law does so further on. Smaller sizes than the smallest are as that, or by the
+    law if there is no other.
     """
     sizes = sorted(values)
     above, last = bisect_left(sizes, size), sizes[-1]
@@ -253,8 +297,9 @@ def _continued(values: _Values, size: int, law: GrowthLaw | None = None) -> floa
     power = claimed * (ONE_SIZE_SHARE if size > last else 1.0)
     if len(sizes) > 1:
         first = max((n for n in sizes if WIDE * n <= last), default=sizes[0])
-        measured = max(_exponent(values, first, last), 0.0)
-        power = measured and measured * (2 - measured / max(claimed, measured))
+        power = max(_exponent(values, first, last), 0.0)
+        if 0 < power < claimed:
+            power += (claimed - power) * math.pow(power / claimed, SHARE_POWER)
     return values[last] * math.pow(size / last, power)
 
 

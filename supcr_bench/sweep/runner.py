@@ -8,7 +8,6 @@ only on its own series, and not on cells that run in parallel.
 
 import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -19,6 +18,8 @@ from typing import Any, Protocol, TypeVar
 
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.forecast import Forecast
+from supcr_bench.sweep.run_end import RunEnd
+from supcr_bench.sweep.watched_cell import WatchedCell
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
 from supcr_bench.values.grouping import grouped
@@ -145,9 +146,6 @@ class _Sweep:
     """The number of processes in which a case was run; all of them if it has no time."""
     _machines: dict[tuple[object, ...], str] = field(default_factory=dict)
     _peaks: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
-    _took_s: dict[bool, list[tuple[float, float]]] = field(default_factory=dict)
-    """For each finished cell, the seconds of its results alone and of the whole cell; by whether it
-    ran in a further process."""
 
     def run(self, series: Sequence[int]) -> Iterator[tuple[int, Event | str]]:
         """Run the cells of a series; each event comes with the cell's place in the plan."""
@@ -158,16 +156,14 @@ class _Sweep:
                 skipped, cell = self._prepare(planned)
             yield from ((index, result) for result in skipped)
             if cell is not None:
-                began, spent_s = time.monotonic(), 0.0
+                watched = WatchedCell()
                 for event in self._executor.run(cell, self._subjects, self._forecast.budget):
+                    watched.see(event)
                     with self._lock:
                         found = self._of_process(planned, event)
-                    if isinstance(found, Result):
-                        spent_s += found.spent_s or 0.0
                     yield index, found
-                took = spent_s, time.monotonic() - began
                 with self._lock:
-                    self._took_s.setdefault(planned.further, []).append(took)
+                    watched.teach(self._forecast, planned)
             yield index, "ended"
 
     def observe(self, result: Result) -> None:
@@ -221,30 +217,23 @@ class _Sweep:
         return found
 
     def left_s(self, indices: Sequence[int]) -> float:
-        """Estimated seconds for cells that run in parallel, but one by one within a series.
-
-        References, inputs and flushing belong to no result; they are assumed to take as long as so
-        far.
-        """
+        """Estimated seconds for cells that run in parallel, but one by one within a series."""
         series: dict[tuple[object, ...], float] = {}
         with self._lock:
             ahead = self._forecast.ahead()
             for planned in (self._plan[index] for index in indices):
-                key, own_s = planned.workload.series(), 0.0
-                how: dict[str, Any] = {"timed": planned.timed, "machine": self._machines.get(key)}
-                for arm in self.wanted(planned):
+                key = planned.workload.series()
+                machine, arms = self._machines.get(key), self.wanted(planned)
+                for arm in arms:
                     asked = arm.implementation, planned.case(arm)
-                    own_s += ahead.expected_s(*asked, **how)
+                    how: dict[str, Any] = {"timed": planned.timed, "machine": machine}
+                    own_s = ahead.expected_s(*asked, **how, further=planned.further)
+                    series[key] = series.get(key, 0.0) + own_s
                     ahead.assume(*asked, **how)
-                series[key] = series.get(key, 0.0) + own_s * self._beside(planned.further)
+                if arms and not planned.further:
+                    series[key] += ahead.reference_s(planned.workload)
         one_by_one = max(series.values(), default=0.0)
         return max(sum(series.values()) / self._executor.max_parallel_cells, one_by_one)
-
-    def _beside(self, further: bool) -> float:
-        """The time of whole cells as a multiple of the time of their results."""
-        took = self._took_s.get(further) or self._took_s.get(False) or []
-        spent_s, whole_s = (sum(seconds) for seconds in zip(*took, strict=True)) if took else (0, 0)
-        return whole_s / spent_s if spent_s else 1.0
 
 
 VerifiedEvent = SweepEvent | tuple[str, Outcome] | Verification
@@ -273,18 +262,26 @@ def run_verified(
 
     Yields:
         one :class:`Result` for every arm, one :class:`Verification` for each of ``verify``,
-        progress in between, and a SweepProgress without open cells when the sweep has ended.
+        progress in between, with the time left of the whole run, and a SweepProgress without open
+        cells when the sweep has ended.
     """
+    results = sum(len(planned.arms) for planned in plan if not planned.further)
+    end = RunEnd(forecast, verify, beside=together, at_once=usable_cpus(), results=results)
 
     def swept() -> Iterator[VerifiedEvent]:
-        yield from run_sweep(plan, executor, subjects, forecast, finished)
-        yield SweepProgress(ended=len(plan), open=(), left_s=0.0)
+        for event in run_sweep(plan, executor, subjects, forecast, finished):
+            if isinstance(event, SweepProgress):
+                event = replace(event, left_s=end.left_s(event.left_s))
+            yield event
+        yield SweepProgress(ended=len(plan), open=(), left_s=end.left_s(0.0))
 
     def verify_one(subject: Subject) -> Iterator[VerifiedEvent]:
         only = verify[subject.name]
         session = WorkerVerification(subject, strict=False, seed=seed, only=only, idle=idle)
         for outcome in session.run():
+            end.checked(subject.name, outcome, session.spent_s())
             yield subject.name, outcome
+        end.verified(subject.name)
         yield session.result()
 
     idle = idle or IdleWorkers()

@@ -12,6 +12,7 @@ from supcr_bench.commands.run_sweep import LiveProgress, PlainProgress, make_pro
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.values.cell import Account, Arm, Cell
 from supcr_bench.values.result import Status
+from supcr_bench.verification.outcome import Outcome, Verdict
 from supcr_bench.workers.messages import Activity
 from tests.commands.time_lines import left_holds, took_holds
 from tests.made_results import make_result
@@ -65,6 +66,18 @@ def test_on_a_terminal_it_shows_what_runs_and_prints_only_what_is_unusual() -> N
     assert "about 1:15 left" in text
     assert "out of memory: an allocation failed" in text
     assert "500 ms" not in text
+
+
+def test_on_a_terminal_the_time_left_stays_while_verification_goes_on_after_the_sweep() -> None:
+    out = console(terminal=True)
+    progress = make_progress(out, cells=3)
+    progress.show(SweepProgress(ended=3, open=(), left_s=75.0))
+    progress.show(("loopy", Outcome(check="ties", group="definition", verdict=Verdict.PASS)))
+    progress.close()
+    last = next(line for line in text_of(out).splitlines() if "ties" in line)
+    assert "Verification" in last
+    assert "about 1:15 left" in last
+    assert "loopy: definition, ties" in last
 
 
 def test_several_cells_at_once_are_one_line_that_names_the_first() -> None:

@@ -54,6 +54,9 @@ class Session(NamedTuple):
     def run(self) -> Sequence[Outcome]:
         return self.found.outcomes
 
+    def spent_s(self) -> float:
+        return 1.0
+
     def result(self) -> Verification:
         return self.found
 

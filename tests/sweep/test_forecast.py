@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supcr_bench.store.run import load_run
-from supcr_bench.sweep.forecast import Forecast
-from supcr_bench.values.case import Case, Pass
+from supcr_bench.sweep.forecast import PAIR_S, Forecast
+from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import FEWEST_CALLS, UNTIMED_CALLS, Budget
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS, get_law
@@ -209,6 +209,8 @@ def test_the_time_left_of_a_stored_run_is_right_to_half_after_a_fifth_of_it(
             assert abs(expected_s - left_s) <= 0.1 * sum(seconds), cell[0].case.describe()
         for result in cell:
             forecast.observe(result)
+            if result.spent_s is not None:
+                forecast.took(result, result.spent_s)
     assert moments >= least
 
 
@@ -247,7 +249,8 @@ def test_a_call_is_expected_to_grow_as_in_another_series_for_each_dimension() ->
 
 
 @pytest.mark.parametrize(
-    ("measured_power", "expected_power"), [(0.0, 0.0), (1.0, 5 / 3), (3.0, 3.0), (3.5, 3.5)]
+    ("measured_power", "expected_power"),
+    [(0.0, 0.0), (1.0, 1 + 2 * 3**-0.7), (3.0, 3.0), (3.5, 3.5)],
 )
 def test_growth_moves_to_the_claim_by_the_share_of_it_that_is_seen(
     measured_power: float, expected_power: float
@@ -266,9 +269,56 @@ def test_a_case_whose_peak_would_exceed_the_memory_limit_takes_no_time() -> None
     assert forecast.expected_s("one", case(1024, dims=2)) == 0
 
 
-def test_a_case_counts_half_if_its_likely_calls_would_not_fit() -> None:
+def test_a_case_counts_half_or_less_if_its_likely_calls_would_not_fit() -> None:
     known = [measured(n, s, dims=2) for n, s in ((64, 0.5), (128, 2.0))]
     forecast = after(*known, measured(64, 0.3))
     assert forecast.skip("one", case(128)) is None
     expected_s = forecast.expected_s("one", case(128))
-    assert expected_s == pytest.approx((0.05 + FEWEST_CALLS * 0.3 * 4) / 2)
+    over = FEWEST_CALLS * 0.3 * 4 / BUDGET.time_limit_s
+    assert expected_s == pytest.approx((0.05 + FEWEST_CALLS * 0.3 * 4) / 2 / over**2)
+
+
+def test_what_assumed_times_rule_out_counts_by_the_chance_that_they_are_too_long() -> None:
+    ahead = after(*(measured(n, 1e-3 * n) for n in (16, 64, 256)), one="N").ahead()
+    assert ahead.expected_s("one", case(2048)) == 0
+    ahead.assume("one", case(1024))
+    over = FEWEST_CALLS * 2.048 / BUDGET.time_limit_s
+    assert over > 1
+    likely_s = (0.05 + FEWEST_CALLS * 2.048) / 2 / over**2
+    assert ahead.expected_s("one", case(2048)) == pytest.approx(likely_s)
+
+
+def test_a_longer_call_adds_to_what_its_case_took_at_the_nearest_size() -> None:
+    known = [measured(n, 1e-3 * n) for n in (16, 32)]
+    forecast = after(*known, one="N")
+    forecast.took(known[0], 9.0)
+    forecast.took(known[1], 2.0)
+    samples = len(known[1].time_samples_s or ())
+    beside_s = 2.0 - samples * 0.032 + UNTIMED_CALLS * 0.032
+    assert forecast.expected_s("one", case(64)) == pytest.approx(samples * 0.064 + beside_s)
+    assert forecast.expected_s("one", case(32)) == pytest.approx(2.0)
+    assert forecast.expected_s("one", case(32), further=True) == pytest.approx(2.0)
+    forecast.took(known[1], 0.5, further=True)
+    assert forecast.expected_s("one", case(32), further=True) == pytest.approx(0.5)
+    assert forecast.expected_s("one", case(32)) == pytest.approx(2.0)
+    forecast.took(known[1], 0.1, timed=False)
+    assert forecast.expected_s("one", case(64), timed=False) == pytest.approx(0.1)
+
+
+def test_a_reference_takes_as_long_for_each_pair_of_rows_as_the_largest_one() -> None:
+    forecast = after()
+    workload = Workload(batch_size=100, dims=2)
+    assert forecast.reference_s(workload) == pytest.approx(PAIR_S * 100**2 * 2)
+    forecast.reference_took(workload, 4.0)
+    assert forecast.reference_s(replace(workload, batch_size=200, dims=1)) == pytest.approx(8.0)
+    forecast.reference_took(replace(workload, batch_size=50), 4.0)  # of fewer rows
+    assert forecast.reference_s(workload) == pytest.approx(4.0)
+
+
+def test_verification_is_told_the_likely_seconds_of_training_or_else_of_a_forward() -> None:
+    workload = Workload(batch_size=64)
+    assert after().usual_s("one", workload) == 0
+    forward = measured(64, 0.1)
+    assert after(forward).usual_s("one", workload) == pytest.approx(0.1)
+    both = after(forward, measured(64, 0.3, pass_="training"))
+    assert both.usual_s("one", workload) == pytest.approx(0.3)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep import runner
+from supcr_bench.sweep import watched_cell
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan, over_processes
 from supcr_bench.sweep.runner import Event, SweepEvent, SweepProgress, run_sweep
@@ -313,10 +313,13 @@ def test_the_time_left_counts_what_cells_take_beside_their_results(
                 now[0] += 1.0 + 2.0 / len(cell.arms) if isinstance(event, Result) else 0.0
                 yield replace(event, spent_s=1.0) if isinstance(event, Result) else event
 
-    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    events = sweep(plan(batch_size=SIZES), WithReferences())
+    monkeypatch.setattr(watched_cell, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    cells = plan(batch_size=SIZES)
+    events = sweep(cells, WithReferences())
     left = [event.left_s for event in events if isinstance(event, SweepProgress)]
-    assert left[1:] == pytest.approx([now[0] * k / 4 for k in (3, 2, 1)])
+    references_s = [Forecast(BUDGET).reference_s(cell.workload) for cell in cells]
+    expected = [now[0] * k / 4 + sum(references_s[-k:]) for k in (3, 2, 1)]
+    assert left[1:] == pytest.approx(expected)
 
 
 def test_a_peak_is_predicted_from_sizes_up_to_a_quarter_before_it_is_measured() -> None:

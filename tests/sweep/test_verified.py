@@ -73,6 +73,9 @@ class FakeVerification:
         self.name = subject.name
         self.asked.append((subject.name, subject.definition, seed, only))
 
+    def spent_s(self) -> float:
+        return 1.0
+
     def run(self) -> Iterator[Outcome]:
         yield Outcome(check="ties", group="definition", verdict=Verdict.PASS)
 
