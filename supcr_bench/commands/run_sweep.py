@@ -67,7 +67,9 @@ def carry_out(
         # Together, sweep and verification share no core and no GPU.
         together = local and make_budget(work.suite).threads < usable_cpus()
         if together and work.suite.verify and not resumed:
-            idle.start()  # its imports take as long as those of the worker that measures
+            # One beside the sweep, and one for when it has ended. Their imports take as long as
+            # those of the worker that measures, and as the test calls.
+            idle.start(min(2, len(work.subjects)))
         executor, budget = make_executor(executor_name, work)
         with closing(executor):
             check_devices(work.plan, executor)

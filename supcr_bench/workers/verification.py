@@ -29,29 +29,42 @@ class IdleWorkers:
 
     def __init__(self) -> None:
         self._workers: deque[WorkerProcess] = deque()
-        self._starting: Thread | None = None
+        self._starting: deque[Thread] = deque()
+        self._closed = False
 
-    def start(self) -> None:
-        def start() -> None:
-            with suppress(WorkerError):  # if it is needed, another one will tell why
-                self.keep(_start())
+    def start(self, count: int = 1) -> None:
+        """Start workers, one after the other, and do not wait for them."""
 
-        self._starting = Thread(target=start, daemon=True)
-        self._starting.start()
+        def start(before: Thread | None) -> None:
+            if before is not None:
+                before.join()
+            if not self._closed:
+                with suppress(WorkerError):  # if it is needed, another one will tell why
+                    self.keep(_start())
+
+        last = None
+        for _ in range(count):
+            last = Thread(target=start, args=(last,), daemon=True)
+            last.start()
+            self._starting.append(last)
 
     def take(self) -> WorkerProcess:
-        if self._starting is not None:
-            self._starting.join()
-        with suppress(IndexError):  # several threads may take one
-            return self._workers.pop()
-        return _start()
+        while True:  # several threads may take one
+            with suppress(IndexError):
+                return self._workers.pop()
+            try:
+                thread = self._starting.popleft()
+            except IndexError:
+                return _start()
+            thread.join()
 
     def keep(self, worker: WorkerProcess) -> None:
         self._workers.append(worker)
 
     def close(self) -> None:
-        if self._starting is not None:
-            self._starting.join()
+        self._closed = True
+        for thread in tuple(self._starting):
+            thread.join()
         while self._workers:
             self._workers.pop().close()
 

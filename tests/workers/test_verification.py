@@ -1,5 +1,6 @@
 """Verification in a worker: a hang or a crash is a finding and no more."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from supcr_bench.values.errors import WorkerError
 from supcr_bench.verification import session as sessions
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
+from supcr_bench.workers import verification
 from supcr_bench.workers.messages import Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 from supcr_bench.workers.worker_process import WorkerProcess, start_python
@@ -102,9 +104,35 @@ def test_a_worker_that_is_started_ahead_is_the_one_that_verifies(
     assert worker.resident_bytes() is None
 
     unused = IdleWorkers()
-    unused.start()
-    unused.close()
+    unused.start(2)
+    unused.close()  # before the second has begun to start
     assert not unused._workers
+    assert len(starts) <= 2
+
+
+def test_workers_that_are_started_ahead_go_to_several_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Any] = []
+    last, begun = threading.Event(), threading.Event()
+
+    def slow() -> Any:
+        if made:
+            begun.set()
+            last.wait()
+        made.append(object())
+        return made[-1]
+
+    monkeypatch.setattr(verification, "_start", slow)
+    idle = IdleWorkers()
+    idle.start(2)
+    first = idle.take()  # which does not wait for the second
+    begun.wait()
+    assert made == [first]
+    last.set()
+    second = idle.take()
+    assert made == [first, second]
+    assert idle.take() is made[2]  # none was left
 
 
 def test_a_worker_that_could_not_be_started_ahead_is_started_when_it_is_needed(
