@@ -37,7 +37,7 @@ LARGE_RUN = 2000
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What some results show, with the implementations that verification refuted; its charts."""
+    """What results show beside the implementations that verification refuted, and the charts."""
 
     results: Sequence[Result]
     refuted: Sequence[str]

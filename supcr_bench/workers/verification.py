@@ -33,7 +33,7 @@ class IdleWorkers:
         self._closed = False
 
     def start(self, count: int = 1) -> None:
-        """Start workers, one after the other, and do not wait for them."""
+        """Begin to start workers, one after the other."""
 
         def start(before: Thread | None) -> None:
             if before is not None:
