@@ -22,13 +22,11 @@ import numpy as np
 FEWEST_CORRELATED = 20
 """The fewest sessions in which the correlation of neighbours is estimated."""
 NOTABLE = 2.5
-"""No statistic below this many standard deviations shows a change, so the slow tests are
-skipped."""
+"""No statistic below this many standard deviations shows a change; no slow test is made."""
 MOST_EXACT = 100
 """The most sessions for which the distribution of Mann and Whitney's statistic is computed."""
 AS_GOOD = 1.5
-"""A slope describes a series as well as steps do if its sum of squares is at most this many times
-theirs."""
+"""A slope describes a series as well as steps do up to this many times their sum of squares."""
 
 _Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 

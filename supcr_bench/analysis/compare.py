@@ -57,8 +57,7 @@ OTHER_MACHINE = "other machine"
 class ComparisonRow:
     """One implementation on one case in both runs: statuses, and changes by metric.
 
-    ``outcome`` is a sentence on a status that got worse, and ``note`` one on any other change of
-    it.
+    ``outcome`` is a sentence on a status that got worse, and ``note`` on any other change.
     """
 
     implementation: str
@@ -109,8 +108,7 @@ class Comparison:
         drift: for each implementation, the 95 % prediction bound on the |log ratio| of a time,
             from unchanged results of the *other* implementations (``None`` if they are too few),
             and the number of those results.
-        session: for each implementation, the bound on the log ratio by which a session may move all
-            its cases.
+        session: for each implementation, by what log ratio, at most, a session moves all its cases.
     """
 
     rows: tuple[ComparisonRow, ...]

@@ -32,8 +32,7 @@ from supcr_bench.values.growth_law import CONSTANT, LAWS, GrowthLaw, GrowthVerdi
 EXACT = 2e-5
 """Relative errors up to this are rounding: the count of a sort is n log2 n, rounded."""
 TOLERANCES = (EXACT, 1e-3, 0.03)
-"""Tolerances: the first one within which any sum of laws meets all counts decides which sums
-fit."""
+"""Tolerances: the first within which a sum of laws meets all counts decides."""
 AS_GOOD = 3
 """A sum of fewer laws is as good if its error is at most this many times the error of all laws."""
 REFUTED = 10
@@ -48,8 +47,7 @@ NO_SHARE = 3e-5
 FALL = 0.5
 """A fall of the power of N by this much between neighbouring sizes is not due to rounding."""
 FALLS_FOR_GOOD = 0.35
-"""A fall of the power of N by this much, from all sizes before to all sizes after, is not
-rounding."""
+"""A fall of the power of N, from all sizes before to all after, by so much is not rounding."""
 FEWEST_SIZES = 5
 """The fewest sizes to fit: fewer counts would fit too many sums of laws."""
 MOST_DOUBLINGS = 10
@@ -57,8 +55,7 @@ MOST_DOUBLINGS = 10
 BELOW_AND_ABOVE = {5: (0.005, 0.01), 6: (0.005, 0.02), 7: (0.002, 0.015), 8: (0.001, 0.002)}
 """Powers of the distance, as a ratio of sizes, by which a count may lie below and above its
 prediction, for each number of sizes that were fitted; the last holds for more sizes too. The powers
-were chosen on 3,446 peaks of random programs, of which they cover 96.1 %; of 3,302 others they
-cover 96.5 %."""
+were chosen on 3,446 peaks of random programs and cover 96.1 %; of 3,302 others 96.5 %."""
 
 Vector = npt.NDArray[np.float64]
 _ORDERED = tuple(LAWS.values())
@@ -113,8 +110,7 @@ class CountedFit:
     def is_determined(self) -> bool:
         """Whether the sizes are too many for so few terms to fit them by accident.
 
-        If they are not, its fastest law must have a large share, twice as large with only five
-        sizes.
+        If they are not, its fastest law must have a large share, twice as large for five sizes.
         """
         terms = sum(c > NO_SHARE for c in self.coefficients)
         least = LEAST_SHARE if len(self.sizes) > FEWEST_SIZES else 2 * LEAST_SHARE

@@ -94,8 +94,7 @@ def prediction_error(result: Result) -> float:
 def another_path(predicted: Result, growth: Sequence[Growth]) -> int | None:
     """The size from which another path is taken, if the prediction of a peak had to cross it.
 
-    Counts show it where they leave their law; a peak shows it only where it is lower than its law
-    predicts.
+    Counts show it where they leave their law; a peak only where it is lower than its law predicts.
     """
     series = predicted.implementation, predicted.case.pass_, predicted.case.series()
     shown_by = [ELEMENTS_PROCESSED, DISPATCHED_OPS]

@@ -49,8 +49,7 @@ SESSION_SD, SESSION_WEIGHT = 0.08, 2
 """Prior of the log-ratio by which a session of one process moves an implementation, and its weight
 as a number of implementations. Measured: 3 to 10 %."""
 MOST_AVERAGED = 5
-"""More processes than this do not narrow the prior of a session: a part of it comes from the
-session."""
+"""More processes than this do not narrow the prior of a session: some of it is the session."""
 SESSION_ERROR = 0.05
 """Probability that a session moves any implementation by more than its bound."""
 FEWEST_BESIDE = 3

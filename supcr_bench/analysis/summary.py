@@ -129,8 +129,7 @@ class Effect(NamedTuple):
 def axis_effects(results: Sequence[Result], axis: Axis) -> list[list[Effect]]:
     """For each group of results that differ only in that axis, the effect of each value.
 
-    A group has figures at two values or more; groups are sorted by implementation, pass and batch
-    size.
+    A group has figures at two values or more; they are sorted by implementation, pass and size.
     """
     # A labels file fixes some axes, so their values cannot be compared.
     own = [r for r in results if not axis.from_labels or r.case.nan_density is not None]

@@ -44,8 +44,7 @@ from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import Failed
 
 SPENT = ("spent_s", "first_call_s", "time_limit_s", "process_changes")
-"""Fields of counted results that a session needs to decide what to time; a baseline leaves them
-out."""
+"""Fields of counted results that decide what to time; a baseline leaves them out."""
 NOTHING_TIMED = "No timed case of the suite has results of both versions, so time was not judged."
 
 

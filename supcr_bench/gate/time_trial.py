@@ -29,8 +29,7 @@ BEFORE, AGAIN, AFTER = "before", "again", "after"
 PROCESS_LIMIT_S = 120.0
 LEAST_SAMPLING_S = SAMPLING_S / 2
 ROOM = 1.5
-"""A cell is left out only if it would take this many times the budget: later processes may be
-faster than the first."""
+"""A cell is left out only beyond this many times the budget: later processes may be faster."""
 
 Sampler = Callable[[Sequence[VersionedCell], int], Sequence[VersionTimes]]
 """A function that times cells, in order, in a new process; the process's number seeds the order
@@ -251,9 +250,8 @@ class TimeTrial:
     def _leave_out(self) -> None:
         """Leave out the dearest cells until the first look fits, with the fewest calls.
 
-        If starting its processes takes longer than the rest of the budget, no cell is left out.
-        A cell of few, slow calls is taken to be shortened too, until a process shows that it was
-        not.
+        If starting its processes takes longer than the rest of the budget, no cell is left out. A
+        cell of few, slow calls is taken to be shortened too, until a process shows otherwise.
         """
         processes = self.rule.first_look - self.processes
         rest_s = ROOM * (self.budget_s - self.spent_s)

@@ -89,8 +89,7 @@ def denominators(
     """Logarithms of the denominators of B anchors [..., B, M], and of the factor of eps.
 
     ``log_contrast`` is of the candidate sums, and ``logits`` are s, both [..., B, M]; the factor
-    passes no gradient to them. ``itself`` [B, M] says where k = i, and ``rule`` is the definition's
-    ``eps_rule``.
+    passes no gradient to them. ``itself`` [B, M] says where k = i, ``rule`` the definition's.
     """
     scale = torch.zeros_like(logits[..., :1])
     if "below" in rule:

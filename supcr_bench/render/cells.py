@@ -169,8 +169,7 @@ def case_table(
     """Build a table with columns for the axes in which its cases differ.
 
     The order of columns is ``lead`` (words), the axes, ``figures``. The axes in ``always`` are
-    always shown, ``without`` never. A line separates rows of different ``group``, if any group has
-    several.
+    always shown, ``without`` never. A line separates groups, if any has several rows.
     """
     headers, texts = case_columns([found.case for found in rows], always, without)
     groups = [group(found) for found in rows]

@@ -23,8 +23,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_limit_bytes
 
 _NEAR = 10.0
-"""The next larger memory of a device is drawn if it is at most this many times the largest
-figure."""
+"""The next larger memory of a device is drawn up to this many times the largest figure."""
 LEVEL_LAW = LAWS["N^2 log N"]
 FEWEST_SIZES = 2
 """Series with fewer batch sizes have no chart; their figures are in the tables."""

@@ -22,8 +22,7 @@ from supcr_bench.values.table import Cell, Table, Tone, prose, row, words
 from supcr_bench.values.units import MISSING, listed, plural
 
 ROUNDING = 1e-9
-"""If a ratio differs by more than this from the ratio of the two times, it was adjusted to one
-machine speed."""
+"""A ratio farther than this from that of the two times was adjusted to one machine speed."""
 Differences = Mapping[str, tuple[Any, Any]]
 """Facts of the environment, in the first and in the second run."""
 

@@ -139,8 +139,7 @@ def gate_verdict(
 ) -> str:
     """The overall verdict, the number of figures by verdict, and those that got worse.
 
-    ``following`` counts figures that got worse in an implementation that is no longer right; they
-    are not named.
+    ``following`` counts figures in an implementation that is no longer right; they are not named.
     """
     figures = plural(counts.get(verdict, 0), "figure")
     aside = {v: n for v, n in counts.items() if v is not verdict}

@@ -2,8 +2,7 @@
 
 Each colour has a contrast of at least 3:1 on either background, and any two remain distinct with
 protanopia, deuteranopia and tritanopia, as tests/render/test_palette.py checks. Markers and dashes
-tell implementations apart without any colour. From the ninth implementation on colours repeat, with
-other dashes.
+tell implementations apart without any colour. From the ninth on colours repeat, with other dashes.
 """
 
 from collections.abc import Iterable

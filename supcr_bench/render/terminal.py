@@ -21,8 +21,7 @@ MOST_ROWS = 150
 """Most rows of a table on a terminal; the files of a run hold all rows."""
 _BETWEEN = 2
 LONG_WORD = 24
-"""In columns of prose, a longer word, such as a path, may continue on the next line after one of
-its separators."""
+"""In columns of prose, a longer word, such as a path, may be broken after a separator."""
 _PIECES = re.compile(r"[^/:._,=-]*[/:._,=-]*")
 _STYLES: dict[Tone, str] = {"bad": "bold red", "good": "bold green", "quiet": "dim"}
 

@@ -47,8 +47,7 @@ class Subject:
 
     Attributes:
         target: its module, or its file.
-        root: the folder of the version to import, if there are several versions; ``None`` for the
-            one that Python finds.
+        root: the folder of the version to import; ``None`` for the one that Python finds.
         definition: the loss of the family that the user wants it compared with, or ``auto`` to
             recognise it; ``None`` for the one that the implementation declares.
         resolution: how it is called; ``None`` before a trial call has shown it.

@@ -267,8 +267,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
 def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], list[str]]:
     """The names of the arguments for views, for labels, and of further required ones.
 
-    Unknown names before the labels are views; if no name means labels, the last argument is the
-    labels.
+    Unknown names before the labels are views; if none means labels, the last does.
     """
     own = {n: p for n, p in parameters.items() if p.kind not in VARIABLE}
     roles = {name: role_of(name) for name in own}

@@ -55,8 +55,7 @@ class Slot:
 class SlotLostError(Exception):
     """A slot, which is a machine or one of its GPUs, was lost before the cell in it ended.
 
-    If ``node_lost``, the whole machine was lost, not just a process; if the cell had ``started``,
-    it may be the cause.
+    If ``node_lost``, the whole machine was; if the cell had ``started``, it may be the cause.
     """
 
     def __init__(self, reason: str, *, node_lost: bool, started: bool = True) -> None:

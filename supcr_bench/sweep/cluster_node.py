@@ -27,8 +27,7 @@ DISTRIBUTION = "supcr-bench"
 BESIDE = ("implementations", "suites")
 """Folders beside the package in a checkout; an installed package contains them."""
 HEARTBEAT_S = 1.0
-"""Seconds between messages about an unchanged activity: each message disturbs the measuring
-machine."""
+"""Seconds between messages about an unchanged activity: each disturbs the measurement."""
 
 
 _KEPT: dict[object, LocalExecutor] = {}

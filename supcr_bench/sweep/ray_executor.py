@@ -38,8 +38,7 @@ ANSWER_LIMIT_S = 120.0
 POLL_S = 0.5
 _SETTINGS = b"\x04"
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0" * 5
-"""How an HTTP/2 connection begins: the greeting and an empty settings frame. The server answers
-with a settings frame."""
+"""How an HTTP/2 connection begins: a greeting and empty settings; the server answers likewise."""
 _QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 OBJECT_STORE_BYTES = 100 * 2**20
 """Bytes of Ray's object store when it is started here; its default is a third of the memory."""

@@ -18,8 +18,7 @@ UNTIMED_CALLS = 3
 """The calls of a case that is not timed: for agreement, memory and work."""
 
 CACHES = "flushed before each timed call (L1 and L2; one that cores share may stay filled)"
-"""The state in which a run's timed calls find the caches. The gate's timed calls find all caches
-warm."""
+"""The state in which a run's timed calls find the caches. Those of the gate find them warm."""
 
 
 def new_session() -> str:

@@ -107,8 +107,7 @@ class Resolution:
         at_call: which of temperature, weights and eps are arguments of the call, by their names.
         recognised: what it computes, if that was found out from its numbers.
         process_changes: what its import and its calls change in the whole process, in words.
-        own_process: whether one of them cannot be undone, so that it is measured in a process of
-            its own.
+        own_process: whether one cannot be undone, so that it gets a process of its own.
     """
 
     definition: Definition = TORCHCELL

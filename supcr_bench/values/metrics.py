@@ -36,8 +36,7 @@ class Change:
 
     Attributes:
         before, after: the two counts, or the two median times in seconds; ``None`` where unknown.
-        ratio: after over before; for time, an estimate. ``None`` where it is unknown or ``before``
-            is 0.
+        ratio: after over before; for time, an estimate. ``None`` if unknown, or ``before`` is 0.
         low, high: the interval of that ratio; ``None`` for a metric without noise.
     """
 

@@ -70,8 +70,7 @@ class Result:
         reason: a sentence that explains the status; ``None`` for a plain measurement.
         stage: the stage in which it was stopped: ``agreement``, ``memory``, ``work`` or
             ``time``; ``None`` if it was not stopped.
-        session: the execution of a cell that gave this result. Samples are paired by position only
-            within one session.
+        session: the execution of a cell that gave this result. Samples are paired only within one.
         machine: the kind of machine that it was measured on, or would have been
             (``supcr_bench.values.machine``); results of two kinds are never fitted together.
             ``None``, in older results, means the machine that the run names.
@@ -80,8 +79,7 @@ class Result:
         gradient_error: largest row error of the gradients, relative to the largest row of the
             reference (training only).
         value_tolerances, gradient_tolerances: these errors as multiples of the derived tolerance.
-        value_difference: relative difference of the loss to each other implementation of the
-            cell.
+        value_difference: relative difference of the loss to that of each other implementation.
         gradient_difference: likewise of the gradient, by its largest row.
         process_changes: what it changes in the whole process, in words; ``None`` if nothing.
         own_process: whether it was measured in a process of its own because of that; else each

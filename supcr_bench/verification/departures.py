@@ -123,8 +123,7 @@ def nearest_definition(reading: Reading) -> Definition:
 def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], list[str]]:
     """The definition that a loss is compared with, its choices, and its faults.
 
-    The definition has the loss's choices; in place of faults, it has the choices of the nearest
-    shipped definition.
+    The definition has the loss's choices; in place of faults, those of the nearest shipped one.
     """
     m = reading.member
     if m is None:

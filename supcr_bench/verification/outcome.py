@@ -46,8 +46,7 @@ class Outcome:
     Attributes:
         cases, failed: number of trials made, and of those that failed.
         left_out: number of trials skipped because they would have taken too long.
-        tolerances: largest error as a multiple of its bound; ``None`` if no finite error was
-            measured.
+        tolerances: largest error as a multiple of its bound; ``None`` if none is finite.
         error: the largest error, absolute; ``None`` if it is not finite.
         bound: the absolute bound of that error.
         finding: what is wrong in the worst trial, or why the check does not apply.

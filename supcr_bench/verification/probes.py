@@ -27,8 +27,7 @@ ODD_TWINS = {
     "inverse": "euclidean",
     "exponential": "dot",
 }
-"""Similarities that no definition has, each with the similarity that it resembles on rows nearly
-alike."""
+"""Similarities that no definition has, each with the one it resembles on rows nearly alike."""
 
 
 class NotFiniteError(ArithmeticError):
@@ -106,8 +105,7 @@ class Prober:
         detached: whether no gradient goes through its denominators.
         sign: -1 where its gradient has the wrong sign.
         limit: largest relative residual of a right gradient: more in a low precision.
-        powers: powers of a given temperature that divide the similarities: in denominators, and
-            of the partner.
+        powers: powers of a given temperature that divide s: in denominators, and the partner's.
     """
 
     def __init__(self, subject: Adapter, device: str) -> None:

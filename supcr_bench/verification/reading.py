@@ -4,8 +4,7 @@ Each probe is a small batch that shows some of the choices. On rows that are nea
 candidate weighs the same, whatever the temperature: there the direction of the gradient shows
 views, similarity and candidates. On ordinary rows the weights show the temperature, on equal labels
 the rule on ties, on several label dimensions the label distance, and where similarities are low,
-eps. A constant factor does not change a direction: it is read last, with the choices that depend on
-it.
+eps. A constant factor does not change a direction: it is read last, with what depends on it.
 """
 
 import itertools
@@ -64,8 +63,7 @@ class Reading:
         shift: constant added to the loss.
         factor_words: the factor in words, which are among the faults too.
         counted: the factor in words if missing labels are counted; else empty.
-        views: the views, where the factor tells more of them than the member: their mean, or one
-            of them twice.
+        views: the views, where the factor tells more than the member: their mean, or one twice.
         nan_labels: rule for missing labels, a key of ``PHRASES``; empty if unknown.
         renormalises: whether a dimension without a pair gives its weight to the others.
         choices: what else departs from a plain member by choice, in words.

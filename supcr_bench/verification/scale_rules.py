@@ -166,8 +166,7 @@ def _far_apart(
 ) -> Probe | None:
     """A probe whose similarities are about -low, except one; ``None`` if the loss is not finite.
 
-    The last row has that label and resembles the first, whose label is 0; the other labels are 40
-    and 100.
+    The last row has that label and resembles the first, whose label is 0; others are 40 and 100.
     """
     asked, power, scale = prober.given, prober.powers[0], 1.0
     if not member.normalised:

@@ -14,8 +14,7 @@ from supcr_bench.verification.verification import NO_DEFINITION, Verification
 OPEN_LIMIT_S = 10.0
 """Time limit in seconds for loading an implementation and recognising what it computes.
 
-This and the other limits are seconds that a worker has to itself: on a busy machine, more seconds
-pass."""
+This and the other limits are seconds that a worker has to itself: more pass on a busy machine."""
 CHECK_LIMIT_S = 10.0
 """Time limit of one check in seconds; a usable implementation needs one or two."""
 TOTAL_LIMIT_S = 25.0

@@ -16,8 +16,7 @@ from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
 
 PROGRESS_S = 0.02
-"""CPU time in seconds after which a worker counts as computing, however little of a core it
-gets."""
+"""CPU time in seconds after which a worker counts as computing, on however busy a core."""
 LAUNCHING_FACTOR = 4.0
 """The factor by which a limit grows for a Python loop that launches a kernel for each operation."""
 CALLED = {"make": "the check", "diagnose": "the diagnosis", "measure_impact": "the study"}
@@ -76,8 +75,7 @@ def _start() -> WorkerProcess:
 class WorkerVerification(session.Session):
     """The verification of one implementation in a worker, which is replaced when it ends.
 
-    A worker goes back to ``idle`` after a registered implementation that left the process
-    unchanged.
+    A worker goes back to ``idle`` after a registered subject that left it unchanged.
     """
 
     def __init__(
