@@ -27,22 +27,30 @@ arrays: Any = arrayobj
 cgutils: Any = cgutils_of_numba
 get_host_cpu_features: Any = codegen.get_host_cpu_features
 to_fixed_tuple: Any = ndarray.to_fixed_tuple
+lower_builtin: Any = extending.lower_builtin
 llvm: Any = ir
 numba_types: Any = types
 LANES = 16
 
 
-def compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile a function when it is first called, by Python or by another such function."""
+def called_by_python(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile a function when it is first called, by Python or by another compiled function."""
     return njit(nogil=True, error_model="numpy", **options)(function)  # x / 0 gives inf
 
 
+compiled = functools.partial(called_by_python, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Compiles a function that only compiled functions call: Python cannot, and must not, because the
+code to convert its arguments, which takes as long to compile as a small function, is missing."""
+sums_reordered = functools.partial(compiled, fastmath={"reassoc", "contract"})
+"""Compiles like ``compiled``, but may reorder sums."""
+
+
 def kept_on_disk(function: Callable[..., Any]) -> Any:
-    """Compile like ``compiled``, and cache on disk if a folder is writable."""
+    """Compile a function that Python calls, and cache it on disk if a folder is writable."""
     try:
-        return compiled(function, cache=True)
+        return called_by_python(function, cache=True)
     except RuntimeError:  # no folder is writable
-        return compiled(function)
+        return called_by_python(function)
 
 
 def entry_of(function: Any) -> Any:
@@ -53,10 +61,6 @@ def entry_of(function: Any) -> Any:
     """
     found = [*getattr(function, "overloads", {}).values()]
     return found[0].entry_point if len(found) == 1 else function
-
-
-sums_reordered = functools.partial(compiled, fastmath={"reassoc", "contract"})
-"""Compiles like ``compiled``, but may reorder sums."""
 
 
 class Vector(types.Type):
@@ -209,13 +213,17 @@ def shortened(builder: Any, x: Any, kind: Any) -> Any:
 
 def _binary(symbol: Any, name: str) -> None:
     """Give vectors the operator that an instruction of LLVM computes."""
-    operation = intrinsic(of_first)(lambda builder, a, b: getattr(builder, name)(a, b))
 
-    @extending.overload(symbol, strict=False)
-    def of_vectors(a: Any, b: Any) -> Any:
-        if isinstance(a, Vector) and isinstance(b, Vector):
-            return lambda a, b: operation(a, b)
-        return None
+    @extending.type_callable(symbol)
+    def typed(context: Any) -> Any:
+        del context
+        return lambda a, b: a if isinstance(a, Vector) and a == b else None
+
+    def emitted(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        del context, signature
+        return getattr(builder, name)(*args)
+
+    lower_builtin(symbol, Vector, Vector)(emitted)
 
 
 _binary(operator.add, "fadd")

@@ -40,7 +40,7 @@ def test_both_blocks_give_the_same_sums(
     sizes = (8 * N * 2, 8 * N, N * 32)
     arrays = [random.standard_normal(size, np.float32) for size in sizes]
     assert unrolled.BLOCK in BLOCKS
-    compiled = importlib.import_module(f"{PACKAGE}._vectors").compiled
+    compiled = importlib.import_module(f"{PACKAGE}._vectors").called_by_python
     found = []
     for block in BLOCKS:
         monkeypatch.setattr(unrolled, "BLOCK", block)
