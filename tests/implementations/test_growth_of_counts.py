@@ -12,7 +12,7 @@ from tests.batches import clear_gradients, make_leaves
 from tests.examples import implementation
 
 TINY = (4, 5, 6, 8, 10, 12, 14)
-SMALL = (6, 8, 10, 12, 16, 20, 24)
+SMALL = (6, 8, 10, 12, 14, 16, 20)
 SIZES = (16, 24, 32, 48, 64, 96, 128, 192)
 
 
