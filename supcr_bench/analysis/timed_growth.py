@@ -237,8 +237,7 @@ def judge_timed(series: TimedSeries) -> GrowthVerdict:
 def _band(found: _Model, power: PowerFit) -> Callable[[float], tuple[float, float]]:
     """The interval of the next time measured at a size, from the law and the power's interval.
 
-    In logarithms, the squares of two distances are added: how far the powers lie from the law
-    there, and the noise of one more size.
+    In logarithms, squares add up: of the powers' distance from the law, and of one size's noise.
     """
     count = len(found.series.sizes)
     freedom = count - _PARAMETERS

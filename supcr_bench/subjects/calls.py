@@ -119,8 +119,7 @@ def views_of_gradients(call: Call, gradients: Sequence[Tensor]) -> tuple[Tensor,
 def loss_of(output: object) -> Tensor:
     """The loss in a call's output, unchanged.
 
-    A NotALossError if no tensor of one element is in its place; a SeveralLossesError if the output
-    is a larger tensor itself.
+    A NotALossError if no tensor of one element is in its place; SeveralLossesError if it is larger.
     """
     loss: object = output
     if type(output) is tuple and output and isinstance(output[0], Tensor):  # fast: it is timed

@@ -173,8 +173,7 @@ def line_of(subject: Subject) -> tuple[Path, int]:
 def load(subject: Subject) -> Implementation:
     """Import a subject, and undo what its import changes in the whole process.
 
-    An UncallableError if that fails, or it is not callable; a SubjectError if another version was
-    imported, or the declaration is not valid.
+    An UncallableError if that fails; a SubjectError for another version or an invalid declaration.
     """
     from supcr_bench.subjects import uncallable  # imports torch, which subjects import too
     from supcr_bench.subjects.process_state import ProcessState

@@ -19,8 +19,7 @@ class Description:
     """The metadata that an implementation declares.
 
     Attributes:
-        definition: the definition (which loss of the family) that it claims to compute; ``auto``
-            to recognise the definition by its values.
+        definition: the loss of the family that it claims to compute; ``auto`` to recognise it.
         definitions: the names that its factory accepts as ``definition=``, ``any`` among them where
             it takes a Definition too; empty where the factory takes no such argument.
         claimed_time, claimed_memory: growth laws that its author claims, if any.
@@ -101,8 +100,7 @@ class Resolution:
         temperature: the name of its temperature argument; ``None`` if it has no such argument.
         one_dimension: whether it takes one label dimension only: it says so, or raises on more.
         integer_labels: whether it refuses labels that are not integers.
-        keywords: the names of its tensor arguments in the order of the call, if it takes them by
-            name; empty if it takes them by position.
+        keywords: the names of its tensor arguments in the order of the call; empty if by position.
         keys: the names of the two views, if it takes a mapping of views.
         at_call: which of temperature, weights and eps are arguments of the call, by their names.
         recognised: what it computes, if that was found out from its numbers.

@@ -60,8 +60,7 @@ class Metric:
         unit: ``s``, ``B``, or empty for a count.
         exact: whether it has no noise, so that two values are compared directly.
         allowance: share by which two exact values may differ and count as equal.
-        of_one_rank: whether it is compared only in a single process, because ranks (processes that
-            share a batch) add noise.
+        of_one_rank: whether it is compared only in a single process, because ranks add noise.
         interpreted: whether it depends on the minor version of Python and on the release of torch.
         most: the value up to which it is counted.
     """

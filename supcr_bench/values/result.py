@@ -76,8 +76,7 @@ class Result:
             ``None``, in older results, means the machine that the run names.
         value_error: largest relative error of the total loss and of the per-dimension losses;
             ``None`` where the reference is 0 and the error is not.
-        gradient_error: largest row error of the gradients, relative to the largest row of the
-            reference (training only).
+        gradient_error: largest row error of the gradients, relative to the reference's largest row.
         value_tolerances, gradient_tolerances: these errors as multiples of the derived tolerance.
         value_difference: relative difference of the loss to that of each other implementation.
         gradient_difference: likewise of the gradient, by its largest row.

@@ -61,8 +61,7 @@ def alone(departure: str, member: Member, plain: Member) -> Member:
 class ImpactStudy:
     """Compares the gradients of one loss, and of its departures, with those of definitions.
 
-    The loss departs from the definition ``nearest``; ``reading`` holds the choices that were read
-    from its numbers, if any.
+    The loss departs from the definition ``nearest``; ``reading`` holds its choices, if any.
     """
 
     def __init__(

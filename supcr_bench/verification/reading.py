@@ -54,8 +54,7 @@ class Reading:
     """The choices that a loss was found to make.
 
     Attributes:
-        member: the choices, with the given or the default temperature; ``None`` if no member gives
-            the loss and gradients that were seen.
+        member: the choices, with the given or the default temperature; ``None`` if none fits.
         default_temperature: the loss's temperature if none is given.
         factors: factor of the gradient of the mean over pairs: on a batch of few rows, and on one
             of twice as many.

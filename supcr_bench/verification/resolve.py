@@ -151,8 +151,7 @@ def resolve_to_measure(
 
     Changes to the process since ``process`` are undone and noted in the resolution.
 
-    For a compiled loss, the calls are tried on the original: each has another shape, for which the
-    loss would be compiled again.
+    For a compiled loss, the calls are tried on the original: each shape would compile it again.
     """
     if found := original(implementation.factory):
         implementation = replace(implementation, factory=found)

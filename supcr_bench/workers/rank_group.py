@@ -138,8 +138,7 @@ class RankGroupWorker:
     def responses(self) -> Iterator[Response | None]:
         """Rank 0's responses, and ``None`` several times a second, until it ends.
 
-        When another rank ends or raises, rank 0 has ``SETTLE_S`` to end the request by itself;
-        after that, it is killed.
+        When another rank ends or raises, rank 0 is killed if it does not end within ``SETTLE_S``.
         """
         deadline: float | None = None
         while True:
