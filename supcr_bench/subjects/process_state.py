@@ -15,6 +15,7 @@ import tracemalloc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
+from operator import is_
 from pathlib import Path
 from pkgutil import resolve_name
 from time import perf_counter, process_time, sleep
@@ -238,11 +239,13 @@ class ProcessState:
             return
         self._unchanged.remember()
         for name, owner in self._owners.items():
-            known = self._attributes[name]
-            if new := vars(owner).keys() - known.keys():
+            known, now = self._attributes[name], vars(owner)
+            if [*now] == [*known] and all(map(is_, now.values(), known.values())):
+                continue
+            if new := now.keys() - known.keys():
                 new &= _hideable(name, owner)
             for attribute in (*known, *new):
-                found, function = vars(owner).get(attribute), known.get(attribute)
+                found, function = now.get(attribute), known.get(attribute)
                 hidden = found if attribute in new else function
                 if found is function or not callable(hidden) or _is_torchs(found):
                     continue
@@ -271,7 +274,7 @@ class ProcessState:
         found = [f"overrides torch's operator {name}" for name in own]
         found += self._not_undone
         new = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]
-        children = [c for c in psutil.Process().children() if c.create_time() >= self._began_s]
+        children = [c for c in children_of_this() if c.create_time() >= self._began_s]
         if _is_busy(children, thoroughly=bool(new or children)):
             found.append("keeps a core busy after its calls")
         return found
@@ -317,6 +320,15 @@ def _registered_in(operator: str) -> str | None:
 def _implemented_operators() -> set[str]:
     """Namespace/operator/key of each operator that Python has implemented, torch's own included."""
     return set(getattr(torch.library, "_impls", ()))
+
+
+def children_of_this(*, recursive: bool = False) -> list[psutil.Process]:
+    """The processes that this one has started; all processes are searched only if it has some."""
+    with suppress(ChildProcessError):
+        if hasattr(os, "waitid"):  # not on a Mac before Python 3.13
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return psutil.Process().children(recursive=recursive)
+    return []
 
 
 IDLE_WINDOW_S = 0.02
