@@ -7,7 +7,7 @@ never an absent row.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from statistics import geometric_mean, median
 from typing import Any, Self
@@ -30,6 +30,7 @@ SAMPLES = ("time_samples_s", "device_samples_s", "aa_samples_s")
 """Fields with seconds of single calls in the first process."""
 
 
+@cache
 def stored_name(field: str) -> str:
     """The key of a field of a case or a result in measurements, exports and tables."""
     return _STORED.get(field, field.rstrip("_"))
@@ -179,7 +180,9 @@ class Result:
         if not self.time_samples_s:
             return {}
         found: dict[str | None, tuple[float, ...]] = {self.session: self.time_samples_s}
-        return found | {s: own for s, own in (self.further_samples_s or {}).items() if own}
+        if self.further_samples_s:
+            found |= {s: own for s, own in self.further_samples_s.items() if own}
+        return found
 
     @property
     def samples_s(self) -> tuple[float, ...]:
