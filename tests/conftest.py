@@ -78,6 +78,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         session.config.add_cleanup(made.close)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What each of several processes would compute is computed before they are forked."""
+    if session.config.getoption("--processes") > 1 and not session.config.option.collectonly:
+        import torch
+
+        from tests.forked.server import prepare_pages, prepare_recognition
+
+        torch.set_num_threads(1)
+        prepare_pages()
+        prepare_recognition()
+
+
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
     """Start Python processes with torch imported."""

@@ -1,8 +1,8 @@
 """The process that others are forked from: ``python -P -m tests.forked.server SOCKET``.
 
-It imports torch and what workers and commands need, but neither of their main modules and no
-implementation, and calls nothing of torch: no thread runs here, and no device is initialised. Each
-connection asks for one process; the answers are its number and, later, how it ended.
+It imports torch and what workers and commands need, but neither of their main modules, and calls
+nothing of torch: no thread runs here, and no device is initialised. Each connection asks for one
+process; the answers are its number and, later, how it ended.
 
 It ends with its standard input, which the tests hold.
 """
@@ -160,15 +160,15 @@ def prepare_recognition() -> None:
 def prepare_start_and_end() -> None:
     """Do once what every process does when it starts, and leave out what torch tidies at its end.
 
-    Python keeps the name of the platform, for which it starts a process, and a
-    :class:`ProcessState` the classes of this package.
+    Python keeps the name of the platform, for which it starts a process; a worker imports the
+    registered implementations before any other loss, and looks for the classes of this package.
     """
     import torch
 
-    from supcr_bench.subjects.process_state import ProcessState
+    from supcr_bench.subjects.registry import _import_registered
 
     platform.platform()
-    ProcessState()
+    _import_registered()
     tidies = getattr(torch.library, "_del_library", None)
     for finalizer in [*weakref.finalize._registry]:  # type: ignore[attr-defined]
         if tidies is not None and (finalizer.peek() or ())[1:2] == (tidies,):
