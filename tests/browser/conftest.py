@@ -1,8 +1,9 @@
 """A real headless Chromium, where the machine has one; else these tests skip and say so."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,21 +63,30 @@ def new_page(browser: "Browser", **options: Any) -> Opened:
 
 
 @pytest.fixture(scope="session")
-def desktop_page(browser: "Browser") -> Opened:
-    """Where all pages without options are opened: starting a process takes as long as a page."""
-    return new_page(browser)
+def pages(browser: "Browser") -> Callable[[int], Opened]:
+    """By width, where all pages without further options are opened.
+
+    Starting a process takes as long as a page.
+    """
+    return cache(lambda width: new_page(browser, viewport=PHONE if width < 400 else DESKTOP))
 
 
 @pytest.fixture
-def open_page(browser: "Browser", desktop_page: Opened) -> Iterator[Any]:
-    """Opens a file as ``open_page(path, hash, **context)``; one without options closes the last."""
+def open_page(browser: "Browser", pages: Callable[[int], Opened]) -> Iterator[Any]:
+    """Opens a file as ``open_page(path, hash, **context)``.
+
+    One that has no options but a viewport closes the last of this viewport.
+    """
     own = []
 
-    def opened(path: Path, place: str = "", **options: Any) -> Opened:
-        found = desktop_page
+    def opened(
+        path: Path, place: str = "", viewport: dict[str, int] = DESKTOP, **options: Any
+    ) -> Opened:
         if options:
             found = new_page(browser, **options)
             own.append(found)
+        else:
+            found = pages(viewport["width"])
         found.show("about:blank")  # else only another hash of the same file loads nothing
         found.show(f"{path.as_uri()}{place}")
         return found

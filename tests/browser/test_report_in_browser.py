@@ -17,7 +17,7 @@ from supcr_bench.store.report_file import SUMMARY_KEYS
 from supcr_bench.store.run import load_run
 from supcr_bench.values.case import PASSES
 from supcr_bench.values.result import Result, Status
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import DESKTOP, PHONE
 from tests.made_results import make_result, make_series
 from tests.made_runs import make_run
 from tests.made_verifications import DIAGNOSIS, OFF, make_verification
@@ -146,11 +146,11 @@ def problems(page: Any, without: str | None = None, **options: Any) -> list[tupl
     return [(v["id"], [node["target"] for node in v["nodes"]][:3]) for v in found]
 
 
-@pytest.mark.parametrize("viewport", [None, PHONE])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
 def test_axe_finds_no_violation(
-    small_report: Path, open_page: Any, viewport: dict[str, int] | None
+    small_report: Path, open_page: Any, viewport: dict[str, int]
 ) -> None:
-    page = opened(open_page(small_report, **({"viewport": viewport} if viewport else {})).page)
+    page = opened(open_page(small_report, viewport=viewport).page)
     rules = {"type": "tag", "values": WCAG}
     assert problems(page, runOnly=rules, rules={"color-contrast": {"enabled": False}}) == []
 
@@ -172,11 +172,11 @@ def box(page: Any, selector: str) -> Any:
     return found
 
 
-@pytest.mark.parametrize(("viewport", "height"), [(None, 900), (PHONE, 2 * 844)])
+@pytest.mark.parametrize(("viewport", "height"), [(DESKTOP, 900), (PHONE, 2 * 844)])
 def test_the_answer_stands_on_the_first_screens(
-    report: Path, open_page: Any, viewport: dict[str, int] | None, height: int
+    report: Path, open_page: Any, viewport: dict[str, int], height: int
 ) -> None:
-    page = open_page(report, **({"viewport": viewport} if viewport else {})).page
+    page = open_page(report, viewport=viewport).page
     for part in (".said", ".use", ".claims"):
         found = box(page, part)
         assert found["y"] + found["height"] <= height, part
@@ -330,12 +330,12 @@ def test_a_table_is_copied_as_csv_and_markdown_without_what_is_left_out(
     assert page.evaluate("window.copied").startswith("| D | NaN | N | rowsort | loopy |\n| --- |")
 
 
-@pytest.mark.parametrize(("button", "start"), [("Save SVG", b"<svg"), ("Save PNG", b"\x89PNG")])
-def test_a_chart_is_saved(report: Path, open_page: Any, button: str, start: bytes) -> None:
+def test_a_chart_is_saved(report: Path, open_page: Any) -> None:
     page = open_page(report).page
-    with page.expect_download() as download:
-        page.locator("#time-1").get_by_role("button", name=button).click()
-    assert Path(download.value.path()).read_bytes().startswith(start)
+    for button, start in (("Save SVG", b"<svg"), ("Save PNG", b"\x89PNG")):
+        with page.expect_download() as download:
+            page.locator("#time-1").get_by_role("button", name=button).click()
+        assert Path(download.value.path()).read_bytes().startswith(start)
 
 
 def test_an_address_that_is_no_text_does_not_stop_the_page(report: Path, open_page: Any) -> None:
