@@ -24,7 +24,7 @@ from tests.render.gate_propositions import (
 )
 from tests.render.simulated_gates import Gated, simulated_gate
 
-GATES = int(os.environ.get("SUPCR_BENCH_RUNS", "400"))
+GATES = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
 OWN = {kind for kind, write in KINDS.items() if write.__module__.endswith("gate_words")}
 Told = list[tuple[Gated, list[Sentence]]]
 

@@ -58,7 +58,7 @@ from tests.render.table_propositions import kind_of, trend_holds
 from tests.render.terminal_propositions import lines_hold
 
 ROOT = Path(__file__).parents[2]
-RUNS = int(os.environ.get("SUPCR_BENCH_RUNS", "400"))
+RUNS = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
 STORED = ("results/reference", "results/gpu", "tests/golden/quick", "tests/golden/paper")
 CLAIMS = {"rowsort": {"time": "N^2 log N", "memory": "N^2"}, "loopy": {"time": "N^3"}}
 
