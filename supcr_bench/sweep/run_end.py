@@ -3,9 +3,11 @@
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.values.case import Workload
+from supcr_bench.values.machine import usable_cpus
 from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.session import TOTAL_LIMIT_S
 
@@ -75,5 +77,7 @@ class RunEnd:
 
 def busy() -> float:
     """How many times as long as on an idle machine a process takes, by the load of a minute."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return max(load / (os.cpu_count() or 1), 1.0)
+    load = 0.0
+    with suppress(AttributeError, OSError):  # not known there
+        load = os.getloadavg()[0]
+    return max(load / usable_cpus(), 1.0)

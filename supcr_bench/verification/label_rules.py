@@ -16,6 +16,8 @@ from supcr_bench.verification.reading import Reading
 COARSE = 1e-2
 """Labels of about 1 that are rounded to larger steps give another loss."""
 STARTS = 40
+BELOW = 0.45
+"""Differences are less than a half of a power of ten, which is a tolerance that people choose."""
 
 
 def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
@@ -33,7 +35,7 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
 
     found = 0
     for exponent in range(6, 0, -1):
-        labels = tied + torch.tensor([[0.0], [0.0], [0.5 * 10.0**-exponent]])
+        labels = tied + torch.tensor([[0.0], [0.0], [BELOW * 10.0**-exponent]])
         probe = prober.probe(rows, labels, prober.given)
         if prober.fitting([member], probe):  # larger differences count too
             break
@@ -41,7 +43,7 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
             found = exponent
     if not found:
         return
-    difference = 0.5 * 10.0**-found
+    difference = BELOW * 10.0**-found
     starts = (tied + torch.tensor([[0.0], [x], [x]]) * difference for x in range(STARTS))
     crossed = sum(fits(labels, difference) for labels in starts)
     if not crossed:

@@ -283,7 +283,8 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
     reading.faults.append(PHRASES["precision"][precision])
     prober.limit = 4 * best.residual
-    return prober.fitting([*_at_nearest(prober, members, core), *members], core)
+    found = [f.member for f in fits if f.residual <= prober.limit and f.factor > 0]
+    return prober.fitting(_at_nearest(prober, members, core), core) or found
 
 
 def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
@@ -317,13 +318,21 @@ def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
     Or the loss, unless only float64 can show it, as a loss may be summed up in float32. The
     gradient shows nothing if similarities alone are rounded, since it depends on the rows, too.
     """
+    rows = torch.stack(core.views)
     wave = torch.arange(core.views[0].numel()).view_as(core.views[0]).double().cos()
-    views = tuple(v * (1 + size * wave) for v in core.views)
-    moved = prober.probe(views, core.labels, prober.given)
-    change = float((moved.gradient - core.gradient).norm() / core.gradient.norm())
-    along = float(core.gradient @ torch.cat([(v * wave).flatten() for v in core.views]))
-    risen = (moved.loss - core.loss) / along if size > IN_FLOAT64 else size
-    return not all(0.02 * size < abs(x) < 50 * size for x in (change, risen))
+
+    def moved(by: Tensor) -> Probe:
+        return prober.probe((rows + by).unbind(), core.labels, prober.given)
+
+    change = (moved(rows * wave * size).gradient - core.gradient).norm() / core.gradient.norm()
+    if not 0.02 * size < float(change) < 50 * size:
+        return True
+    step = core.gradient.view_as(rows) * (10 * size * rows.norm() / core.gradient.norm())
+    along = float(core.gradient @ step.flatten())
+    if size <= IN_FLOAT64 or along < 2**-21 * abs(core.loss):  # float32 would not show it
+        return False
+    first, second = (moved(k * step).loss - core.loss for k in (1, 2))
+    return not (first and 1.5 < second / first < 2.5)
 
 
 def _why_unknown(prober: Prober, core: Probe) -> str:

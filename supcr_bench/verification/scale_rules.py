@@ -34,6 +34,8 @@ LAWS = {
 the partner's similarity."""
 WARMER = 1.7
 """The temperature that shows how it enters; a low one would show eps too."""
+LOW = 0.1
+"""A low precision shows no factor that is nearer to 1."""
 FAR = 32.0
 """The similarity -32, whose exponential is 1e-14: less than the eps of nearly every loss."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
@@ -206,7 +208,7 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
         counts.append(fit.factor * mean_log_count(member, probe))
         own.append(probe.loss)
         reading.factors.append(fit.factor)
-    rough = max(1e-4, prober.limit)
+    rough = 1e-4 if prober.limit == FITS else LOW
     close = partial(math.isclose, rel_tol=rough, abs_tol=rough / 10)
     if all(map(close, own, goals)):
         return
@@ -244,7 +246,9 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
     def words_of(share: float = 1.0, share_of_more: float = 1.0, *, counts: bool = False) -> str:
         factors = one * share, more * share_of_more, warmer * share
         rows = n * (2 if member.joined else 1)
-        return factor_words(*factors, rows, max(1e-3, prober.limit), counts_missing=counts)
+        return factor_words(
+            *factors, rows, 1e-3 if prober.limit == FITS else LOW, counts_missing=counts
+        )
 
     ratio = 1.0 if math.isnan(reading.ratio) else reading.ratio
     one, more = (factor * ratio for factor in reading.factors)

@@ -58,7 +58,10 @@ class IdleWorkers:
             thread.join()
 
     def keep(self, worker: WorkerProcess) -> None:
-        self._workers.append(worker)
+        if self._closed:  # while it was started
+            worker.close()
+        else:
+            self._workers.append(worker)
 
     def close(self) -> None:
         self._closed = True

@@ -323,6 +323,33 @@ def test_labels_put_into_bins_are_told_from_near_labels_that_tie(step: float) ->
     assert math.isclose(width, step, rel_tol=0.3)
 
 
+def test_a_tolerance_of_half_a_power_of_ten_is_told_from_rounded_labels() -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels.float(), labels.float(), p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None] - 5e-3) & off[:, None]
+        logits = -distances(features)
+        terms = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
+        return terms[off].mean()
+
+    found = recognised(loss)
+
+    assert not found.faults
+    assert "label differences below about 1e-02 count as ties" in found.choices
+
+
+@pytest.mark.parametrize("factor", [64.0, 0.01])
+def test_a_gradient_that_is_nearly_right_but_scaled_is_no_low_precision(factor: float) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """features [N, d]"""
+        cosines = unit(features.float()) @ unit(features.float()).T
+        own = mean_over_pairs(cosines / temperature, labels) + 0.004 * cosines.square().mean()
+        return own.detach() + factor * (own - own.detach())
+
+    assert recognised(loss).faults[0] == "its gradient is off by 0.3 %"
+
+
 def test_labels_changed_in_place_are_named_beside_what_they_do_to_the_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
