@@ -63,21 +63,12 @@ class TiledSupCR(ScanSupCR):
 
     @staticmethod
     def evaluate(
-        views: tuple[Tensor, ...],
-        labels: Tensor,
-        weights: Tensor | None,
-        tau: float,
-        choices: Choices,
-        *,
-        wanted: bool,
-        learned: bool = True,
-        grad_output: Tensor | None = None,
+        *given: Any, wanted: bool, learned: bool = True, grad_output: Tensor | None = None
     ) -> Evaluated:
         """As :func:`._scan.evaluate`, by tiles if the loop can run."""
-        found = evaluate_tiles(views, labels, weights, tau, choices, wanted, learned, grad_output)
+        found = evaluate_tiles(*given, wanted=wanted, learned=learned, grad_output=grad_output)
         if found is None:
-            asked: Any = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
-            found = evaluate(views, labels, weights, tau, choices, **asked)
+            found = evaluate(*given, wanted=wanted, learned=learned, grad_output=grad_output)
         return found
 
     @staticmethod
@@ -153,6 +144,7 @@ def evaluate_tiles(
     weights: Tensor | None,
     tau: float,
     choices: Choices,
+    *,
     wanted: bool,
     learned: bool,
     grad_output: Tensor | None,
@@ -231,7 +223,10 @@ def evaluate_tiles(
             return None
         double = tuple(view.double() for view in (first, last)[:count])
         found = evaluate_tiles(
-            *(double, labels, weights, tau, choices, wanted, learned, grad_output)
+            *(double, labels, weights, tau, choices),
+            wanted=wanted,
+            learned=learned,
+            grad_output=grad_output,
         )
         return found and found._replace(loss=found.loss.float(), losses=found.losses.float())
     if not wanted:

@@ -2,7 +2,7 @@
 
 This is asked after each timed call, of 8,000 attributes, when the caches were flushed. CPython up
 to 3.13 gives a dictionary a new number whenever it changes (PEP 509), so most answers need no look
-at the values: 0.1 ms in place of 1. Other interpreters have no such numbers, or have them
+at the values. Other interpreters have no such numbers, or have them
 elsewhere, which a test at import finds out.
 """
 
@@ -70,24 +70,24 @@ class Attributes:
         self.remember()
 
     def remember(self) -> None:
-        self._seen_versions = self._versions()
+        self._seen_numbers = self._numbers_now()
         self._sizes, self._seen = [*map(len, self._values)], [*chain.from_iterable(self._values)]
 
     def forget(self) -> None:
         self._seen = []
 
-    def _versions(self) -> list[int]:
-        """The numbers of the dictionaries, which are others after any change."""
+    def _numbers_now(self) -> list[int]:
+        """The numbers of the dictionaries, or none; they are others after any change."""
         return [number.value for number in self._numbers]
 
     def __bool__(self) -> bool:
-        versions = self._versions()
-        if not self._seen or (versions and versions == self._seen_versions):
-            return bool(self._seen)
-        if [*map(len, self._values)] != self._sizes:
+        numbers = self._numbers_now()
+        if self._seen and numbers and numbers == self._seen_numbers:
+            return True
+        if not self._seen or [*map(len, self._values)] != self._sizes:
             return False
         # The caches were flushed: fetched in one short loop first, the values come sooner.
         same = all(map(is_, [*chain.from_iterable(self._values)], self._seen))
         if same:  # they were set to what they were
-            self._seen_versions = versions
+            self._seen_numbers = numbers
         return same

@@ -66,7 +66,10 @@ class RunEnd:
         return sweep_s + max((rest_s + report_s) / self._at_once, longest_s) * busy()
 
     def _verification_s(self) -> list[float]:
-        """The CPU seconds that each subject has left; what checks took counts by their share."""
+        """The CPU seconds that each subject has left.
+
+        They come from the forecast, and, the more of its cases were made, from what these took.
+        """
         found = []
         for name, cases in self._cases.items():
             usual_s = min(CASES * (CASE_S + self._forecast.usual_s(name, USUAL)), TOTAL_LIMIT_S)

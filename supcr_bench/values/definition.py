@@ -63,6 +63,7 @@ class Definition:
     """One member of the SupCR / Rank-N-Contrast family.
 
     Attributes:
+        name: its name on the command line.
         similarity: s(i,j) before the division by the temperature.
         views: how two views are combined: losses summed or averaged, rows joined, or one view.
         self_candidate: whether k = i is among the candidates S(i,j): never, or when
@@ -73,6 +74,8 @@ class Definition:
         empty_dimension: a dimension with fewer than two valid rows keeps its weight and adds 0,
             or the weights are renormalised over the other dimensions.
         eps: in the denominator; ``None`` for none.
+        temperature: the default tau.
+        call: how an implementation of it is called.
         eps_rule: whether eps is the floor of the denominator or is added to it; and whether that is
             done after the anchor's largest similarity, to itself or to others alone, is subtracted.
             With ``ratio``, eps is added to the ratio of exponential and sum (or is its floor), too
@@ -93,9 +96,11 @@ class Definition:
 
     @property
     def log_eps(self) -> float:
+        """The logarithm of eps; -inf for none."""
         return math.log(self.eps) if self.eps else -math.inf
 
     def at(self, temperature: float | None) -> "Definition":
+        """The definition at that temperature; ``None`` keeps its own."""
         return self if temperature is None else replace(self, temperature=temperature)
 
 
@@ -150,7 +155,12 @@ def short_name(name: str) -> str:
 
 
 def get_definition(name: str, own: Mapping[str, Definition] | None = None) -> Definition:
-    """The definition of that name, shipped or of a suite file; a UsageError if there is none."""
+    """The definition of that name: a shipped one, or one that a suite file declares.
+
+    Raises:
+        UsageError: the name is a former one; the message gives the current name.
+        UnknownNameError: no definition has that name.
+    """
     known = {**DEFINITIONS, **(own or {})}
     if name in known:
         return known[name]

@@ -19,10 +19,13 @@ class Description:
     """The metadata that an implementation declares.
 
     Attributes:
-        definition: the loss of the family that it claims to compute; ``auto`` to recognise it.
+        source: where the algorithm comes from.
+        definition: the definition (which loss of the family) that it claims to compute; ``auto``
+            to recognise the definition by its values.
         definitions: the names that its factory accepts as ``definition=``, ``any`` among them where
             it takes a Definition too; empty where the factory takes no such argument.
-        claimed_time, claimed_memory: growth laws that its author claims, if any.
+        claimed_time: growth law of the time that its author claims, if any.
+        claimed_memory: growth law of the memory that its author claims, if any.
         device_specific: whether it runs other code on other devices, so that counts on one
             device predict nothing about another.
         tags: words to group by: ``note`` for the three implementations of the note (torchcell's
@@ -77,6 +80,7 @@ class Recognition:
 
     Attributes:
         nearest: name of the shipped definition that it is nearest to.
+        call: how it was called, in words.
         dims: the numbers of label dimensions that were tried, in words.
         choices: where it departs from that definition by a choice that a definition can hold, such
             as another similarity.
@@ -98,14 +102,19 @@ class Resolution:
         definition: the definition that it is compared with; its ``call`` is how the subject is
             called, and its ``temperature`` is used where a case sets none.
         temperature: the name of its temperature argument; ``None`` if it has no such argument.
+        weights, eps: whether it accepts them.
+        labels: the layout of the labels that it takes.
         one_dimension: whether it takes one label dimension only: it says so, or raises on more.
         integer_labels: whether it refuses labels that are not integers.
-        keywords: the names of its tensor arguments in the order of the call; empty if by position.
+        keywords: the names of its tensor arguments in the order of the call, if it takes them by
+            name; empty if it takes them by position.
         keys: the names of the two views, if it takes a mapping of views.
         at_call: which of temperature, weights and eps are arguments of the call, by their names.
         recognised: what it computes, if that was found out from its numbers.
+        compiled: whether its module is compiled by ``torch.compile`` before it is called.
         process_changes: what its import and its calls change in the whole process, in words.
-        own_process: whether one cannot be undone, so that it gets a process of its own.
+        own_process: whether one of them cannot be undone, so that it is measured in a process of
+            its own.
     """
 
     definition: Definition = TORCHCELL

@@ -79,6 +79,7 @@ class Result:
             ``None`` where the reference is 0 and the error is not.
         gradient_error: largest row error of the gradients, relative to the reference's largest row.
         value_tolerances, gradient_tolerances: these errors as multiples of the derived tolerance.
+        reference: the float64 reference that was used, ``direct`` or ``fast``.
         value_difference: relative difference of the loss to that of each other implementation.
         gradient_difference: likewise of the gradient, by its largest row.
         process_changes: what it changes in the whole process, in words; ``None`` if nothing.
@@ -104,6 +105,7 @@ class Result:
         memory_method: how the peak was measured, or why it was not.
         predicted_peak_bytes: the peak predicted from batch sizes up to a quarter of this one,
             before it was measured; ``None`` where they were too few.
+        predicted_peak_low_bytes, predicted_peak_high_bytes: the interval of that prediction.
         predicted_peak_from: the largest batch size that the prediction used.
         dispatched_ops: operations dispatched in one call, the same on every machine.
         elements_processed: elements worked on in one call, the same on every machine.

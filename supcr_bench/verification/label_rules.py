@@ -10,12 +10,13 @@ from torch import Tensor
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import Member
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import Prober, make_labels, make_rows
+from supcr_bench.verification.probes import Probe, Prober, make_labels, make_rows
 from supcr_bench.verification.reading import Reading
 
 COARSE = 1e-2
 """Labels of about 1 that are rounded to larger steps give another loss."""
 STARTS = 40
+"""The number of places along the labels at which a small difference is tried."""
 BELOW = 0.45
 """Differences are less than a half of a power of ten, which is a tolerance that people choose."""
 
@@ -23,20 +24,19 @@ BELOW = 0.45
 def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     """Find the difference below which two label distances count as equal.
 
-    If that depends on where the labels lie, they are rounded: to steps so large that each as many
-    of the ``STARTS`` differences as were seen cross from one step to the next.
+    Labels whose differences count in some places and not in others are rounded. The more of the
+    ``STARTS`` differences count, the smaller are the steps.
     """
     rows = make_rows(3, prober.count, 6)
     tied = torch.tensor([[0.0], [1.0], [1.0]]).double()
 
-    def fits(labels: Tensor, difference: float) -> bool:
-        apart = labels + torch.tensor([[0.0], [0.0], [difference]])
-        return bool(prober.fitting([member], prober.probe(rows, apart, prober.given)))
+    def probed(difference: float, start: float = 0.0) -> Probe:
+        labels = tied + torch.tensor([[0.0], [start], [start + difference]])
+        return prober.probe(rows, labels, prober.given)
 
     found = 0
     for exponent in range(6, 0, -1):
-        labels = tied + torch.tensor([[0.0], [0.0], [BELOW * 10.0**-exponent]])
-        probe = prober.probe(rows, labels, prober.given)
+        probe = probed(BELOW * 10.0**-exponent)
         if prober.fitting([member], probe):  # larger differences count too
             break
         if prober.fitting([member], replace(probe, labels=tied)):
@@ -44,8 +44,8 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     if not found:
         return
     difference = BELOW * 10.0**-found
-    starts = (tied + torch.tensor([[0.0], [x], [x]]) * difference for x in range(STARTS))
-    crossed = sum(fits(labels, difference) for labels in starts)
+    probes = (probed(difference, place * difference) for place in range(STARTS))
+    crossed = sum(bool(prober.fitting([member], probe)) for probe in probes)
     if not crossed:
         words = f"label differences below about 1e-{found:02d} count as ties"
         reading.choices.append(words)

@@ -315,8 +315,9 @@ def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) 
 def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
     """Whether a tiny relative change of the rows changes the gradient in jumps, or not at all.
 
-    Or the loss, unless only float64 can show it, as a loss may be summed up in float32. The
-    gradient shows nothing if similarities alone are rounded, since it depends on the rows, too.
+    The loss is looked at as well, since the gradient shows nothing if similarities alone are
+    rounded: it depends on the rows, too. A loss may be summed up in float32, so its change counts
+    only where float32 can show it.
     """
     rows = torch.stack(core.views)
     wave = torch.arange(core.views[0].numel()).view_as(core.views[0]).double().cos()

@@ -85,12 +85,10 @@ def read_choices(prober: Prober) -> Reading:
     try:
         reading = read_structure(prober)
         member = reading.member
+        if member is not None and reading.complete and member.ties == "by_value":
+            read_tolerance(prober, reading, member)
         if member is None or not reading.complete:
             return _unless_random(prober, reading)
-        if member.ties == "by_value":
-            read_tolerance(prober, reading, member)
-        if not reading.complete:
-            return reading
         counted = False
         if prober.limit == FITS:  # in a low precision, shares are rounded too much
             # Without gradients of denominators, those of the label dimensions are alike.

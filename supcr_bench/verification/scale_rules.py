@@ -35,7 +35,7 @@ the partner's similarity."""
 WARMER = 1.7
 """The temperature that shows how it enters; a low one would show eps too."""
 LOW = 0.1
-"""A low precision shows no factor that is nearer to 1."""
+"""In a low precision, factors within this share of 1 count as 1."""
 FAR = 32.0
 """The similarity -32, whose exponential is 1e-14: less than the eps of nearly every loss."""
 MEAN_OF_USED = "the mean is over the pairs that are left"

@@ -49,6 +49,7 @@ class Verification:
     Attributes:
         definition: name of the definition that gave the right answers.
         recognised: what it computes, and how it was called; ``None`` in older results.
+        strict: whether failed robustness checks count.
         ranks: number of processes that shared each batch; ``None`` for a single process.
         impact: how far the departures, and the whole loss, turn the gradient.
         uncallable: why it cannot be loaded or called; then there are no outcomes.
@@ -71,6 +72,7 @@ class Verification:
 
     @property
     def findings(self) -> list[Outcome]:
+        """Every failed check, including robustness checks that do not count."""
         return [o for o in self.outcomes if o.verdict is Verdict.FAIL]
 
     def _counts(self, outcome: Outcome) -> bool:
@@ -89,6 +91,7 @@ class Verification:
 
     @property
     def causes(self) -> tuple[str, ...]:
+        """What is wrong, where that is known."""
         return self.reading.faults or (self.diagnosis.causes if self.diagnosis else ())
 
     @property
@@ -103,6 +106,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
+        """Whether it is right: all checks that count were made, and nothing is wrong."""
         return self.verdict == "right"
 
     def __bool__(self) -> bool:
@@ -138,6 +142,7 @@ class Verification:
 
     @property
     def program(self) -> str | None:
+        """A program that shows what is wrong, or a wrapper for what cannot be called."""
         if self.uncallable:
             return self.uncallable.wrapper
         return self.diagnosis.snippet if self.diagnosis else None

@@ -2,8 +2,8 @@
 
 from collections import deque
 from collections.abc import Collection, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
-from threading import Thread
 from typing import Any, Literal
 
 from supcr_bench.subjects.compiler import COMPILATION
@@ -28,45 +28,29 @@ class IdleWorkers:
 
     def __init__(self) -> None:
         self._workers: deque[WorkerProcess] = deque()
-        self._starting: deque[Thread] = deque()
-        self._closed = False
+        self._starter = ThreadPoolExecutor(max_workers=1)
+        self._starting: deque[Future[WorkerProcess]] = deque()
 
     def start(self, count: int = 1) -> None:
         """Begin to start workers, one after the other."""
-
-        def start(before: Thread | None) -> None:
-            if before is not None:
-                before.join()
-            if not self._closed:
-                with suppress(WorkerError):  # if it is needed, another one will tell why
-                    self.keep(_start())
-
-        last = None
-        for _ in range(count):
-            last = Thread(target=start, args=(last,), daemon=True)
-            last.start()
-            self._starting.append(last)
+        self._starting += (self._starter.submit(_start) for _ in range(count))
 
     def take(self) -> WorkerProcess:
-        while True:  # several threads may take one
-            with suppress(IndexError):
-                return self._workers.pop()
-            try:
-                thread = self._starting.popleft()
-            except IndexError:
-                return _start()
-            thread.join()
+        with suppress(IndexError):  # several threads may take one
+            return self._workers.pop()
+        with suppress(IndexError, WorkerError):  # another one will tell why it did not start
+            return self._starting.popleft().result()
+        return _start()
 
     def keep(self, worker: WorkerProcess) -> None:
-        if self._closed:  # while it was started
-            worker.close()
-        else:
-            self._workers.append(worker)
+        self._workers.append(worker)
 
     def close(self) -> None:
-        self._closed = True
-        for thread in tuple(self._starting):
-            thread.join()
+        self._starter.shutdown(cancel_futures=True)
+        with suppress(IndexError):
+            while True:
+                with suppress(CancelledError, WorkerError):
+                    self.keep(self._starting.popleft().result())
         while self._workers:
             self._workers.pop().close()
 

@@ -8,7 +8,7 @@ from random import Random
 
 from rich.console import Console
 
-from supcr_bench.commands.run_sweep import LiveProgress, PlainProgress, make_progress, result_line
+from supcr_bench.commands.progress import LiveProgress, PlainProgress, make_progress, result_line
 from supcr_bench.sweep.runner import SweepProgress
 from supcr_bench.values.cell import Account, Arm, Cell
 from supcr_bench.values.result import Status

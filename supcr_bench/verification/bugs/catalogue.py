@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from supcr_bench.values.implementation import Implementation
-from supcr_bench.verification.bugs import across_ranks, formula, right
+from supcr_bench.verification.bugs import across_ranks, formula, manners, right
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.verification import Verification
 
-BUGS: tuple[SeededBug, ...] = formula.BUGS
+BUGS: tuple[SeededBug, ...] = (*formula.BUGS, *manners.BUGS)
 """Bugs that one process shows, one fault each."""
 RANK_BUGS: tuple[SeededBug, ...] = across_ranks.BUGS
 """Bugs that only several ranks (processes that share a batch) show, one fault each."""
@@ -25,8 +25,10 @@ class SelfTestRow:
     """How the verifier did on one seeded bug.
 
     Attributes:
+        group: the group of checks that must catch it.
         caught_by: checks of that group that failed; empty if the bug was missed.
         nameable: the cause, if it is a variation of the definition.
+        diagnosed: the causes that the verifier named.
         left_out: number of cases skipped on a slow machine, where a missed bug proves nothing.
     """
 
@@ -59,6 +61,7 @@ class SelfTestRow:
 
 
 def as_implementation(factory: type[right.RankedContrast], name: str) -> Implementation:
+    """Wrap a class of ``bugs/`` with the definition that it is meant to compute."""
     return Implementation(
         name=name, title=name, source="seeded", definition=factory.DEFINITION, factory=factory
     )
