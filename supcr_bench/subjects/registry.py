@@ -29,7 +29,12 @@ from supcr_bench.subjects import isolated
 from supcr_bench.subjects.packages import membership, search_folder
 from supcr_bench.values.default_call import DefaultCall
 from supcr_bench.values.definition import AUTO, Definition
-from supcr_bench.values.errors import SubjectError, UncallableError, UnknownNameError
+from supcr_bench.values.errors import (
+    SubjectError,
+    UncallableError,
+    UnknownNameError,
+    defined_names,
+)
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.implementation import Description, Implementation, Resolution
 
@@ -102,7 +107,7 @@ def _defined(path: str) -> str:
     except (OSError, SyntaxError, ValueError):
         return ""
     names = [n.name for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
-    return f"; it defines {', '.join(names[:12]) or 'no class and no function'}"
+    return f"; it defines {defined_names(names)}"
 
 
 def locate(name: str) -> Subject:

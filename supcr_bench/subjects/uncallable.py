@@ -20,7 +20,12 @@ from supcr_bench.subjects.calls import (
     call_text,
     call_words,
 )
-from supcr_bench.values.errors import UnavailableError, UncallableError
+from supcr_bench.values.errors import (
+    UnavailableError,
+    UncallableError,
+    defined_names,
+    nearest,
+)
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.units import listed
 
@@ -76,11 +81,11 @@ def no_such_attribute(name: str, module: Any) -> UncallableError:
     members = vars(module).items()
     own = [key for key, x in members if getattr(x, "__module__", None) == module.__name__]
     target, _, attribute = name.rpartition(":")
-    known = ", ".join(own[:12]) or "no class and no function"
     advice = "Name one that it defines." if own else "Name a file or module that defines the loss."
-    return UncallableError(
-        "load", f"{name}: {target} has no {attribute!r}. It defines {known}.", advice
-    )
+    near = nearest(attribute, own)
+    meant = f" (did you mean {near!r}?)" if near else ""
+    reason = f"{name}: {target} has no {attribute!r}{meant}. It defines {defined_names(own)}."
+    return UncallableError("load", reason, advice)
 
 
 def not_constructed(

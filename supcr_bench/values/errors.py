@@ -37,11 +37,23 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
-        near = difflib.get_close_matches(name, self.known, n=1, cutoff=0.5)
-        self.nearest = near[0] if near else None
+        self.nearest = nearest(name, self.known)
         meant = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
         text = f"unknown {kind} {name!r}{meant}; known: {', '.join(self.known) or 'none'}"
         super().__init__(f"{text}; {hint}" if hint else text)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like a name, if one is like it at all."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+def defined_names(names: Iterable[str]) -> str:
+    """What a file defines, for a message: at most twelve names, private ones last."""
+    known = sorted(names, key=lambda name: name.startswith("_"))
+    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
+    return f"{', '.join(known[:12]) or 'no class and no function'}{more}"
 
 
 class SuiteError(UsageError):

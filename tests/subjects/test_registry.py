@@ -158,6 +158,18 @@ def test_a_file_without_an_attribute_says_how_to_name_one(mine: Path, end: str) 
         locate(f"{mine}{end}")
 
 
+def test_of_a_file_that_defines_much_twelve_names_are_listed_private_ones_last(
+    tmp_path: Path,
+) -> None:
+    names = ["_helper", *(f"loss_{i}" for i in range(12))]
+    (tmp_path / "full.py").write_text("".join(f"def {name}(): ...\n" for name in names))
+    public = ", ".join(names[1:])
+    with pytest.raises(SubjectError, match=f"it defines {public} and 1 more$"):
+        locate(f"{tmp_path}/full.py")
+    with pytest.raises(SubjectError, match=rf"It defines {public} and 1 more\."):
+        load(locate(f"{tmp_path}/full.py:unlike"))
+
+
 def test_a_file_that_defines_nothing_says_so(tmp_path: Path) -> None:
     (tmp_path / "bare.py").write_text("X = 1\n")
     with pytest.raises(SubjectError, match="it defines no class and no function"):

@@ -230,7 +230,7 @@ def outcome(folder: Path, name: str) -> UncallableError:
     ("name", "kind", "said"),
     [
         ("broken.py:loss", "load", "SyntaxError"),
-        ("mine.py:Rihgt", "load", "has no 'Rihgt'. It defines Table, Right"),
+        ("mine.py:Rihgt", "load", "(did you mean 'Right'?). It defines Table, Right"),
         ("mine.py:CONSTANT", "load", "is int, neither"),
         ("mine.py:NOTHING", "load", "is NoneType, neither"),
         ("mine.py:Table", "call", "neither forward nor __call__, and none of its methods fits"),
