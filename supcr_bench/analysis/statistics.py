@@ -169,11 +169,16 @@ def noise_floor(results: Iterable[Result]) -> NoiseFloor | None:
     ratios = [paired_ratio(again, first) for again, first in arms if again and first]
     if not ratios:
         return None
+    return NoiseFloor(cells=len(ratios), spread=spread_of(ratios))
+
+
+def spread_of(ratios: Sequence[Interval]) -> float:
+    """The fraction below which a difference is noise, by ratios of equal arms; see NoiseFloor."""
     deviations = sorted(max(r.estimate, 1 / r.estimate) - 1 for r in ratios)
     half_widths = [w for ratio in ratios if (w := ratio_half_width(ratio)) is not None]
     within = deviations[math.ceil(CONFIDENCE * len(deviations)) - 1]
     usual = median(half_widths) if half_widths else 0.0
-    return NoiseFloor(cells=len(ratios), spread=max(within, usual))
+    return max(within, usual)
 
 
 def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:

@@ -15,6 +15,7 @@ difference can be trusted.
 """
 
 import gc
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,12 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from supcr_bench.analysis.statistics import median_interval, paired_ratio
+from supcr_bench.analysis.statistics import (
+    DECIDES_NOTHING,
+    median_interval,
+    paired_ratio,
+    spread_of,
+)
 from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 
@@ -31,13 +37,17 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES = 120
 """Beyond this many samples, the interval is as wide as the machine's noise makes it. The processes
-of a run share them, but for ``ENOUGH_SAMPLES`` that each may take: the next process tells more."""
-ENOUGH_SAMPLES = 24
-"""After this many samples, an arm that is clearly slower than the fastest needs no more."""
+of a run share them, but for ``PLENTY_SAMPLES`` that each may take: the next process tells more."""
+ENOUGH_SAMPLES = 15
+"""After this many samples, an arm that is clearly slower than the fastest needs no more. Nor does
+the fastest, if all others are slower by more than the noise that second entries show. Under load,
+that noise may leave nothing decided, and more samples lower it."""
+PLENTY_SAMPLES = 24
+"""After this many samples, the fastest needs no more if all others are clearly slower."""
 CLEARLY_SLOWER = 1.1
 """More samples of an arm decide nothing if the interval of its ratio to the fastest arm lies above
-this. The interval is tested once: repeated tests would in the end find a difference between equal
-arms."""
+this, or each of its samples was ``FAR`` times as slow. The interval is tested only twice: repeated
+tests would in the end find a difference between equal arms."""
 FAR = 2.0
 """An arm, other than the fastest, has a clear rank if in each of its first rounds its time differs
 from that of every other arm by at least this factor."""
@@ -45,7 +55,7 @@ COMPANY_S = 0.07
 """An arm that needs no more samples is still called, untimed, if its first call took at most this
 long. Measured: without the turns of `rowsort` (29 ms), `tiled` at N=64 took 0.7 to 0.9 times as
 long, and no better if only one arm was called before it; with them 0.98."""
-LOOKS = (FEWEST_SAMPLES, ENOUGH_SAMPLES)
+LOOKS = (FEWEST_SAMPLES, ENOUGH_SAMPLES, PLENTY_SAMPLES)
 """The rounds after which arms are no longer timed if their rank is clear."""
 
 
@@ -65,7 +75,7 @@ class Samples:
         """Whether to stop timing the arm now; records the reason."""
         if self.error is not None:
             return True
-        n, most = len(self.seconds), max(MOST_SAMPLES // budget.processes, ENOUGH_SAMPLES)
+        n, most = len(self.seconds), max(MOST_SAMPLES // budget.processes, PLENTY_SAMPLES)
         if (self.spent_s >= budget.time_limit_s and n >= 1) or n >= most:
             self.stopped_by = "budget"
         elif n >= FEWEST_SAMPLES:
@@ -125,7 +135,7 @@ def fastest_of_each_pass(once_s: Mapping[Arm, float]) -> list[Arm]:
 
 
 def decided(samples: Mapping[Arm, Samples], rounds: int) -> set[Arm]:
-    """The arms that need no more samples after so many rounds, one of the two numbers in ``LOOKS``.
+    """The arms that need no more samples after so many rounds, one of the numbers in ``LOOKS``.
 
     First, these are the arms that lie far from all others, except the fastest of their pass; later,
     those that are clearly slower than the fastest, and the fastest if all others are.
@@ -136,14 +146,36 @@ def decided(samples: Mapping[Arm, Samples], rounds: int) -> set[Arm]:
         if len(own) < 2:
             continue
         fastest = min(own, key=lambda arm: median(own[arm]))
+        others = own.keys() - {fastest}
         if rounds < ENOUGH_SAMPLES:
-            slower = own.keys() - {fastest}
-            found |= {a for a in slower if all(_far(own[a], own[b]) for b in own if b != a)}
+            found |= {a for a in others if all(_far(own[a], own[b]) for b in own if b != a)}
             continue
-        lows = {arm: paired_ratio(own[arm], own[fastest]).low for arm in own if arm != fastest}
-        slower = {arm for arm, low in lows.items() if low is not None and low > CLEARLY_SLOWER}
-        found |= slower if len(slower) < len(lows) else set(own)
+        slower = {a for a in others if _clearly_slower(own[a], own[fastest])}
+        found |= slower
+        if slower == others:
+            ratio = min(paired_ratio(own[a], own[fastest]).estimate for a in others)
+            if rounds >= PLENTY_SAMPLES or _noise(samples) < min(ratio - 1, DECIDES_NOTHING):
+                found.add(fastest)
     return found
+
+
+def _clearly_slower(one: Sequence[float], fastest: Sequence[float]) -> bool:
+    """Whether the interval of the ratio lies high enough, or each pair of samples does.
+
+    Samples that come in runs are worth few, and then the ratio has no interval.
+    """
+    low = paired_ratio(one, fastest).low
+    far = all(a > FAR * b for a, b in zip(one, fastest, strict=False))
+    return far or (low is not None and low > CLEARLY_SLOWER)
+
+
+def _noise(samples: Mapping[Arm, Samples]) -> float:
+    """The fraction below which a difference is noise in this cell; infinite if nothing tells."""
+    entered_twice = [own for own in samples.values() if own.again and own.error is None]
+    ratios = [paired_ratio(s.again.seconds, s.seconds) for s in entered_twice if s.again]
+    if not ratios or any(ratio.low is None for ratio in ratios):
+        return math.inf
+    return spread_of(ratios)
 
 
 def _far(one: Sequence[float], other: Sequence[float]) -> bool:

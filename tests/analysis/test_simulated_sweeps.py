@@ -1,6 +1,6 @@
 """The growth laws and crossovers that are found in sweeps whose laws are known.
 
-``make growth-study`` does the same with three times as many sweeps.
+``make growth-study`` does the same with twice as many sweeps.
 """
 
 import os
@@ -18,7 +18,7 @@ from supcr_bench.values.growth_law import LAWS
 from tests.analysis.simulated_sweeps import Law, cell_samples, exactly, sweep, where_equal
 from tests.made_results import make_result
 
-SWEEPS = int(os.environ.get("SUPCR_BENCH_SWEEPS", "200"))
+SWEEPS = int(os.environ.get("SUPCR_BENCH_SWEEPS", "300"))
 SIZES = (
     (16, 32, 64, 128, 256, 512, 1024),
     (16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048),

@@ -8,11 +8,13 @@ from statistics import mean
 
 import pytest
 
+from supcr_bench.analysis.statistics import paired_ratio
 from supcr_bench.measure.device import Elapsed
 from supcr_bench.measure.timing import (
     COMPANY_S,
     ENOUGH_SAMPLES,
     MOST_SAMPLES,
+    PLENTY_SAMPLES,
     Samples,
     fastest_of_each_pass,
     garbage_collection_held,
@@ -157,7 +159,8 @@ def test_an_arm_that_is_clearly_slower_has_enough_samples_and_alike_arms_go_on()
     assert [len(samples[arm].seconds) for arm in (A, B, C)] == [MOST_SAMPLES] * 2 + [ENOUGH_SAMPLES]
     assert samples[C].stopped_by == "budget"  # it missed the precision, which its row says
     samples, _ = sample({A: clock(0.02, 0.03), C: clock(0.039, 0.036)}, noisy)
-    assert {len(own.seconds) for own in samples.values()} == {ENOUGH_SAMPLES}
+    # The second entry of the fastest differs from the first by more than the other arm does.
+    assert [len(samples[arm].seconds) for arm in (A, C)] == [PLENTY_SAMPLES, ENOUGH_SAMPLES]
     samples, _ = sample({A: clock(0.02, 0.03)}, noisy)
     assert len(samples[A].seconds) == MOST_SAMPLES
 
@@ -167,8 +170,17 @@ def test_an_arm_far_from_all_others_has_the_fewest_samples() -> None:
     clocks = {A: clock(0.02, 0.03), B: clock(0.1, 0.12), C: clock(1.0, 1.2)}
     samples, _ = sample(clocks, noisy)
     assert len(samples[C].seconds) == len(samples[B].seconds) == FEWEST_SAMPLES
-    assert len(samples[A].seconds) == ENOUGH_SAMPLES  # what is used in the end is known better
+    # What is used in the end is known better, where its entries differ by as much as here.
+    assert len(samples[A].seconds) == PLENTY_SAMPLES
     assert samples[C].stopped_by == "budget"
+
+
+def test_the_fastest_is_known_well_enough_early_if_its_lead_is_beyond_the_noise() -> None:
+    clocks = {A: clock(0.024, 0.026), B: clock(0.1, 0.12)}
+    samples, _ = sample(clocks, Budget(sampling_s=100.0))
+    own = samples[A]
+    assert len(own.seconds) == len(again(own).seconds) == ENOUGH_SAMPLES
+    assert own.stopped_by == "budget"
 
 
 def test_an_arm_that_another_slow_one_may_overtake_goes_on() -> None:
@@ -176,6 +188,15 @@ def test_an_arm_that_another_slow_one_may_overtake_goes_on() -> None:
     samples, _ = sample({A: clock(0.02), B: clock(0.1, 0.12), C: clock(0.13, 0.15)}, noisy)
     assert len(samples[A].seconds) == FEWEST_SAMPLES  # precise
     assert len(samples[B].seconds) == len(samples[C].seconds) == ENOUGH_SAMPLES
+
+
+def test_an_arm_slower_by_far_does_not_go_on_because_its_times_come_in_runs() -> None:
+    """Where a machine becomes slower and slower, a ratio has no interval, but is plain."""
+    drift = [0.09 + 0.001 * i for i in range(MOST_SAMPLES + 1)]
+    samples, _ = sample({A: clock(0.02), B: clock(*drift), C: clock(*drift)}, Budget(sampling_s=99))
+    own = samples[B].seconds
+    assert paired_ratio(own[:ENOUGH_SAMPLES], [0.02] * ENOUGH_SAMPLES).low is None
+    assert len(own) == len(samples[C].seconds) == ENOUGH_SAMPLES
 
 
 def test_an_arm_beyond_the_time_limit_ends_after_one_sample() -> None:
@@ -211,7 +232,7 @@ def test_an_arm_that_goes_on_alone_has_as_many_others_called_between_its_turns()
         return Elapsed(next(times))
 
     times = cycle((0.010, 0.012))
-    samples, _ = sample({A: other(0.020), B: call, C: other(0.021)})
+    samples, _ = sample({A: other(0.0112), B: call, C: other(0.0113)})  # alike, so B goes on
     assert len(samples[A].seconds) == len(samples[C].seconds) == FEWEST_SAMPLES
     assert len(samples[B].seconds) > 3 * FEWEST_SAMPLES
     alone = since[1 + 2 * FEWEST_SAMPLES : -1]  # the fastest has two turns in each round
