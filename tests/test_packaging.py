@@ -111,4 +111,4 @@ def test_an_installed_package_lists_what_the_checkout_holds(tmp_path: Path) -> N
         capture_output=True,
         text=True,
     )
-    assert "mine.toml::rowsort[training-N24-D1-nan0-tied]" in collected.stdout.splitlines()
+    assert "mine.toml::rowsort[training-N16-D1-nan0-tied]" in collected.stdout.splitlines()
