@@ -24,7 +24,7 @@ from tests.made_verifications import DIAGNOSIS, OFF, make_verification
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 CASES = ({"dims": 1}, {"dims": 2, "nan_density": 0.2}, {"dims": 2})
