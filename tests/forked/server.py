@@ -8,7 +8,6 @@ It ends with its standard input, which the tests hold.
 """
 
 import atexit
-import ctypes
 import gc
 import importlib
 import json
@@ -63,9 +62,6 @@ PRELOADED = (
     "supcr_bench.verification.local_session",
 )
 LENGTH_BYTES = 4
-LARGE_PAGE = 2**21
-MADV_COLLAPSE = 25
-"""Since Linux 6.1."""
 
 
 def main(path: str) -> None:
@@ -85,7 +81,6 @@ def main(path: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     gc.collect()
     gc.freeze()  # a forked process does not write to what it never frees
-    join_pages()
     wake, woken = socket.socketpair()
     for end in (wake, woken):
         end.setblocking(False)
@@ -178,26 +173,6 @@ def prepare_start_and_end() -> None:
     for finalizer in [*weakref.finalize._registry]:  # type: ignore[attr-defined]
         if tidies is not None and (finalizer.peek() or ())[1:2] == (tidies,):
             finalizer.atexit = False
-
-
-def join_pages() -> None:
-    """Have Linux join the pages of this process to large ones, of which a fork copies the list.
-
-    A fork with its process's end then takes half the time: 37 ms in place of 65.
-    """
-    try:
-        regions = Path("/proc/self/maps").read_text().splitlines()
-    except OSError:  # not Linux
-        return
-    madvise = ctypes.CDLL(None).madvise
-    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    for region in regions:
-        addresses, rights, _, _, inode, *_ = region.split()
-        if (rights, inode) == ("rw-p", "0"):
-            start, end = (int(address, 16) for address in addresses.split("-"))
-            first = -(-start // LARGE_PAGE) * LARGE_PAGE
-            for place in range(first, end - LARGE_PAGE + 1, LARGE_PAGE):
-                madvise(place, LARGE_PAGE, MADV_COLLAPSE)  # an older Linux refuses
 
 
 def report_ended(running: dict[int, socket.socket]) -> None:
