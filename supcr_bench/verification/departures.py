@@ -94,7 +94,8 @@ def departures(reading: Reading, definition: Definition) -> Departures:
             found["nan_labels"] = "rows with a missing label dropped", rule
         elif missing != "unsupported" and rule != missing and not joins:
             rule = "unsupported" if rule in ("zero", "other") else rule
-            depart("nan_labels", rule, None if rule == "drop_row" else rule)
+            value = {"drop_row": None, "nan": "unsupported"}.get(rule, rule)
+            depart("nan_labels", rule, value)
     default = reading.default_temperature
     if default is not None and abs(default / definition.temperature - 1) > 1e-3:
         words = f"a default temperature of {default:g} (not {definition.temperature:g})"

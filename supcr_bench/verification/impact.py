@@ -112,6 +112,8 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
     notes = [f"Note: {note}." for note in dict.fromkeys(row.note for row in found) if note]
     notes = ["--labels measures it on yours."] if generated else [*notes, _advice(found)]
     below = [line for text in notes for line in wrap(text, WIDTH)]
+    if generated and all(row.departure is None and _is_same(row) for row in found):
+        return []
     if not one.batches:
         return [] if generated else below
     heads = ("continuous", "tied") if generated else ("random", "ordered")
@@ -125,6 +127,12 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
         if len(lines) + len(own) + len(below) <= MOST_LINES:
             lines += own
     return [*lines, *below]
+
+
+def _is_same(row: Impact) -> bool:
+    """Whether a gradient is that of the definition, and as long."""
+    turned = row.angle is None or row.angle >= LEAST_DEGREES
+    return not turned and row.length is not None and abs(row.length - 1) < 0.05
 
 
 def _line(name: str, cells: Iterable[str]) -> str:

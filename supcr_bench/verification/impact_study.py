@@ -128,7 +128,8 @@ class ImpactStudy:
         """Yield rows: the whole loss against each definition, and each departure."""
         batches = partial(self._batch, labels, table)
         ask, note = None, None
-        if table is not None or len(self._departures) != 1:  # a single departure is the whole
+        turned = self._reading is not None and self._reading.sign < 0
+        if table is not None or len(self._departures) != 1 or turned:  # one may be the whole
             ask, note = self._way_to_ask(batches, QUICK_CALL_S if table is None else SLOW_CALL_S)
         about = Impact(
             definition=self._near.name,
@@ -231,7 +232,7 @@ class ImpactStudy:
     def _by_member(self, batch: Batch) -> Tensor:
         assert self._member is not None and self._reading is not None
         gradient, _ = evaluate_large(self._member, batch.views_of(self._near), batch.labels)
-        return gradient * (self._reading.factors or [1.0])[0]
+        return gradient * (self._reading.factors or [1.0])[0] * self._reading.sign
 
 
 def _ordered(batch: Batch) -> Batch:

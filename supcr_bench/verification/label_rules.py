@@ -10,7 +10,7 @@ from torch import Tensor
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import Member
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import Probe, Prober, make_labels, make_rows
+from supcr_bench.verification.probes import NotFiniteError, Probe, Prober, make_labels, make_rows
 from supcr_bench.verification.reading import Reading
 
 COARSE = 1e-2
@@ -90,7 +90,10 @@ def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bo
     with suppress(Exception):  # it refuses missing labels
         column = labels[:, :1].clone()
         column[2] = math.nan
-        reading.nan_labels, share = missing_rule(prober, member, rows, column)
+        try:
+            reading.nan_labels, share = missing_rule(prober, member, rows, column)
+        except NotFiniteError:
+            reading.nan_labels = "nan"
         if reading.nan_labels != "drop_row_per_dimension":
             return False
         whole = float(missing_rule(prober, member, rows, labels[:, :1])[1].sum())

@@ -93,6 +93,8 @@ PHRASES: dict[str, dict[Any, str]] = {
     },
     "sign": {
         True: "the similarity with its sign turned (negated)",
+        "loss": "the loss is negated: training goes the wrong way",
+        "gradient": "the gradient has the wrong sign",
     },
     "normaliser": {
         "rows_squared": "divided by M^2 in place of M(M-1)",
@@ -115,6 +117,7 @@ PHRASES: dict[str, dict[Any, str]] = {
         "zero": "NaN labels filled with zero instead of dropped",
         "other": "a missing label gives a plausible number",
         "unsupported": "missing labels not supported",
+        "nan": "missing labels not supported (one makes the loss or its gradient NaN)",
     },
     "weights": {
         "ignored": "the dimension weights ignored",

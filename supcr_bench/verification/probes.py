@@ -104,6 +104,7 @@ class Prober:
         given: the temperature that it is given; ``None`` if it takes none.
         detached: whether no gradient goes through its denominators.
         sign: -1 where its gradient has the wrong sign.
+        value_sign: -1 where its value has the wrong sign, too.
         limit: largest relative residual of a right gradient: more in a low precision.
         powers: powers of a given temperature that divide s: in denominators, and the partner's.
     """
@@ -115,7 +116,8 @@ class Prober:
         self.given = ASKED if own.temperature else None
         self.weights, self.several = own.weights, not own.one_dimension
         self.rows = 5 if self.count == 1 else 4
-        self.detached, self.sign, self.limit, self.powers = False, 1, FITS, (1.0, 1.0)
+        self.detached, self.limit, self.powers = False, FITS, (1.0, 1.0)
+        self.sign = self.value_sign = 1
         self._plain: dict[tuple[object, ...], Probe] = {}
         self._nearest: dict[tuple[object, ...], float] = {}
 
@@ -165,7 +167,8 @@ class Prober:
         gradient = self.sign * torch.cat([g.detach().double().flatten() for g in gradients])
         if not math.isfinite(float(answer.loss)) or not bool(torch.isfinite(gradient).all()):
             raise NotFiniteError
-        return Probe(views, labels, temperature, float(answer.loss), gradient)
+        loss = self.value_sign * float(answer.loss)
+        return Probe(views, labels, temperature, loss, gradient)
 
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
         """The probe of a batch of n rows; asked for again, it is returned without a call."""

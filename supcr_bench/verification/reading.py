@@ -58,6 +58,7 @@ class Reading:
         default_temperature: the loss's temperature if none is given.
         factors: factor of the gradient of the mean over pairs: on a batch of few rows, and on one
             of twice as many.
+        sign: -1 if the gradient points the wrong way.
         ratio: the loss divided by the loss that fits its gradient; NaN if unknown.
         shift: constant added to the loss.
         factor_words: the factor in words, which are among the faults too.
@@ -75,6 +76,7 @@ class Reading:
     member: Member | None = None
     default_temperature: float | None = None
     factors: list[float] = field(default_factory=list)
+    sign: int = 1
     ratio: float = 1.0
     shift: float = 0.0
     factor_words: str = ""
@@ -108,6 +110,7 @@ def read_structure(prober: Prober) -> Reading:
     alive = _members(prober, reading, core)
     if not alive:
         return reading
+    core = prober.plain(prober.rows, 0, prober.given)  # its sign may be turned by now
     near = prober.fits([min(alive, key=_plainness)], core)[0]
     reading.complete = near.residual <= prober.limit
     _settle(prober, reading, alive, core)
@@ -267,10 +270,16 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
     """The members that fit with the wrong sign, or nearly; ``reading`` gets the fault."""
     members = _plain(members)
     turned = [m._replace(temperature=abs(m.temperature)) for m in members]
+    turned += _at_nearest(prober, turned, core)
     wrong_sign = [f.member for f in prober.fits(turned, core, most=FITS)]
     if wrong_sign:
-        prober.sign = -1
-        reading.faults.append("the gradient has the wrong sign")
+        rows = torch.stack(core.views)
+        step = core.gradient.view_as(rows) * (1e-3 * rows.norm() / core.gradient.norm())
+        along = prober.probe((rows + step).unbind(), core.labels, prober.given)
+        negated = along.loss > core.loss  # the gradient is that of the value
+        reading.faults.append(PHRASES["sign"]["loss" if negated else "gradient"])
+        reading.sign = prober.sign = -1
+        prober.value_sign = -1 if negated else 1
         return wrong_sign
     fits = prober.fits([*_at_nearest(prober, members, core), *members], core)
     best = fits[0]
@@ -332,8 +341,10 @@ def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
     along = float(core.gradient @ step.flatten())
     if size <= IN_FLOAT64 or along < 2**-21 * abs(core.loss):  # float32 would not show it
         return False
-    first, second = (moved(k * step).loss - core.loss for k in (1, 2))
-    return not (first and 1.5 < second / first < 2.5)
+    first, second, far, back = (moved(k * step).loss - core.loss for k in (1, 2, 100, -100))
+    # A part that is rounded gives its share of the change only over a longer way.
+    linear = first and 1.5 < second / first < 2.5 and 0.75 < (far - back) / (200 * first) < 1.33
+    return not linear
 
 
 def _why_unknown(prober: Prober, core: Probe) -> str:

@@ -40,6 +40,7 @@ FAR = 32.0
 """The similarity -32, whose exponential is 1e-14: less than the eps of nearly every loss."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
 GROWS = "a factor that grows about as N^"
+UNREAD = PHRASES["temperature"]["missing"]
 HALVED, DOUBLED = f"{CONSTANT_FACTOR} 0.5", f"{CONSTANT_FACTOR} 2"
 
 
@@ -60,8 +61,8 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
     else:
         law, prober.powers = "other", (0.0, 0.0)
     if law:
-        words = PHRASES["temperature"][law]
-        reading.faults.append(f"{words}: it is always {own:.4g}" if law == "missing" else words)
+        words = f"{UNREAD}: it is always {own:.4g}"
+        reading.faults.append(words if law == "missing" else PHRASES["temperature"][law])
     elif own != 1:
         columns = {WIDTH: "the number of columns", WIDTH**0.5: "the root of the number of columns"}
         named = (words for n, words in columns.items() if math.isclose(own, n, rel_tol=1e-3))
@@ -219,9 +220,8 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
         reading.faults.append(f"the gradient is {1 / ratios[0]:.4g} times that of the loss")
     elif math.isclose(*shifts, rel_tol=rough):
         reading.shift = shifts[0]
-        reading.faults.append(
-            f"a constant of {shifts[0]:.4g} is added to the loss, without a gradient"
-        )
+        added = prober.value_sign * shifts[0]
+        reading.faults.append(f"a constant of {added:.4g} is added to the loss, without a gradient")
     elif all(map(close, shifts, counts)):
         reading.faults.append(
             "the mean over the candidates in place of their sum: the gradient is the same"
@@ -256,6 +256,13 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
     if prober.given:
         fit = prober.fits([member], prober.plain(n, 0, WARMER))[0]
         warmer = fit.factor * ratio if fit.residual <= 10 * prober.limit else one
+    unread = next((w for w in reading.faults if w.startswith(UNREAD)), None)
+    for power, verb in ((1.0, "multiplies"), (-1.0, "divides")):
+        if unread and math.isclose(warmer, one * WARMER**power, rel_tol=1e-3):
+            words = unread.replace(UNREAD, f"the temperature {verb} the loss, not the similarities")
+            words = words.removesuffix(": it is always 1").replace(":", ", where")
+            reading.faults[reading.faults.index(unread)], warmer = words, one
+            break
     words = words_of()
     # A partner with no farther row adds 0 to the sum: only the mean shows whether it counts.
     farther = member._replace(comparison=">", pairs="with candidates")

@@ -15,6 +15,7 @@ from supcr_bench.values.table import Cell, Row, Table, Tone, numbers, prose, row
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
+from supcr_bench.verification.phrases import PHRASES
 
 NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
 EXIT_STATUSES: dict[NamedVerdict, int] = {
@@ -29,8 +30,8 @@ NAMED = 3
 """Most failed checks that a headline names."""
 RAISES = "raises "
 FACTOR = re.compile(
-    r"a (constant )?factor|times the temperature|divided by (a further|M|N|the temperature(,|$))"
-    r"|not divided by the number"
+    r"a (constant )?factor(?! of -)|times the temperature"
+    r"|divided by (a further|M|N|the temperature(,|$))|not divided by the number"
 )
 """The first words of the causes that only multiply the loss by a factor."""
 ENDED = {
@@ -247,7 +248,8 @@ def details(
     lines: list[tuple[str, Tone]] = []
     if wrong and found.reading.choices:
         lines.append((f"By choice, which is no fault: {listed(found.reading.choices)}.", ""))
-    if wrong and any(map(FACTOR.match, found.causes)):
+    turned = {PHRASES["sign"][what] for what in ("loss", "gradient")}.intersection(found.causes)
+    if wrong and any(map(FACTOR.match, found.causes)) and not turned:
         lines.append(("The factor changes only the step size of training.", ""))
     forgiven: list[tuple[str, Tone]] = []
     for alike in _alike(found.findings):

@@ -98,6 +98,94 @@ def over_root_of_columns(features: Tensor, labels: Tensor, temperature: float = 
     return mean_over_pairs(logits, labels)
 
 
+class Reversed(torch.autograd.Function):
+    """Turns the gradient, not the value."""
+
+    @staticmethod
+    def forward(_: Any, rows: Tensor) -> Tensor:
+        return rows.clone()
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        return -gradient
+
+
+@pytest.mark.parametrize(
+    ("factor", "added", "fixed", "others"),
+    [
+        (-1.0, 0.0, True, ()),
+        (-2.0, 0.0, False, ("a constant factor of 2",)),
+        (-1.0, 0.7, False, ("a constant of 0.7 is added to the loss, without a gradient",)),
+    ],
+)
+def test_a_negated_loss_is_told_from_a_gradient_of_the_wrong_sign(
+    factor: float, added: float, fixed: bool, others: tuple[str, ...]
+) -> None:
+    def at_any(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """features [N, d]"""
+        s = unit(features) @ unit(features).T / temperature
+        return factor * mean_over_pairs(s, labels) + added
+
+    def at_one(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        return at_any(features, labels)
+
+    def turned(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        rows: Tensor = Reversed.apply(features)  # type: ignore[no-untyped-call]
+        return -factor * mean_over_pairs(unit(rows) @ unit(rows).T / 0.1, labels) + added
+
+    found = recognised(at_one if fixed else at_any)
+    assert found.faults == ("the loss is negated: training goes the wrong way", *others)
+    assert not any("float32" in words for words in found.choices)
+    assert recognised(turned).faults == ("the gradient has the wrong sign", *others)
+
+
+@pytest.mark.parametrize("base", [1.0, 0.1])
+def test_a_temperature_of_the_loss_alone_is_named(base: float) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        return mean_over_pairs(-distances(features) / base, labels) / temperature
+
+    (fault,) = recognised(loss).faults
+    where = "" if base == 1.0 else ", where it is always 0.1"
+    assert fault == f"the temperature divides the loss, not the similarities{where}"
+
+
+@pytest.mark.parametrize(
+    ("low", "words"),
+    [
+        (torch.bfloat16, "computed in bfloat16 inside"),
+        (torch.float16, "computed in float16, or partly in bfloat16, inside"),
+    ],
+)
+def test_a_low_precision_of_denominators_alone_is_named(low: torch.dtype, words: str) -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d], labels [N, D]"""
+        s, off = distances(features) / -2, ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        sums = (s.exp().to(low)[:, None] * counted).sum(-1)
+        return (sums.to(s).log() - s)[off].mean()
+
+    found = recognised(loss)
+    assert found.faults == (words,)
+    assert found.choices == ("a single view",)
+    assert found.dims == "1 to 3 label dimensions"
+
+
+def test_a_missing_label_that_makes_the_loss_nan_is_said_to() -> None:
+    def loss(first: Tensor, second: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """labels [N]"""
+        parts = (unit(z) @ unit(z).T / temperature for z in (first, second))
+        total = sum(mean_over_pairs(s, labels.view(-1, 1)) for s in parts)
+        return total + 0.0 * labels.sum()
+
+    found = recognised(loss)
+    assert found.faults == ()
+    assert "missing labels not supported (one makes the loss or its gradient NaN)" in found.choices
+
+
 @pytest.mark.parametrize(
     ("loss", "words"),
     [

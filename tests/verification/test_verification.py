@@ -169,12 +169,23 @@ def test_known_causes_stand_for_the_checks_that_they_fail() -> None:
         ("divided by a further N^2", True),
         ("divided by the temperature", True),
         ("divided by the temperature squared", False),
+        ("a constant factor of -1", False),
         ("strict inequality", False),
     ],
 )
 def test_a_factor_is_said_to_change_only_the_step_size(fault: str, scales: bool) -> None:
     found = make_verification(recognised=replace(OFFICIAL, faults=(fault,)))
     assert ("The factor changes only the step size of training." in lines(found)) is scales
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["the loss is negated: training goes the wrong way", "the gradient has the wrong sign"],
+)
+def test_a_factor_beside_a_wrong_sign_is_not_said_to_change_only_the_step_size(fault: str) -> None:
+    faults = (fault, "a constant factor of 2")
+    found = make_verification(recognised=replace(OFFICIAL, faults=faults))
+    assert "The factor changes only the step size of training." not in lines(found)
 
 
 def test_what_is_right_and_not_robust_says_where() -> None:
