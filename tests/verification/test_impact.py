@@ -250,6 +250,13 @@ def test_generated_labels_are_continuous_and_tied() -> None:
     assert lines[-1] == "--labels measures it on yours."
 
 
+def test_a_table_in_which_nothing_departs_is_left_out() -> None:
+    rows = [make_impact(labels=kind, angle=4e-5, length=1.0) for kind in ("continuous", "tied")]
+    assert impact_lines(rows) == []
+    for other in ({"angle": 1.0}, {"length": 2.0}, {"departure": "strict inequality"}):
+        assert impact_lines([rows[0], replace(rows[1], **other)])  # type: ignore[arg-type]
+
+
 def test_a_long_name_has_a_line_of_its_own_and_none_is_cut() -> None:
     names = ("strict inequality", "one L1 label distance over all dimensions", "cosine similarity")
     rows = [
@@ -380,6 +387,25 @@ def test_the_formula_of_a_slow_loss_has_its_length_where_the_factor_is_the_same_
     assert ("leaves the length unknown" in str(rows[0].note)) == (length is None)
     shown = next(line for line in impact_lines(rows) if "all, from no-self" in line)
     assert shown.split()[-1] == ("-" if length is None else str(length))
+
+
+class Negated(RightNoSelf):
+    def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        loss, parts = super().forward(perturbed, intact, labels)
+        return -loss, parts
+
+
+@FEW_BATCHES
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize("departures", [{}, {"comparison": ">"}])
+def test_a_negated_loss_has_a_row_of_180_degrees_beside_its_departures(
+    slow: bool, departures: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(impact_study, "QUICK_CALL_S", 1e-9 if slow else 9.0)
+    member = member_of(NO_SELF)._replace(**departures)  # type: ignore[arg-type]
+    rows = study(Negated, ImpactQuestion(batch_size=24), member, sign=-1)
+    whole = next(row for row in rows if row.labels == "continuous" and row.departure is None)
+    assert whole.angle == pytest.approx(180, abs=1e-2)
 
 
 # --- in words ------------------------------------------------------------------------------------
