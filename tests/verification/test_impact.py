@@ -254,7 +254,7 @@ def test_a_table_in_which_nothing_departs_is_left_out() -> None:
     rows = [make_impact(labels=kind, angle=4e-5, length=1.0) for kind in ("continuous", "tied")]
     assert impact_lines(rows) == []
     for other in ({"angle": 1.0}, {"length": 2.0}, {"departure": "strict inequality"}):
-        assert impact_lines([rows[0], replace(rows[1], **other)])  # type: ignore[arg-type]
+        assert impact_lines([rows[0], replace(rows[1], **other)])
 
 
 def test_a_long_name_has_a_line_of_its_own_and_none_is_cut() -> None:

@@ -106,7 +106,7 @@ class Reversed(torch.autograd.Function):
         return rows.clone()
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: Any, gradient: Tensor) -> Tensor:
         return -gradient
 
 
