@@ -17,6 +17,8 @@ FITS = 3e-5
 """Largest relative residual of a right gradient in float32 on these probes; the gradients of other
 members are a hundred times farther away."""
 ASKED = 1.0
+IN_FLOAT64 = 1e-10
+"""A relative change of rows that only float64 can show."""
 LABEL_STEPS = 256.0
 """Labels are multiples of 1 / this; a loss that takes only whole numbers gets the multiples."""
 WIDTH = 12
@@ -92,6 +94,12 @@ def shortest(number: float, tolerance: float) -> float:
     """The number of fewest digits, at most 4, within a relative tolerance; else ``number``."""
     short = [float(f"{number:.{digits}g}") for digits in (1, 2, 3, 4)]
     return next((x for x in short if math.isclose(x, number, rel_tol=tolerance)), number)
+
+
+def _step_along(core: Probe, size: float) -> Tensor:
+    """[V, n, d]: a step along the gradient, of a length relative to that of the rows."""
+    rows = torch.stack(core.views)
+    return core.gradient.view_as(rows) * (size * rows.norm() / core.gradient.norm())
 
 
 class Prober:
@@ -177,6 +185,42 @@ class Prober:
             rows, labels = make_rows(n, self.count, seed), make_labels(n, 1, seed)
             self._plain[key] = self.probe(rows, labels, temperature)
         return self._plain[key]
+
+    def is_quantised(self, core: Probe, size: float) -> bool:
+        """Whether a tiny relative change of the rows changes the gradient in jumps, or not at all.
+
+        The loss is looked at as well, since the gradient shows nothing if similarities alone are
+        rounded: it depends on the rows, too. A part that is rounded gives its share of the change
+        only over a longer way. A loss may be summed up in float32, so its change counts only where
+        float32 can show it.
+        """
+        rows = torch.stack(core.views)
+        wave = torch.arange(core.views[0].numel()).view_as(core.views[0]).double().cos()
+        moved = self._moved(core, rows * wave * size).gradient
+        change = (moved - core.gradient).norm() / core.gradient.norm()
+        if not 0.02 * size < float(change) < 50 * size:
+            return True
+        step = _step_along(core, 10 * size)
+        along = float(core.gradient @ step.flatten())
+        if size <= IN_FLOAT64 or along < 2**-21 * abs(core.loss):  # float32 would not show it
+            return False
+        near, twice, far, back = (
+            self._moved(core, k * step).loss - core.loss for k in (1, 2, 100, -100)
+        )
+        linear = near and 1.5 < twice / near < 2.5 and 0.75 < (far - back) / (200 * near) < 1.33
+        return not linear
+
+    def turn(self, core: Probe) -> bool:
+        """Turn the sign of gradients; return whether that of losses, too.
+
+        It is turned if the loss rises along its gradient, which is then the loss's own.
+        """
+        rises = self._moved(core, _step_along(core, 1e-3)).loss > core.loss
+        self.sign, self.value_sign = -1, -1 if rises else 1
+        return rises
+
+    def _moved(self, core: Probe, by: Tensor) -> Probe:
+        return self.probe((torch.stack(core.views) + by).unbind(), core.labels, self.given)
 
     def at(self, member: Member, temperature: float | None) -> Member:
         """A member that was read at temperature 1, at another one; ``None`` changes nothing."""

@@ -20,6 +20,7 @@ from supcr_bench.verification.family import TWO_VIEWS, WHOLE, Member, structures
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import (
     FITS,
+    IN_FLOAT64,
     ODD_TWINS,
     Fit,
     Probe,
@@ -37,8 +38,6 @@ WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
 NEAR = 3e-2
 """Largest residual of a right gradient in a low precision."""
-IN_FLOAT64 = 1e-10
-"""A relative change of rows that only float64 can show."""
 BFLOAT16 = 1e-3
 """A larger residual is not explained by float16 inside."""
 EPS_ON_ORDINARY_ROWS = ("added", "floor", "ratio", "ratio_floor")
@@ -195,7 +194,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
     kinds = tuple((kind, normalised) for kind in ("dot", "euclidean", "squared", "manhattan"))
     any_found = coarse = False
     for most_faults, some in ((1, kinds), (99, kinds[:3])):
-        coarse = most_faults > 1 and _is_quantised(prober, core, 1e-6)
+        coarse = most_faults > 1 and prober.is_quantised(core, 1e-6)
         members = [] if coarse else [*structures(views, some, most_faults, tied=False)]
         if most_faults == 1:
             cut = itertools.product(("anchors_detached", "others_detached"), members)
@@ -273,20 +272,15 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
     turned += _at_nearest(prober, turned, core)
     wrong_sign = [f.member for f in prober.fits(turned, core, most=FITS)]
     if wrong_sign:
-        rows = torch.stack(core.views)
-        step = core.gradient.view_as(rows) * (1e-3 * rows.norm() / core.gradient.norm())
-        along = prober.probe((rows + step).unbind(), core.labels, prober.given)
-        negated = along.loss > core.loss  # the gradient is that of the value
-        reading.faults.append(PHRASES["sign"]["loss" if negated else "gradient"])
-        reading.sign = prober.sign = -1
-        prober.value_sign = -1 if negated else 1
+        reading.sign = -1
+        reading.faults.append(PHRASES["sign"]["loss" if prober.turn(core) else "gradient"])
         return wrong_sign
     fits = prober.fits([*_at_nearest(prober, members, core), *members], core)
     best = fits[0]
     if best.residual > NEAR:
         reading.faults.append(_why_unknown(prober, core))
         return []
-    if not _is_quantised(prober, core, 1e-6):
+    if not prober.is_quantised(core, 1e-6):
         reading.faults.append(f"its gradient is off by {100 * best.residual:.1g} %")
         return [best.member]
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
@@ -319,32 +313,6 @@ def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) 
         for m, eps in zip(members, sizes, strict=True)
         if 1e-20 < eps < 0.1
     ]
-
-
-def _is_quantised(prober: Prober, core: Probe, size: float) -> bool:
-    """Whether a tiny relative change of the rows changes the gradient in jumps, or not at all.
-
-    The loss is looked at as well, since the gradient shows nothing if similarities alone are
-    rounded: it depends on the rows, too. A loss may be summed up in float32, so its change counts
-    only where float32 can show it.
-    """
-    rows = torch.stack(core.views)
-    wave = torch.arange(core.views[0].numel()).view_as(core.views[0]).double().cos()
-
-    def moved(by: Tensor) -> Probe:
-        return prober.probe((rows + by).unbind(), core.labels, prober.given)
-
-    change = (moved(rows * wave * size).gradient - core.gradient).norm() / core.gradient.norm()
-    if not 0.02 * size < float(change) < 50 * size:
-        return True
-    step = core.gradient.view_as(rows) * (10 * size * rows.norm() / core.gradient.norm())
-    along = float(core.gradient @ step.flatten())
-    if size <= IN_FLOAT64 or along < 2**-21 * abs(core.loss):  # float32 would not show it
-        return False
-    first, second, far, back = (moved(k * step).loss - core.loss for k in (1, 2, 100, -100))
-    # A part that is rounded gives its share of the change only over a longer way.
-    linear = first and 1.5 < second / first < 2.5 and 0.75 < (far - back) / (200 * first) < 1.33
-    return not linear
 
 
 def _why_unknown(prober: Prober, core: Probe) -> str:
@@ -383,7 +351,7 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = member._replace(comparison=member.comparison[0])
     reading.member = member
-    reading.float32 = _is_quantised(prober, core, IN_FLOAT64)
+    reading.float32 = prober.is_quantised(core, IN_FLOAT64)
 
 
 def _plainness(m: Member) -> tuple[float, bool, bool]:
