@@ -99,7 +99,8 @@ def shortest(number: float, tolerance: float) -> float:
 def _step_along(core: Probe, size: float) -> Tensor:
     """[V, n, d]: a step along the gradient, of a length relative to that of the rows."""
     rows = torch.stack(core.views)
-    return core.gradient.view_as(rows) * (size * rows.norm() / core.gradient.norm())
+    length = size * float(rows.norm() / core.gradient.norm())
+    return length * core.gradient.view_as(rows)
 
 
 class Prober:
