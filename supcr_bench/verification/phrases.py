@@ -108,6 +108,7 @@ PHRASES: dict[str, dict[Any, str]] = {
     "labels": {
         "ranked": "labels replaced by their ranks: only their order counts, not how far apart "
         "they are",
+        "rescaled": "each label dimension rescaled to its own spread before distances are taken",
         "scaled": "equal label distances come apart by rounding, since labels are moved or "
         "scaled inside",
     },

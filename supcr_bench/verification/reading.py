@@ -47,6 +47,9 @@ EPS = sorted(
     + [torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)]
 )
 
+UNEQUAL = torch.tensor([0.0, 1.0, 4.0, 9.0, 15.0, 22.0, 32.0, 34.0], dtype=torch.float64)
+"""Labels for the whole numbers below 8, with all distances different."""
+
 
 @dataclass(slots=True)
 class Reading:
@@ -125,10 +128,11 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
         return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
     if not prober.repeats(prober.rows):
         return RANDOM
-    ranks = core.labels.argsort(0).argsort(0).to(core.labels)
+    wide = prober.plain(2 * prober.rows + 1, 0, prober.given)  # on few rows, distances order alike
+    ranks = wide.labels.argsort(0).argsort(0).to(wide.labels)
     same = [
-        math.isclose(prober.probe(core.views, y, prober.given).loss, core.loss, rel_tol=1e-6)
-        for y in (ranks, core.labels.roll(1, 0))
+        math.isclose(prober.probe(wide.views, y, prober.given).loss, wide.loss, rel_tol=1e-6)
+        for y in (ranks, wide.labels.roll(1, 0))
     ]
     return PHRASES["labels"]["ranked"] if same == [True, False] else None
 
@@ -329,16 +333,19 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
     """Find the rule on ties and the label distance, and take the simplest member left."""
     n = prober.rows
     tied = torch.tensor([0.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])[: n + 2, None].double()
-    probe = prober.probe(make_rows(n + 2, prober.count, 1), tied, prober.given)
-    alive = _left(prober, reading, alive, probe, "equal labels")
-    if "another loss on equal labels" in reading.faults:
-        unequal = prober.probe(probe.views, torch.where(tied > 1, 3.0, tied), prober.given)
-        if prober.fitting(alive, unequal):  # no distance is twice another
-            reading.faults[-1] = PHRASES["labels"]["scaled"]
+    for labels in (tied, torch.arange(8.0).roll(3)[:, None].double()):  # many distances are equal
+        rows = make_rows(len(labels), prober.count, 1)
+        probe = prober.probe(rows, labels, prober.given)
+        alive = _left(prober, reading, alive, probe, "equal labels")
+        if "another loss on equal labels" in reading.faults:
+            unequal = prober.probe(rows, UNEQUAL[labels.long()], prober.given)
+            if prober.fitting(alive, unequal):
+                reading.faults[-1] = PHRASES["labels"]["scaled"]
+            break
     if prober.several:
-        labels = make_labels(n + 1, 3, 2)
+        labels = make_labels(n + 3, 3, 2) * torch.tensor([4.0, 8.0, 16.0])
         with suppress(Exception):  # it takes labels of one dimension only
-            probe = prober.probe(make_rows(n + 1, prober.count, 2), labels, prober.given)
+            probe = prober.probe(make_rows(n + 3, prober.count, 2), labels, prober.given)
             reading.several_dimensions = True
     if reading.several_dimensions:
         ways = PHRASES["label_distance"]
@@ -346,6 +353,9 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
         before, complete = len(reading.faults), reading.complete
         alive = _left(prober, reading, several, probe, "several label dimensions")
         if len(reading.faults) > before:  # the rest is read with labels of one dimension
+            alike = torch.stack([labels[torch.arange(n + 3).roll(k), 2] for k in range(3)], 1)
+            if prober.fitting(several, prober.probe(probe.views, alike, prober.given)):
+                reading.faults[-1] = PHRASES["labels"]["rescaled"]  # dimensions spread alike
             reading.several_dimensions, reading.complete = False, complete
     member = min(alive, key=_plainness)
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=

@@ -349,13 +349,37 @@ def test_ranks_in_place_of_labels_are_named() -> None:
     assert recognised(ranked).faults[0].startswith("labels replaced by their ranks")
 
 
-def test_scaled_labels_break_ties_and_their_distance_over_dimensions_is_no_choice() -> None:
-    found = recognised(of_labels(lambda y: (y - y.mean(0)) / y.std(0)))
-    assert found.faults == (
-        "equal label distances come apart by rounding, since labels are moved or scaled inside",
-        "another loss on several label dimensions",
-    )
-    assert found.choices == ("a single view",)
+BY_ROUNDING = (
+    "equal label distances come apart by rounding, since labels are moved or scaled inside"
+)
+BY_DIMENSION = "each label dimension rescaled to its own spread before distances are taken"
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        (lambda y: (y - y.mean(0)) / y.std(0), (BY_ROUNDING, BY_DIMENSION)),
+        (lambda y: (y - y.amin(0)) / (y.amax(0) - y.amin(0)), (BY_ROUNDING, BY_DIMENSION)),
+        (lambda y: (y - y.mean()) / y.std(), (BY_ROUNDING,)),
+        (lambda y: 4.0 * y, ()),
+        (
+            lambda y: y * 2.0 ** torch.arange(y.shape[1]),
+            ("another loss on several label dimensions",),
+        ),
+    ],
+)
+def test_scaled_labels_break_ties_and_their_distance_over_dimensions_is_no_choice(
+    change: Callable[[Tensor], Tensor], faults: tuple[str, ...], joined: bool
+) -> None:
+    def of_views(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, 2, d]"""
+        rows, y = features.transpose(0, 1).flatten(0, 1), change(labels)
+        return mean_over_pairs(-distances(rows) / temperature, torch.cat((y, y)))
+
+    found = recognised(of_views if joined else of_labels(change))
+    assert found.faults == faults
+    assert not any("label distance" in words for words in found.choices) or not faults[1:]
 
 
 class Queue(nn.Module):
