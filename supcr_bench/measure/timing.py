@@ -165,8 +165,7 @@ def _clearly_slower(one: Sequence[float], fastest: Sequence[float]) -> bool:
     Samples that come in runs are worth few, and then the ratio has no interval.
     """
     low = paired_ratio(one, fastest).low
-    far = all(a > FAR * b for a, b in zip(one, fastest, strict=False))
-    return far or (low is not None and low > CLEARLY_SLOWER)
+    return _far(one, fastest) or (low is not None and low > CLEARLY_SLOWER)
 
 
 def _noise(samples: Mapping[Arm, Samples]) -> float:

@@ -379,7 +379,7 @@ def test_scaled_labels_break_ties_and_their_distance_over_dimensions_is_no_choic
 
     found = recognised(of_views if joined else of_labels(change))
     assert found.faults == faults
-    assert not any("label distance" in words for words in found.choices) or not faults[1:]
+    assert found.choices == (() if joined else ("a single view",))
 
 
 class Queue(nn.Module):
