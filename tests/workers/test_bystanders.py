@@ -19,14 +19,21 @@ pytestmark = pytest.mark.slow
 
 LOSS = """
 import pathlib
+import time
 import psutil
 
-BYSTANDER = {pid}
+BYSTANDER = psutil.Process({pid})
 SEEN = pathlib.Path(__file__).with_name("seen")
+SEEN.touch()
 
 def loss(perturbed, intact, labels):
+    calls_before = len(SEEN.read_text().split())
+    if 1 <= calls_before <= 3:  # who resumes the bystander may come late on a busy machine
+        limit_s = time.monotonic() + 20
+        while BYSTANDER.status() == "stopped" and time.monotonic() < limit_s:
+            time.sleep(0.001)
     with SEEN.open("a") as seen:
-        seen.write(psutil.Process(BYSTANDER).status() + "\\n")
+        seen.write(BYSTANDER.status() + "\\n")
     value = (perturbed * intact).sum()
     return value, value.detach().expand(labels.shape[1])
 """
