@@ -2,6 +2,7 @@
 
 import os
 import time
+import timeit
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -15,11 +16,14 @@ CASES = 175
 """The cases of a verification that leaves nothing out."""
 USUAL = Workload(batch_size=12, dims=2)
 """A case's call takes about as long as training on this workload."""
-CASE_S = 0.01
+LOOP = "for i in range(100_000): total += i * i"
+LOOP_S = 0.0038
+"""CPU seconds of this loop on the machine where those of cases and of the report were measured."""
+CASE_S = 0.005
 """CPU seconds of a case beside the call: inputs, reference and comparison."""
-REPORT_S = 2.5
+REPORT_S = 2.0
 """CPU seconds to import what draws charts and writes pages, and for what all runs have."""
-RESULT_S = 0.03
+RESULT_S = 0.008
 """CPU seconds that each result adds to the report: tables, charts and page."""
 
 
@@ -39,7 +43,9 @@ class RunEnd:
     def __init__(
         self, forecast: Forecast, names: Iterable[str], *, beside: bool, at_once: int, results: int
     ) -> None:
-        self._forecast, self._results = forecast, results
+        self._forecast = forecast
+        self._slowness = slowness()
+        self._report_s = (REPORT_S + RESULT_S * results) * self._slowness
         self._beside, self._at_once = beside, at_once
         self._cases = dict.fromkeys(names, 0)
         self._spent_s = dict.fromkeys(self._cases, 0.0)
@@ -61,7 +67,7 @@ class RunEnd:
         if self._beside:
             passed_s = max(time.monotonic() - self._began_s, 1.0)
             rest_s = max(rest_s - sweep_s * sum(self._spent_s.values()) / passed_s, 0.0)
-        report_s = REPORT_S + RESULT_S * self._results
+        report_s = self._report_s
         longest_s = max(report_s, min(rest_s, max(left_s, default=0.0)))
         return sweep_s + max((rest_s + report_s) / self._at_once, longest_s) * busy()
 
@@ -72,10 +78,17 @@ class RunEnd:
         """
         found = []
         for name, cases in self._cases.items():
-            usual_s = min(CASES * (CASE_S + self._forecast.usual_s(name, USUAL)), TOTAL_LIMIT_S)
+            case_s = CASE_S * self._slowness + self._forecast.usual_s(name, USUAL)
+            usual_s = min(CASES * case_s, TOTAL_LIMIT_S)
             left = 0.0 if name in self._verified else max(1 - cases / CASES, 0.0)
             found.append(left * (left * usual_s + self._spent_s[name]))
         return found
+
+
+def slowness() -> float:
+    """How many times as long Python takes here as on the machine of ``LOOP_S``."""
+    loops_s = timeit.repeat(LOOP, "total = 0", timer=time.process_time, repeat=5, number=1)
+    return min(loops_s) / LOOP_S
 
 
 def busy() -> float:

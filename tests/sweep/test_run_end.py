@@ -1,9 +1,10 @@
 """The time left of whole runs: sweep, verification and report, with a clock that no machine moves.
 
-``tests/golden/seconds-*.json`` hold what each part of a run of a suite took, in CPU seconds, in
-which no other process counts. Each arm is a list: implementation, pass, status, seconds that it was
-seen to take, seconds of its calls, its fastest call in seconds, its samples, and its peak in bytes.
-Each check is a list: cases and seconds; the last one is what follows the checks.
+``tests/golden/seconds-SUITE-MACHINE.json`` hold what each part of a run of a suite took, in CPU
+seconds, in which no other process counts, and how slow Python is on that machine. Each arm is a
+list: implementation, pass, status, seconds that it was seen to take, seconds of its calls, its
+fastest call in seconds, its samples, and its peak in bytes. Each check is a list: cases and
+seconds; the last one is what follows the checks.
 """
 
 import json
@@ -40,6 +41,7 @@ CPUS = 2
 @pytest.fixture(autouse=True)
 def _idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_end, "busy", lambda: 1.0)
+    monkeypatch.setattr(run_end, "slowness", lambda: 1.0)
 
 
 def outcome(cases: int) -> Outcome:
@@ -155,11 +157,13 @@ def told(
 
 
 @pytest.mark.parametrize("suite", ["quick", "default"])
+@pytest.mark.parametrize("machine", ["amd", "intel"])
 @pytest.mark.parametrize("verify", [True, False])
 def test_the_time_left_of_a_whole_run_is_right_to_half_after_a_fifth_of_it(
-    suite: str, verify: bool, monkeypatch: pytest.MonkeyPatch
+    suite: str, machine: str, verify: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = json.loads((ROOT / f"tests/golden/seconds-{suite}.json").read_text())
+    stored = json.loads((ROOT / f"tests/golden/seconds-{suite}-{machine}.json").read_text())
+    monkeypatch.setattr(run_end, "slowness", lambda: stored["slowness"])
     later = [m for m in told(stored, monkeypatch, verify=verify) if m[1] >= 0.2]
     assert len(later) >= 7
     for what, _, left_s, told_s in later:
@@ -187,6 +191,12 @@ def made(known: Forecast, *, beside: bool = False, **options: Any) -> RunEnd:
 def test_without_verification_the_report_follows_the_sweep() -> None:
     end = RunEnd(forecast(), [], beside=True, at_once=2, results=100)
     assert end.left_s(7.0) == pytest.approx(7.0 + REPORT_S + 100 * RESULT_S)
+
+
+def test_where_python_is_slower_the_report_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_end, "slowness", lambda: 2.0)
+    end = RunEnd(forecast(), [], beside=True, at_once=2, results=100)
+    assert end.left_s(7.0) == pytest.approx(7.0 + 2 * (REPORT_S + 100 * RESULT_S))
 
 
 def test_on_a_busy_machine_what_follows_the_sweep_takes_longer(
