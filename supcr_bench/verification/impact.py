@@ -19,6 +19,8 @@ LOST = "a gradient is zero or not finite"
 """Part of the note of a row for which some or all batches give no angle."""
 AS_ROUNDING = 10
 """A gradient counts as equal up to this multiple of the angle that rounding causes."""
+FAULT_DEGREES = 1.0
+"""A loss that passes all checks is wrong on given labels if its gradient is farther away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,16 @@ class Impact:
     length: float | None = None
     pairs: float | None = None
     note: str | None = None
+
+
+def fault_on_labels(found: Sequence[Impact], definition: str) -> str | None:
+    """What is wrong if a loss's gradient, on given labels, is not that of its own definition."""
+    rounding = max((row.angle or 0.0 for row in found if row.departure == ROUNDING), default=0.0)
+    own = [row for row in found if row.departure is None and row.definition == definition]
+    worst = max(own, key=lambda row: row.angle or 0.0, default=None)
+    if not worst or not worst.angle or worst.angle <= max(AS_ROUNDING * rounding, FAULT_DEGREES):
+        return None
+    return f"its gradient points {_degrees(worst.angle)} degrees away from that of {definition}"
 
 
 def on_generated(found: Sequence[Impact]) -> bool:

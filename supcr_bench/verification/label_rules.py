@@ -46,16 +46,22 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     difference = BELOW * 10.0**-found
     probes = (probed(difference, place * difference) for place in range(STARTS))
     crossed = sum(bool(prober.fitting([member], probe)) for probe in probes)
-    if not crossed:
-        words = f"label differences below about 1e-{found:02d} count as ties"
+    if crossed:
+        step = difference * STARTS / crossed
+        words = f"labels rounded to steps of about {step:.1g}"
+    else:
+        step, above = difference, 10 * difference
+        while above > 1.01 * step:
+            middle = math.sqrt(step * above)
+            counts = bool(prober.fitting([member], probed(middle)))
+            step, above = (step, middle) if counts else (middle, above)
+        words = f"label differences below about {step:.1g} count as ties"
+    if step <= COARSE:
         reading.choices.append(words)
         return
-    step = difference * STARTS / crossed
-    coarse = step > COARSE
-    (reading.faults if coarse else reading.choices).append(
-        f"labels rounded to steps of about {step:.1g}"
-    )
-    reading.complete = not coarse
+    small = PHRASES["labels"]["small"]  # which this explains
+    reading.faults = [fault for fault in reading.faults if fault != small] + [words]
+    reading.complete = False
 
 
 def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:

@@ -108,6 +108,12 @@ PHRASES: dict[str, dict[Any, str]] = {
     "labels": {
         "ranked": "labels replaced by their ranks: only their order counts, not how far apart "
         "they are",
+        "bent": "labels are transformed inside, by more than a factor and a shift: equal distances "
+        "between them come apart",
+        "far": "labels far apart count as nearer: their distance wraps around, as that of angles, "
+        "or stops growing",
+        "small": "on several label dimensions, small label differences count otherwise than large "
+        "ones (a Huber or log-cosh distance, for example)",
         "rescaled": "each label dimension rescaled to its own spread before distances are taken",
         "scaled": "equal label distances come apart by rounding, since labels are moved or "
         "scaled inside",

@@ -115,6 +115,7 @@ class Prober:
         sign: -1 where its gradient has the wrong sign.
         value_sign: -1 where its value has the wrong sign, too.
         limit: largest relative residual of a right gradient: more in a low precision.
+        label_unit: what labels are multiplied by before the loss sees them.
         powers: powers of a given temperature that divide s: in denominators, and the partner's.
     """
 
@@ -127,6 +128,7 @@ class Prober:
         self.rows = 5 if self.count == 1 else 4
         self.detached, self.limit, self.powers = False, FITS, (1.0, 1.0)
         self.sign = self.value_sign = 1
+        self.label_unit = LABEL_STEPS if own.integer_labels else 1.0
         self._plain: dict[tuple[object, ...], Probe] = {}
         self._nearest: dict[tuple[object, ...], float] = {}
 
@@ -158,9 +160,13 @@ class Prober:
         own, dims = self._subject.resolution, labels.shape[1]
         called = replace(own, temperature=own.temperature if temperature else None)
         subject = replace(self._subject, resolution=called)
-        taken = labels * LABEL_STEPS if own.integer_labels else labels
         upstream = torch.tensor([arriving, *[0.0] * dims], dtype=torch.float64)
-        tensors = views[0], views[-1], taken, torch.ones(dims) if weights is None else weights
+        tensors = (
+            views[0],
+            views[-1],
+            self.label_unit * labels,
+            torch.ones(dims) if weights is None else weights,
+        )
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
             first, second, y, w = (x.to(dtype) for x in tensors)
             batch = Batch(first, second, y, w, temperature)
@@ -181,7 +187,7 @@ class Prober:
 
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
         """The probe of a batch of n rows; asked for again, it is returned without a call."""
-        key = (n, seed, temperature, self.dtype, self.sign)
+        key = (n, seed, temperature, self.dtype, self.sign, self.label_unit)
         if key not in self._plain:
             rows, labels = make_rows(n, self.count, seed), make_labels(n, 1, seed)
             self._plain[key] = self.probe(rows, labels, temperature)

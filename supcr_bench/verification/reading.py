@@ -23,6 +23,7 @@ from supcr_bench.verification.probes import (
     IN_FLOAT64,
     ODD_TWINS,
     Fit,
+    NotFiniteError,
     Probe,
     Prober,
     make_labels,
@@ -31,7 +32,7 @@ from supcr_bench.verification.probes import (
 )
 
 ANOTHER = "another loss, or a fault that is not known here"
-EMPTY = "no denominator counts a candidate (a mask that is always empty): labels have no effect"
+EMPTY = "labels have no effect, as if no denominator counted a candidate (a mask always empty)"
 ORDER_DECIDES = "ties taken by an order of rows (of a sort): equal labels are not treated alike"
 RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
 WARM = 5e-3
@@ -46,9 +47,13 @@ EPS = sorted(
     + [10.0**-x for x in range(2, 16)]
     + [torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)]
 )
+FAR = 1024.0
+"""Labels times this are far apart, and divided by it they are near."""
 
 UNEQUAL = torch.tensor([0.0, 1.0, 4.0, 9.0, 15.0, 22.0, 32.0, 34.0], dtype=torch.float64)
 """Labels for the whole numbers below 8, with all distances different."""
+NEARLY = 2.0**12
+"""Distances of whole numbers, to which this part of ``UNEQUAL`` is added, are nearly equal."""
 
 
 @dataclass(slots=True)
@@ -102,8 +107,25 @@ class Reading:
 def read_structure(prober: Prober) -> Reading:
     """Find views, similarity, candidates, temperature, ties and label distance.
 
+    A loss that follows no member may follow one where labels are near.
+
     Raises a NotFiniteError on ordinary rows, or what the loss raises on the first probe.
     """
+    reading = _structure(prober)
+    if not any(ANOTHER in fault for fault in reading.faults) or prober.label_unit != 1:
+        return reading
+    prober.label_unit = 1 / FAR
+    with suppress(NotFiniteError):
+        near = _structure(prober)
+        if near.member is not None and set(near.faults) <= set(PHRASES["labels"].values()):
+            turned = {PHRASES["labels"]["scaled"]: PHRASES["labels"]["bent"]}
+            near.faults = [turned.get(fault, fault) for fault in near.faults]
+            return near
+    prober.label_unit = 1.0
+    return reading
+
+
+def _structure(prober: Prober) -> Reading:
     reading = Reading()
     core = prober.plain(prober.rows, 0, prober.given)
     if fault := _oddity(prober, core):
@@ -320,8 +342,9 @@ def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) 
 
 
 def _why_unknown(prober: Prober, core: Probe) -> str:
-    other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
-    if math.isclose(other.loss, core.loss, rel_tol=1e-6, abs_tol=1e-9):
+    others = (core.labels.roll(1, 0), core.labels / FAR)
+    losses = [prober.probe(core.views, labels, prober.given).loss for labels in others]
+    if all(math.isclose(loss, core.loss, rel_tol=1e-6, abs_tol=1e-9) for loss in losses):
         return "its numbers do not depend on how far apart the labels are: " + ANOTHER
     return "its numbers follow no member of the family: " + ANOTHER
 
@@ -338,9 +361,10 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
         probe = prober.probe(rows, labels, prober.given)
         alive = _left(prober, reading, alive, probe, "equal labels")
         if "another loss on equal labels" in reading.faults:
-            unequal = prober.probe(rows, UNEQUAL[labels.long()], prober.given)
-            if prober.fitting(alive, unequal):
-                reading.faults[-1] = PHRASES["labels"]["scaled"]
+            apart = (UNEQUAL[labels.long()], labels + UNEQUAL[labels.long()] / NEARLY)
+            fits = [bool(prober.fitting(alive, prober.probe(rows, y, prober.given))) for y in apart]
+            if any(fits):  # rounding does not change the order of distances that differ by more
+                reading.faults[-1] = PHRASES["labels"]["scaled" if fits[1] else "bent"]
             break
     if prober.several:
         labels = make_labels(n + 3, 3, 2) * torch.tensor([4.0, 8.0, 16.0])
@@ -357,10 +381,15 @@ def _settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) 
             if prober.fitting(several, prober.probe(probe.views, alike, prober.given)):
                 reading.faults[-1] = PHRASES["labels"]["rescaled"]  # dimensions spread alike
             reading.several_dimensions, reading.complete = False, complete
+        elif not prober.fitting(alive, prober.probe(probe.views, labels / 4, prober.given)):
+            reading.faults.append(PHRASES["labels"]["small"])
     member = min(alive, key=_plainness)
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = member._replace(comparison=member.comparison[0])
     reading.member = member
+    far = prober.probe(core.views, FAR * core.labels, prober.given)
+    if reading.complete and not prober.fitting([member], far):
+        reading.faults.insert(0, PHRASES["labels"]["far"])
     reading.float32 = prober.is_quantised(core, IN_FLOAT64)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from supcr_bench.values.errors import SubjectError, UncallableError
 from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.units import listed
-from supcr_bench.verification.impact import Impact, ImpactQuestion
+from supcr_bench.verification.impact import Impact, ImpactQuestion, fault_on_labels
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Verdict
 from supcr_bench.verification.verification import NO_DEFINITION, Verification
 
@@ -27,7 +27,9 @@ MOST_ENDS = 2
 """A subject that has ended this many processes is not called again."""
 FORMULA = "formula"
 """The name of the outcome that holds the faults found by recognition."""
-STAGES = ("loading", "recognition", FORMULA, "diagnosis")
+GIVEN_LABELS = "the given labels"
+"""The name of the outcome that holds what only the labels of a person's file show."""
+STAGES = ("loading", "recognition", FORMULA, "diagnosis", GIVEN_LABELS)
 """The names in place of a check's name if a subject fails outside of all checks."""
 
 
@@ -130,6 +132,16 @@ class Session(ABC):
                     note=end.finding,
                 )
                 self._impact = (row,)
+            if finding := self._fault_on_labels(self.question):
+                yield Outcome.ended(GIVEN_LABELS, "definition", finding)
+
+    def _fault_on_labels(self, question: ImpactQuestion) -> str | None:
+        """What only the given labels show. A choice may turn the gradient, as may a temperature."""
+        known = bool(self.recognised and (self.recognised.choices or self.recognised.faults))
+        wrong = (o.verdict is Verdict.FAIL and o.group != "robustness" for o in self._outcomes)
+        if question.labels is None or question.temperature or known or any(wrong):
+            return None
+        return fault_on_labels(self._impact, self.definition)
 
     def spent_s(self) -> float:
         """Seconds since the verification began; other processes may have used some of them."""

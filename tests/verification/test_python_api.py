@@ -121,3 +121,27 @@ def test_what_is_no_implementation_is_a_type_error(given: Any) -> None:
         TypeError, match="is not an implementation: give a class, a function or a name"
     ):
         supcr_bench.verify(given)
+
+
+def test_a_loss_that_only_the_given_labels_show_to_be_another_is_not_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class WrapsAround(RightNoSelf):
+        """Its label distance is that of angles of this period, beyond all labels of the checks."""
+
+        def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Any:
+            return super().forward(perturbed, intact, labels.fmod(1e6))
+
+    few = [check for check in all_checks() if check.name in ("ties", "random cases")]
+    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+    years = tmp_path / "years.csv"
+    years.write_text("far,near\n" + "\n".join(f"{i * 76543},{i}" for i in range(40)))
+    far, near = (
+        supcr_bench.verify(WrapsAround, "no-self", labels=f"{years}:{column}", batch_size=16)
+        for column in ("far", "near")
+    )
+    assert near
+    assert not far
+    (fault,) = far.failures
+    assert fault.check == "the given labels"
+    assert "degrees away from that of no-self" in str(fault.finding)

@@ -382,6 +382,98 @@ def test_scaled_labels_break_ties_and_their_distance_over_dimensions_is_no_choic
     assert found.choices == (() if joined else ("a single view",))
 
 
+FAR = (
+    "labels far apart count as nearer: their distance wraps around, as that of angles, or stops "
+    "growing"
+)
+BENT = (
+    "labels are transformed inside, by more than a factor and a shift: equal distances between "
+    "them come apart"
+)
+SMALL = (
+    "on several label dimensions, small label differences count otherwise than large ones (a "
+    "Huber or log-cosh distance, for example)"
+)
+
+
+def of_differences(distance: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """A loss with the sum of this distance of label differences over the dimensions."""
+
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = distance(labels[:, None] - labels).sum(-1)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        logits = -distances(features) / temperature
+        terms = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
+        return terms[off].mean()
+
+    return loss
+
+
+def around(period: float) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.minimum(x.abs() % period, period - x.abs() % period)
+
+
+@pytest.mark.parametrize(
+    "distance",
+    [
+        *(around(period) for period in (1.0, 2 * math.pi, 24.0, 360.0)),
+        lambda x: x.abs().clamp(max=100.0),
+        lambda x: 1 - (-x.abs() / 50).exp(),
+    ],
+)
+def test_a_label_distance_that_wraps_around_or_stops_growing_is_named(
+    distance: Callable[[Tensor], Tensor],
+) -> None:
+    assert recognised(of_differences(distance)).faults[0] == FAR
+
+
+def test_a_label_distance_that_goes_on_growing_is_right() -> None:
+    assert not recognised(of_differences(torch.abs)).faults
+
+
+def test_a_distance_in_which_small_differences_count_otherwise_is_named() -> None:
+    def huber(x: Tensor) -> Tensor:
+        return functional.smooth_l1_loss(x, torch.zeros_like(x), reduction="none")
+
+    assert recognised(of_differences(huber)).faults == (SMALL,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y: y.sign() * y.abs().log1p(),
+        torch.tanh,
+        torch.sigmoid,
+    ],
+)
+def test_labels_that_are_transformed_are_told_from_scaled_ones(
+    change: Callable[[Tensor], Tensor],
+) -> None:
+    assert BENT in recognised(of_labels(change)).faults
+
+
+def test_labels_without_effect_are_told_from_unknown_ones() -> None:
+    def unlabelled(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        return (unit(features) @ unit(features).T).exp().sum(1).log().mean()
+
+    def weighed(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        near = (-distances(labels).square() / 2).softmax(1)
+        return -(near * (unit(features) @ unit(features).T).log_softmax(1)).sum(1).mean()
+
+    assert "labels have no effect" in recognised(unlabelled).faults[0]
+
+    def fitted(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        return (distances(features) - distances(labels)).square().mean()
+
+    assert "follow no member of the family" in recognised(weighed).faults[0]
+    assert "follow no member of the family" in recognised(fitted).faults[0]
+
+
 class Queue(nn.Module):
     """Keeps earlier rows as candidates."""
 
@@ -435,20 +527,29 @@ def test_labels_put_into_bins_are_told_from_near_labels_that_tie(step: float) ->
     assert math.isclose(width, step, rel_tol=0.3)
 
 
-def test_a_tolerance_of_half_a_power_of_ten_is_told_from_rounded_labels() -> None:
+def within(tolerance: float) -> Callable[..., Tensor]:
+    """A loss that takes labels as tied whose differences are at most this far apart."""
+
     def loss(features: Tensor, labels: Tensor) -> Tensor:
         """features [N, d]"""
         off = ~torch.eye(len(features), dtype=torch.bool)
         apart = torch.cdist(labels.float(), labels.float(), p=1.0)
-        counted = (apart[:, None] >= apart[:, :, None] - 5e-3) & off[:, None]
+        counted = (apart[:, None] >= apart[:, :, None] - tolerance) & off[:, None]
         logits = -distances(features)
         terms = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
         return terms[off].mean()
 
-    found = recognised(loss)
+    return loss
 
+
+def test_a_tolerance_is_told_from_rounded_labels_with_its_size() -> None:
+    found = recognised(within(5e-3))
     assert not found.faults
-    assert "label differences below about 1e-02 count as ties" in found.choices
+    assert "label differences below about 0.005 count as ties" in found.choices
+
+
+def test_a_tolerance_that_ordinary_labels_show_is_a_fault() -> None:
+    assert recognised(within(0.05)).faults == ("label differences below about 0.05 count as ties",)
 
 
 @pytest.mark.parametrize("factor", [64.0, 0.01])

@@ -84,6 +84,7 @@ def label_transformations(context: CheckContext) -> Iterator[Trial]:
             ("labels + 4", dyadic + 4),
             ("labels * 8", dyadic * 8),
             ("labels * -1", -dyadic),
+            ("labels * 1024", dyadic * 1024),
         ):
             yield context.relation(problem, problem.changed(name, labels=other))
 
