@@ -220,11 +220,17 @@ class Prober:
     def turn(self, core: Probe) -> bool:
         """Turn the sign of gradients; return whether that of losses, too.
 
-        It is turned if the loss rises along its gradient, which is then the loss's own.
+        It is turned if the loss rises along its gradient, which is then the loss's own. A loss that
+        is rounded rises on a longer way.
         """
-        rises = self._moved(core, _step_along(core, 1e-3)).loss > core.loss
-        self.sign, self.value_sign = -1, -1 if rises else 1
-        return rises
+        rise = 0.0
+        for size in (1e-3, 1e-2, 1e-1):
+            step = _step_along(core, size)
+            rise = self._moved(core, step).loss - self._moved(core, -step).loss
+            if abs(rise) > 0.5 * float(core.gradient @ step.flatten()):
+                break
+        self.sign, self.value_sign = -1, -1 if rise > 0 else 1
+        return rise > 0
 
     def _moved(self, core: Probe, by: Tensor) -> Probe:
         return self.probe((torch.stack(core.views) + by).unbind(), core.labels, self.given)

@@ -20,7 +20,8 @@ from supcr_bench.verification.departures import definition_of
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import FITS, NotFiniteError, Prober
-from supcr_bench.verification.reading import BFLOAT16, RANDOM, Reading, read_structure
+from supcr_bench.verification.reading import Reading
+from supcr_bench.verification.structure import BFLOAT16, RANDOM, read_structure
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
 STATE = (

@@ -19,7 +19,8 @@ from supcr_bench.verification.probes import (
     make_rows,
     shortest,
 )
-from supcr_bench.verification.reading import EPS, Reading
+from supcr_bench.verification.reading import Reading
+from supcr_bench.verification.structure import EPS
 
 LAWS = {
     "": (1.0, 1.0),
@@ -40,7 +41,6 @@ FAR = 32.0
 """The similarity -32, whose exponential is 1e-14: less than the eps of nearly every loss."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
 GROWS = "a factor that grows about as N^"
-UNREAD = PHRASES["temperature"]["missing"]
 HALVED, DOUBLED = f"{CONSTANT_FACTOR} 0.5", f"{CONSTANT_FACTOR} 2"
 
 
@@ -61,14 +61,18 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
     else:
         law, prober.powers = "other", (0.0, 0.0)
     if law:
-        words = f"{UNREAD}: it is always {own:.4g}"
-        reading.faults.append(words if law == "missing" else PHRASES["temperature"][law])
-    elif own != 1:
+        missing = law == "missing"
+        reading.faults.append(_unread(own) if missing else PHRASES["temperature"][law])
+    elif not math.isclose(own, 1, rel_tol=max(1e-4, prober.limit)):
         columns = {WIDTH: "the number of columns", WIDTH**0.5: "the root of the number of columns"}
         named = (words for n, words in columns.items() if math.isclose(own, n, rel_tol=1e-3))
         times = next(named, f"{own:.4g}")
         reading.faults.append(f"divided by {times} times the temperature")
     return member
+
+
+def _unread(own: float) -> str:
+    return f"{PHRASES['temperature']['missing']}: it is always {own:.4g}"
 
 
 def read_default_temperature(prober: Prober, reading: Reading, member: Member) -> None:
@@ -215,9 +219,18 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
         return
     ratios = [a / b if b else math.nan for a, b in zip(own, goals, strict=True)]
     shifts = [a - b for a, b in zip(own, goals, strict=True)]
+    for low, dtype in (("bfloat16", torch.bfloat16), ("float16", torch.float16)):
+        rounded = torch.tensor([own, goals]).to(dtype).double()
+        if torch.equal(rounded[0], rounded[1]) and own == rounded[0].tolist():
+            reading.faults.append(f"the loss is rounded to {low} at the end, its gradient is not")
+            return
     if math.isclose(*ratios, rel_tol=rough):
         reading.ratio = ratios[0]
-        reading.faults.append(f"the gradient is {1 / ratios[0]:.4g} times that of the loss")
+        if ratios[0] < 0:
+            reading.faults.append("the value of the loss is negated, its gradient is not")
+        if not math.isclose(abs(ratios[0]), 1, rel_tol=rough):
+            times = f"{1 / abs(ratios[0]):.4g} times"
+            reading.faults.append(f"the gradient is {times} that of the loss")
     elif math.isclose(*shifts, rel_tol=rough):
         reading.shift = shifts[0]
         added = prober.value_sign * shifts[0]
@@ -250,18 +263,19 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
             *factors, rows, 1e-3 if prober.limit == FITS else LOW, counts_missing=counts
         )
 
-    ratio = 1.0 if math.isnan(reading.ratio) else reading.ratio
+    ratio = 1.0 if math.isnan(reading.ratio) else abs(reading.ratio)
     one, more = (factor * ratio for factor in reading.factors)
     warmer = one
     if prober.given:
         fit = prober.fits([member], prober.plain(n, 0, WARMER))[0]
         warmer = fit.factor * ratio if fit.residual <= 10 * prober.limit else one
-    unread = next((w for w in reading.faults if w.startswith(UNREAD)), None)
+    own = abs(member.temperature)
     for power, verb in ((1.0, "multiplies"), (-1.0, "divides")):
-        if unread and math.isclose(warmer, one * WARMER**power, rel_tol=1e-3):
-            words = unread.replace(UNREAD, f"the temperature {verb} the loss, not the similarities")
-            words = words.removesuffix(": it is always 1").replace(":", ", where")
-            reading.faults[reading.faults.index(unread)], warmer = words, one
+        known = _unread(own) in reading.faults
+        if known and math.isclose(warmer, one * WARMER**power, rel_tol=1e-3):
+            words = f"the temperature {verb} the loss, not the similarities"
+            words += "" if math.isclose(own, 1, rel_tol=1e-4) else f", where it is always {own:.4g}"
+            reading.faults[reading.faults.index(_unread(own))], warmer = words, one
             break
     words = words_of()
     # A partner with no farther row adds 0 to the sum: only the mean shows whether it counts.

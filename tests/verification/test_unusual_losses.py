@@ -615,3 +615,59 @@ def test_one_label_dimension_is_read_though_several_fit_nothing() -> None:
     found = recognised(loss)
     assert found.nearest == "no-self"
     assert found.faults == ("another loss on several label dimensions",)
+
+
+NEGATED = "the loss is negated: training goes the wrong way"
+LOW = {
+    torch.bfloat16: "computed in bfloat16 inside",
+    torch.float16: "computed in float16, or partly in bfloat16, inside",
+}
+
+
+@pytest.mark.parametrize("low", LOW)
+@pytest.mark.parametrize("place", ["rows", "similarities", "denominators"])
+def test_a_negated_loss_is_named_in_a_low_precision_too(place: str, low: torch.dtype) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+
+        def rounded(x: Tensor, where: str) -> Tensor:
+            return x.to(low).to(x) if place == where else x
+
+        logits = rounded(-distances(rounded(features, "rows")) / temperature, "similarities")
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        sums = rounded(logits.exp()[:, None] * counted, "denominators").sum(-1)
+        return (logits - sums.log())[off].mean()
+
+    assert recognised(loss).faults == (NEGATED, LOW[low])
+
+
+def ends(change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        return change(mean_over_pairs(-distances(features) / temperature, labels))
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        (lambda x: x - 2 * x.detach(), ("the value of the loss is negated, its gradient is not",)),
+        (
+            lambda x: x.bfloat16().to(x),
+            ("the loss is rounded to bfloat16 at the end, its gradient is not",),
+        ),
+        (
+            lambda x: -x.bfloat16().to(x),
+            (NEGATED, "the loss is rounded to bfloat16 at the end, its gradient is not"),
+        ),
+        (lambda x: -x, (NEGATED,)),
+        (lambda x: 2 * x.detach() - x, ("the gradient has the wrong sign",)),
+    ],
+)
+def test_what_is_done_to_the_loss_at_the_end_is_named(
+    change: Callable[[Tensor], Tensor], faults: tuple[str, ...]
+) -> None:
+    assert recognised(ends(change)).faults == faults

@@ -1,0 +1,84 @@
+"""Finds the rule on ties and the label distance of a loss whose structure is known."""
+
+import math
+from contextlib import suppress
+
+import torch
+
+from supcr_bench.verification.family import WHOLE, Member
+from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.probes import IN_FLOAT64, Probe, Prober, make_labels, make_rows
+from supcr_bench.verification.reading import Reading
+
+ORDER_DECIDES = "ties taken by an order of rows (of a sort): equal labels are not treated alike"
+FAR = 1024.0
+"""Labels times this are far apart, and divided by it they are near."""
+UNEQUAL = torch.tensor([0.0, 1.0, 4.0, 9.0, 15.0, 22.0, 32.0, 34.0], dtype=torch.float64)
+"""Labels for the whole numbers below 8, with all distances different."""
+NEARLY = 2.0**12
+"""Distances of whole numbers, to which this part of ``UNEQUAL`` is added, are nearly equal."""
+
+
+def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -> None:
+    """Find the rule on ties and the label distance, and take the simplest member left."""
+    n = prober.rows
+    tied = torch.tensor([0.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])[: n + 2, None].double()
+    for labels in (tied, torch.arange(8.0).roll(3)[:, None].double()):  # many distances are equal
+        rows = make_rows(len(labels), prober.count, 1)
+        probe = prober.probe(rows, labels, prober.given)
+        alive = _left(prober, reading, alive, probe, "equal labels")
+        if "another loss on equal labels" in reading.faults:
+            apart = (UNEQUAL[labels.long()], labels + UNEQUAL[labels.long()] / NEARLY)
+            fits = [bool(prober.fitting(alive, prober.probe(rows, y, prober.given))) for y in apart]
+            if any(fits):  # rounding does not change the order of distances that differ by more
+                reading.faults[-1] = PHRASES["labels"]["scaled" if fits[1] else "bent"]
+            break
+    if prober.several:
+        labels = make_labels(n + 3, 3, 2) * torch.tensor([4.0, 8.0, 16.0])
+        with suppress(Exception):  # it takes labels of one dimension only
+            probe = prober.probe(make_rows(n + 3, prober.count, 2), labels, prober.given)
+            reading.several_dimensions = True
+    if reading.several_dimensions:
+        ways = PHRASES["label_distance"]
+        several = [m._replace(label_distance=way) for m in alive for way in ways]
+        before, complete = len(reading.faults), reading.complete
+        alive = _left(prober, reading, several, probe, "several label dimensions")
+        if len(reading.faults) > before:  # the rest is read with labels of one dimension
+            alike = torch.stack([labels[torch.arange(n + 3).roll(k), 2] for k in range(3)], 1)
+            if prober.fitting(several, prober.probe(probe.views, alike, prober.given)):
+                reading.faults[-1] = PHRASES["labels"]["rescaled"]  # dimensions spread alike
+            reading.several_dimensions, reading.complete = False, complete
+        elif not prober.fitting(alive, prober.probe(probe.views, labels / 4, prober.given)):
+            reading.faults.append(PHRASES["labels"]["small"])
+    member = min(alive, key=plainness)
+    if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
+        member = member._replace(comparison=member.comparison[0])
+    reading.member = member
+    far = prober.probe(core.views, FAR * core.labels, prober.given)
+    if reading.complete and not prober.fitting([member], far):
+        reading.faults.insert(0, PHRASES["labels"]["far"])
+    reading.float32 = prober.is_quantised(core, IN_FLOAT64)
+
+
+def plainness(m: Member) -> tuple[float, bool, bool]:
+    """A sort key for members that give the same numbers, with the simplest first."""
+    halved = bool(m.normalised) and m.similarity == "squared" and abs(m.temperature) != 1
+    return m.faults() + 0.5 * (m.self_candidate == "always"), m.measured in WHOLE, halved
+
+
+def _left(
+    prober: Prober, reading: Reading, alive: list[Member], probe: Probe, on: str
+) -> list[Member]:
+    """The members whose gradient fits this probe too; if none does, the simplest, with a fault."""
+    left = prober.fitting(alive, probe)
+    if left:
+        return left
+    plainest = min(alive, key=plainness)
+    if not any(words in reading.faults for words in PHRASES["precision"].values()):
+        order = torch.arange(len(probe.labels)).roll(2).flip(0)
+        views = tuple(v[order] for v in probe.views)
+        other = prober.probe(views, probe.labels[order], prober.given)
+        by_order = not math.isclose(other.loss, probe.loss, rel_tol=1e-5)
+        reading.faults.append(ORDER_DECIDES if by_order else f"another loss on {on}")
+    reading.complete = False
+    return [plainest]

@@ -1,0 +1,294 @@
+"""Finds from a loss's numbers which member of the family it is, one choice at a time.
+
+Each probe is a small batch that shows some of the choices. On rows that are nearly alike every
+candidate weighs the same, whatever the temperature: there the direction of the gradient shows
+views, similarity and candidates. On ordinary rows the weights show the temperature, on equal labels
+the rule on ties, on several label dimensions the label distance, and where similarities are low,
+eps. A constant factor does not change a direction: it is read last, with what depends on it.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+import torch
+from torch import Tensor
+
+from supcr_bench.verification.family import TWO_VIEWS, Member, structures
+from supcr_bench.verification.label_distance import FAR, plainness, settle
+from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.probes import (
+    FITS,
+    ODD_TWINS,
+    NotFiniteError,
+    Probe,
+    Prober,
+    make_rows,
+    shortest,
+)
+from supcr_bench.verification.reading import Reading
+
+ANOTHER = "another loss, or a fault that is not known here"
+EMPTY = "labels have no effect, as if no denominator counted a candidate (a mask always empty)"
+RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
+WARM = 5e-3
+"""Largest residual where candidates weigh nearly the same."""
+NEAR = 3e-2
+"""Largest residual of a right gradient in a low precision."""
+BFLOAT16 = 1e-3
+"""A larger residual is not explained by float16 inside."""
+EPS_ON_ORDINARY_ROWS = ("added", "floor", "ratio", "ratio_floor")
+EPS = sorted(
+    [10 ** (x / 8) for x in range(-8 * 16, -8)]
+    + [10.0**-x for x in range(2, 16)]
+    + [torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)]
+)
+
+
+def read_structure(prober: Prober) -> Reading:
+    """Find views, similarity, candidates, temperature, ties and label distance.
+
+    A loss that follows no member may follow one where labels are near.
+
+    Raises a NotFiniteError on ordinary rows, or what the loss raises on the first probe.
+    """
+    reading = _structure(prober)
+    if not any(ANOTHER in fault for fault in reading.faults) or prober.label_unit != 1:
+        return reading
+    prober.label_unit = 1 / FAR
+    with suppress(NotFiniteError):
+        near = _structure(prober)
+        if near.member is not None and set(near.faults) <= set(PHRASES["labels"].values()):
+            turned = {PHRASES["labels"]["scaled"]: PHRASES["labels"]["bent"]}
+            near.faults = [turned.get(fault, fault) for fault in near.faults]
+            return near
+    prober.label_unit = 1.0
+    return reading
+
+
+def _structure(prober: Prober) -> Reading:
+    reading = Reading()
+    core = prober.plain(prober.rows, 0, prober.given)
+    if fault := _oddity(prober, core):
+        reading.faults.append(fault)
+        return reading
+    alive = _members(prober, reading, core)
+    if not alive:
+        return reading
+    core = prober.plain(prober.rows, 0, prober.given)  # its sign may be turned by now
+    near = prober.fits([min(alive, key=plainness)], core)[0]
+    reading.complete = near.residual <= prober.limit
+    settle(prober, reading, alive, core)
+    return reading
+
+
+def _oddity(prober: Prober, core: Probe) -> str | None:
+    """A fault that no family member has, if the loss shows one: no gradient, or randomness."""
+    if not bool(core.gradient.any()):
+        equal = prober.probe(core.views, (core.labels > 1).double(), prober.given)
+        if bool(equal.gradient.any()):
+            return "no gradient reaches the embeddings unless labels are equal: " + ANOTHER
+        return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
+    if not prober.repeats(prober.rows):
+        return RANDOM
+    wide = prober.plain(2 * prober.rows + 1, 0, prober.given)  # on few rows, distances order alike
+    ranks = wide.labels.argsort(0).argsort(0).to(wide.labels)
+    same = [
+        math.isclose(prober.probe(wide.views, y, prober.given).loss, wide.loss, rel_tol=1e-6)
+        for y in (ranks, wide.labels.roll(1, 0))
+    ]
+    return PHRASES["labels"]["ranked"] if same == [True, False] else None
+
+
+# --- views, similarity and candidates ---------------------------------------------------------
+
+
+def _views(prober: Prober, reading: Reading, core: Probe) -> tuple[str, ...]:
+    """The possible ways to use the views; a view without a gradient is added to the faults."""
+    if prober.count == 1:
+        return ("single",)
+    reached = core.blocks.any(1).tolist()
+    both = tuple(views for views in TWO_VIEWS if "only" not in views)
+    if all(reached):
+        return both
+    at = reached.index(False)
+    rows = list(core.views)
+    rows[at] = rows[at].roll(1, 0)
+    moved = prober.probe(tuple(rows), core.labels, prober.given)
+    if math.isclose(moved.loss, core.loss, rel_tol=1e-7, abs_tol=1e-9):
+        return ("second only" if at == 0 else "first only",)
+    reading.faults.append(PHRASES["gradient"][("first_detached", "second_detached")[at]])
+    return tuple(views for views in both if views != "averaged rows")
+
+
+def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
+    """The members that give the gradient, or nearly, with a fault; empty if none does."""
+    first: tuple[bool, list[Member]] | None = None
+    for members in _explanations(prober, core, _views(prober, reading, core)):
+        if prober.detached:
+            other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
+            if math.isclose(other.loss, core.loss, rel_tol=1e-6):
+                reading.faults.append(EMPTY)
+                return []
+        if alive := _exactly(prober, members, core):
+            break
+        first = first or (prober.detached, members)
+    else:
+        assert first
+        prober.detached = first[0]
+        alive = _nearly(prober, reading, first[1], core)
+    if prober.detached:
+        reading.faults.insert(0, PHRASES["gradient"]["contrast_detached"])
+    return alive
+
+
+def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator[list[Member]]:
+    """Yield the members that give the gradient where all candidates weigh the same.
+
+    Members that are nearly right come first, then all. Each time, the prober is told whether
+    gradients go through the denominators.
+    """
+    rows = core.views
+    if torch.allclose(core.blocks[0], core.blocks[-1], rtol=1e-4, atol=0) and prober.count > 1:
+        rows = ((rows[0] + rows[1]) / 2,) * 2
+    normalised = _normalised(torch.stack(rows), core.gradient.view(len(rows), *rows[0].shape))
+    near = make_rows(prober.rows, prober.count, 1, 1e-3)
+    if normalised:
+        base = make_rows(1, 1, 2)[0]
+        lengths = (v.norm(dim=1, keepdim=True) if normalised is True else 1.0 for v in near)
+        near = tuple(x * 1e3 * (base + 10 * v) for x, v in zip(lengths, near, strict=True))
+    probe = prober.probe(near, core.labels, prober.given)
+    kinds = tuple((kind, normalised) for kind in ("dot", "euclidean", "squared", "manhattan"))
+    any_found = coarse = False
+    for most_faults, some in ((1, kinds), (99, kinds[:3])):
+        coarse = most_faults > 1 and prober.is_quantised(core, 1e-6)
+        members = [] if coarse else [*structures(views, some, most_faults, tied=False)]
+        if most_faults == 1:
+            cut = itertools.product(("anchors_detached", "others_detached"), members)
+            members += [m._replace(gradient=which) for which, m in cut if not m.faults()]
+        for prober.detached in (False, True):
+            found = prober.fits(members, probe, warm=True, most=WARM)
+            if not found:
+                continue
+            any_found = True
+            drawn = {(m.views, m.similarity, m.gradient) for m in (f.member for f in found)}
+            alike = [
+                m._replace(gradient=gradient) if gradient else m
+                for how, kind, gradient in drawn
+                for m in structures((how,), ((kind, normalised),))
+            ]
+            yield [
+                f.member if f.factor > 0 else f.member._replace(temperature=-1.0)
+                for f in prober.fits(alike, probe, warm=True, most=WARM)
+            ]
+    if not any_found:
+        prober.detached = False
+        turned = [m._replace(temperature=-1.0) for m in structures(views, kinds[:3], 1)]
+        yield [*structures(views, kinds[:3], 3 if coarse else 1), *turned]
+
+
+def _normalised(rows: Tensor, gradient: Tensor) -> bool | str:
+    """Whether rows, views or columns are normalised: then the gradient is orthogonal to them."""
+    for what, axes in ((True, (2,)), ("views", (0,)), ("columns", (0, 1))):
+        lengths = rows.square().sum(axes).sqrt() * gradient.square().sum(axes).sqrt()
+        along = (rows * gradient).sum(axes).norm() / lengths.norm()
+        if along < NEAR and not (what == "views" and len(rows) == 1):
+            return what
+    return False
+
+
+# --- temperature --------------------------------------------------------------------------------
+
+
+def _exactly(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
+    """The members that fit at their temperature, first at the given one."""
+    if prober.detached:
+        members = [*members, *_with_eps_in_empty_sums(prober, members, core)]
+    odd = [
+        m._replace(similarity=kind)
+        for kind, twin in ODD_TWINS.items()
+        for m in members
+        if m.similarity == twin
+    ]
+    alive = []
+    if prober.given:
+        alive = prober.fitting(members, core) or _with_eps(prober, members, core)
+    for some in (_plain(members), odd):
+        if some and not alive:
+            at = _at_nearest(prober, some, core)
+            alive = prober.fitting(at, core) or _with_eps(prober, at, core)
+    return alive
+
+
+def _plain(members: list[Member]) -> list[Member]:
+    """Members without squared distances of unit rows, as these are cosines at half tau."""
+    return [m for m in members if not (m.normalised and m.similarity == "squared")] or members
+
+
+def _at_nearest(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
+    """Members at the temperature at which one comes nearest."""
+    # Members with the same sets give the same numbers: some of each are enough for a search.
+    temperature = prober.nearest_temperature(sorted(members, key=Member.faults)[:60], core)
+    return [m._replace(temperature=m.temperature * temperature) for m in members]
+
+
+def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe) -> list[Member]:
+    """The members that fit with the wrong sign, or nearly; ``reading`` gets the fault."""
+    members = _plain(members)
+    turned = [m._replace(temperature=abs(m.temperature)) for m in members]
+    turned += _at_nearest(prober, turned, core)
+    wrong_sign = [f.member for f in prober.fits(turned, core, most=FITS)]
+    fits = prober.fits([*_at_nearest(prober, members, core), *members, *turned], core)
+    best = fits[0]
+    if best.residual > NEAR:
+        reading.faults.append(_why_unknown(prober, core))
+        return []
+    if wrong_sign or best.factor < 0:
+        reading.sign = -1
+        reading.faults.append(PHRASES["sign"]["loss" if prober.turn(core) else "gradient"])
+        if wrong_sign:
+            return wrong_sign
+        core, members = prober.plain(prober.rows, 0, prober.given), turned
+        fits = prober.fits(turned, core)
+    if not prober.is_quantised(core, 1e-6):
+        reading.faults.append(f"its gradient is off by {100 * best.residual:.1g} %")
+        return [best.member]
+    precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
+    reading.faults.append(PHRASES["precision"][precision])
+    prober.limit = 4 * best.residual
+    found = [f.member for f in fits if f.residual <= prober.limit and f.factor > 0]
+    return prober.fitting(_at_nearest(prober, members, core), core) or found
+
+
+def _with_eps(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
+    """The members that fit with one eps, so large that it shows on ordinary rows."""
+    best = prober.fits(members, core)
+    if best[0].residual > NEAR:
+        return []
+    near = [f.member for f in best if f.residual <= 1.5 * best[0].residual]
+    for m in sorted(near, key=plainness)[:4]:
+        sizes = [m._replace(eps=e, eps_rule=r) for e in EPS for r in EPS_ON_ORDINARY_ROWS]
+        if found := prober.fitting(sizes, core):
+            own = {"eps": found[0].eps, "eps_rule": found[0].eps_rule}
+            return prober.fitting([m._replace(**own) for m in members], core)  # type: ignore[arg-type]
+    return []
+
+
+def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
+    """The members with empty denominators, each with the eps that fits the loss's value."""
+    rest, slope = prober.by_log_eps(members, core).T
+    sizes = ((core.loss - rest) / slope).exp().tolist()
+    return [
+        m._replace(eps=shortest(eps, 1e-3))
+        for m, eps in zip(members, sizes, strict=True)
+        if 1e-20 < eps < 0.1
+    ]
+
+
+def _why_unknown(prober: Prober, core: Probe) -> str:
+    others = (core.labels.roll(1, 0), core.labels / FAR)
+    losses = [prober.probe(core.views, labels, prober.given).loss for labels in others]
+    if all(math.isclose(loss, core.loss, rel_tol=1e-6, abs_tol=1e-9) for loss in losses):
+        return "its numbers do not depend on how far apart the labels are: " + ANOTHER
+    return "its numbers follow no member of the family: " + ANOTHER
