@@ -291,11 +291,10 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
     elif not labels and len(left) > 1:
         labels = [left.pop()]
     last = tensors.index(labels[-1]) if labels else -1
-    views = [n for n in left if roles[n] == "views" or tensors.index(n) < last or n == left[0]][:2]
+    views = [n for n in left if roles[n] == "views" or tensors.index(n) < last or n == left[0]]
+    # Predictions belong to another term, beside the embeddings.
+    views = [n for n in views if not re.fullmatch(_PREDICTIONS, n.lower())][:2] or views[:2]
     labels = labels[: len(views)]
-    predicted = [n for n in views if re.fullmatch(_PREDICTIONS, n.lower())]
-    if len(views) == 2 and len(predicted) == 1:  # of another term, beside the embeddings
-        views.remove(predicted[0])
     extra = [n for n in required if n not in (*views, *labels) and not is_temperature(n)]
     return (views, labels, extra) if views and labels else ([], [], extra)
 

@@ -96,9 +96,9 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
     ranks = wide.labels.argsort(0).argsort(0).to(wide.labels)
     same = [
         math.isclose(prober.probe(wide.views, y, prober.given).loss, wide.loss, rel_tol=1e-6)
-        for y in (ranks, wide.labels.roll(1, 0))
+        for y in (ranks, -wide.labels, wide.labels.roll(1, 0))  # signed differences order alike too
     ]
-    return PHRASES["labels"]["ranked"] if same == [True, False] else None
+    return PHRASES["labels"]["ranked"] if same == [True, True, False] else None
 
 
 # --- views, similarity and candidates ---------------------------------------------------------

@@ -99,6 +99,12 @@ class WithPredictions(nn.Module):
         return (preds.view(-1) - labels.view(-1)).abs().mean() + features.sum()
 
 
+class WithPredictionsAndViews(nn.Module):
+    def forward(self, predictions, targets, z_p, z_i):
+        apart = (predictions.view(-1) - targets.view(-1)).abs().mean()
+        return apart + (z_p * z_i).sum()
+
+
 class Projects(nn.Module):
     def __init__(self):
         super().__init__()
@@ -252,6 +258,7 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:BatchTuple", "call", "`features` and `labels` from one argument, `batch`."),
         ("mine.py:BatchFields", "call", "`z` and `y` from one argument, `data`."),
         ("mine.py:WithPredictions", "call", "beside embeddings and labels it needs `preds`"),
+        ("mine.py:WithPredictionsAndViews", "call", "and labels it needs `predictions`. Fill"),
         ("mine.py:Projects", "call", "(features [N,d], labels): RuntimeError: mat1 and mat2"),
         ("mine.py:Model.ranked", "construct", "it needs `encoder`"),
         ("mine.py:Fails", "construct", "FileNotFoundError"),
@@ -296,6 +303,7 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("mine.py:BatchTuple", {}),
         ("mine.py:BatchFields", {}),
         ("mine.py:WithPredictions", {"preds=...": "preds=labels"}),
+        ("mine.py:WithPredictionsAndViews", {"predictions=...": "predictions=targets"}),
         ("mine.py:Model.ranked", {"encoder=...": "encoder=None"}),
         (
             "mine.py:NeedsScale",

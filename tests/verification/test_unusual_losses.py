@@ -433,6 +433,12 @@ def test_a_label_distance_that_goes_on_growing_is_right() -> None:
     assert not recognised(of_differences(torch.abs)).faults
 
 
+def test_signed_differences_are_told_from_ranks_though_both_depend_on_the_order_alone() -> None:
+    faults = recognised(of_differences(torch.neg)).faults
+    assert "signed label differences y_k - y_i in place of absolute ones" in faults
+    assert not any("ranks" in fault for fault in faults)
+
+
 def test_a_distance_in_which_small_differences_count_otherwise_is_named() -> None:
     def huber(x: Tensor) -> Tensor:
         return functional.smooth_l1_loss(x, torch.zeros_like(x), reduction="none")
