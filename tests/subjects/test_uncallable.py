@@ -258,7 +258,7 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:BatchTuple", "call", "`features` and `labels` from one argument, `batch`."),
         ("mine.py:BatchFields", "call", "`z` and `y` from one argument, `data`."),
         ("mine.py:WithPredictions", "call", "beside embeddings and labels it needs `preds`"),
-        ("mine.py:WithPredictionsAndViews", "call", "and labels it needs `predictions`. Fill"),
+        ("mine.py:WithPredictionsAndViews", "call", "and labels it needs `predictions`"),
         ("mine.py:Projects", "call", "(features [N,d], labels): RuntimeError: mat1 and mat2"),
         ("mine.py:Model.ranked", "construct", "it needs `encoder`"),
         ("mine.py:Fails", "construct", "FileNotFoundError"),
