@@ -79,6 +79,7 @@ def _left(
         views = tuple(v[order] for v in probe.views)
         other = prober.probe(views, probe.labels[order], prober.given)
         by_order = not math.isclose(other.loss, probe.loss, rel_tol=1e-5)
-        reading.faults.append(ORDER_DECIDES if by_order else f"another loss on {on}")
+        fault = ORDER_DECIDES if by_order else f"another loss on {on}"
+        reading.faults += [fault] if fault not in reading.faults else []
     reading.complete = False
     return [plainest]

@@ -480,6 +480,22 @@ def test_labels_without_effect_are_told_from_unknown_ones() -> None:
     assert "follow no member of the family" in recognised(fitted).faults[0]
 
 
+def test_no_fault_is_told_twice() -> None:
+    def nearest(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]: of each anchor, only the three partners with the nearest labels count"""
+        n = len(features)
+        off, apart = ~torch.eye(n, dtype=torch.bool), torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        logits = -distances(features)
+        terms = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
+        near = apart.masked_fill(~off, math.inf).topk(min(3, n - 1), largest=False).indices
+        return terms.masked_fill(~off, 0.0).gather(1, near).mean()
+
+    faults = recognised(nearest).faults
+    assert faults
+    assert len(set(faults)) == len(faults)
+
+
 class Queue(nn.Module):
     """Keeps earlier rows as candidates."""
 
