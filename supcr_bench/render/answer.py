@@ -98,11 +98,13 @@ def verdicts(results: Sequence[Result], checked: Mapping[str, Verification]) -> 
     ]
 
 
-def baseline_of(results: Sequence[Result]) -> str | None:
-    """The implementation that speed-ups are relative to, among those with times."""
-    timed = {r.implementation: TIME.get(r) or 0.0 for r in results if r.time_samples_s}
-    named = [name for name in BASELINES if name in timed]
-    return next(iter([*named, *sorted(timed, key=lambda name: -timed[name])]), None)
+def baseline_of(results: Sequence[Result], wrong: summary.Wrong) -> str | None:
+    """The implementation that speed-ups are relative to: a known one, or the slowest right one."""
+    timed = [r for r in results if r.time_samples_s]
+    right = [r for r in timed if summary.setting_of(r) not in wrong] or timed
+    times_s = {r.implementation: TIME.get(r) or 0.0 for r in right}
+    known = [name for name in BASELINES if name in times_s]
+    return next(iter(known or sorted(times_s, key=lambda name: -times_s[name])), None)
 
 
 def uses(
@@ -123,7 +125,15 @@ def uses(
         return -len({r.case.batch_size for r in own}), _training_first(own[0])
 
     return [
-        [*_uses(own, findings.wrong, faster, baseline or baseline_of(own), spans=spans)]
+        [
+            *_uses(
+                own,
+                findings.wrong,
+                faster,
+                baseline or baseline_of(own, findings.wrong),
+                spans=spans,
+            )
+        ]
         for own in sorted(groups.values(), key=rank)
     ]
 

@@ -212,7 +212,7 @@ def render_report(
     results = findings.results
     names = implementations_of(results)
     numbered = {result.key: number for number, result in enumerate(results)}
-    baseline = next((name for name in (*answers.BASELINES, *names) if name in names), "")
+    baseline = answers.baseline_of(results, findings.wrong) or ""
     found = answers.uses(findings, spans=False, baseline=baseline)
     usable = [own for own in found if any(s.kind == "use" for s in own)]
     none = (own for own in found if all(s.kind == "unusable" for s in own))

@@ -82,10 +82,13 @@ def place(case: Case, among: Collection[Case] = ()) -> str:
     """A series: the pass, all of the workload but its batch size, and an unusual definition.
 
     A usual definition, precision, temperature or device is named if the cases ``among`` which it
-    stands have others.
+    stands have others. Its full name is used where the short one stands for several.
     """
-    usual = {c.definition for c in among} <= {TORCHCELL.name} == {case.definition}
-    whose = "" if usual else f", {short_name(case.definition)}"
+    others = {c.definition for c in among}
+    usual = others <= {TORCHCELL.name} == {case.definition}
+    short = short_name(case.definition)
+    alike = any(short_name(d) == short for d in others - {case.definition})
+    whose = "" if usual else f", {case.definition if alike else short}"
     return f"{case.pass_}, {case.describe_series(among)}{whose}"
 
 
@@ -95,13 +98,13 @@ def place(case: Case, among: Collection[Case] = ()) -> str:
 @sentence
 def right(*, names: Sequence[str], definition: str, answers: int) -> str:
     which = "the one answer" if answers == 1 else f"all {answers} answers"
-    return f"Right: {listed(names)}, in {which} ({short_name(definition)})."
+    return f"Right: {listed(names)}, in {which} ({definition})."
 
 
 @sentence
 def wrong(*, name: str, definition: str, wrong: int, answers: int, first: Case) -> str:
     return (
-        f"WRONG: {name}, in {wrong} of {plural(answers, 'answer')} ({short_name(definition)}), "
+        f"WRONG: {name}, in {wrong} of {plural(answers, 'answer')} ({definition}), "
         f"first in {first.pass_} at {first.describe()}."
     )
 

@@ -106,6 +106,25 @@ def test_each_device_and_each_definition_has_what_to_use() -> None:
     assert "(forward, D=1 NaN 0%, no-self)" in found[2]
 
 
+def test_definitions_that_share_a_short_name_are_told_apart() -> None:
+    cosine, single = (f"rank-n-contrast but {x}" for x in ("cosine similarity", "a single view"))
+    results = make_series("a", [64], lambda n: 1.0, case={"definition": cosine})
+    results += make_series("b", [64], lambda n: 0.1, case={"definition": single})
+    assert said(results)["Right or not"] == [
+        f"Right: {name}, in the one answer ({definition})."
+        for name, definition in (("a", cosine), ("b", single))
+    ]
+    heads = [line for line in lines(results) if line.startswith("  forward")]
+    assert heads == [f"  forward, D=1 NaN 0%, {definition}:" for definition in (cosine, single)]
+
+
+def test_a_speed_up_is_over_what_is_right() -> None:
+    results = make_series("slow", [64], lambda n: 1.0) + make_series("quick", [64], lambda n: 0.1)
+    wrong = make_series("slowest", [64], lambda n: 9.0, status=Status.WRONG, reason="off")
+    (use,) = said([*results, *wrong])["What to use"]
+    assert "10.0 times as fast as slow." in use
+
+
 def test_claims_that_fail_are_named() -> None:
     results = []
     for n in (16, 24, 32, 48, 64):
