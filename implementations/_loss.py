@@ -9,15 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._scan import (
-    Choices,
-    Evaluated,
-    ScanSupCR,
-    in_one,
-    rank_n_contrast,
-    value_of,
-    working_dtype,
-)
+from ._scan import Choices, Evaluated, ScanSupCR, in_one, rank_n_contrast, value_of, working_dtype
 
 _fastest: dict[str, type[ScanSupCR]] = {}
 """The fastest implementation by type of device. This is not functools.cache, because torch.compile

@@ -234,5 +234,3 @@ def compile_for(embeddings: str, labels: str) -> Any:
         return tiles, infinite, fits, slope
 
     return run
-
-    return run

@@ -53,15 +53,7 @@ class Scale(NamedTuple):
 
 @compiled
 def sort_jointly(
-    a: int,
-    start: int,
-    c: int,
-    i: int,
-    rules: Any,
-    labels: Any,
-    terms: Any,
-    room: Any,
-    sorting: Any,
+    a: int, start: int, c: int, i: int, rules: Any, labels: Any, terms: Any, room: Any, sorting: Any
 ) -> bool:
     """Sort one row by a distance over several labels, into lane ``a``; whether it has ties.
 
@@ -369,9 +361,7 @@ def derive(
             reach = load(room.reach, base + at)
             for column in range(at, 2 * columns, 2 * half):
                 weight = load(terms, base + column) * reach - ones
-                if (
-                    rules.power == 1
-                ):  # the derivative of a distance of 0 is 0, as torch's norm has it
+                if rules.power == 1:  # of a distance of 0 it is 0, as torch's norm has it
                     distance = load(room.apart, base + column)
                     weight = where_less(zero, distance, weight / distance, zero)
                 elif rules.power == 2:

@@ -160,15 +160,7 @@ def read_points(x: Any, row: int, r: int, rules: Any, rows: Any, places: Any, po
 
 @sums_reordered
 def finish(
-    x: Any,
-    row: int,
-    r: int,
-    rules: Any,
-    rows: Any,
-    points: Any,
-    sums: Any,
-    out: Any,
-    out_row: int,
+    x: Any, row: int, r: int, rules: Any, rows: Any, points: Any, sums: Any, out: Any, out_row: int
 ) -> float:
     """Map the gradient of the points to that of the embeddings, in ``out``.
 

@@ -35,14 +35,7 @@ from torch import Tensor, distributed
 
 from supcr_bench.values.implementation import ANY, Implementation
 
-from ._scan import (
-    DEFINITIONS,
-    DirectGradient,
-    Evaluated,
-    ScanSupCR,
-    rank_n_contrast,
-    value_of,
-)
+from ._scan import DEFINITIONS, DirectGradient, Evaluated, ScanSupCR, rank_n_contrast, value_of
 
 
 class Gathered(NamedTuple):
@@ -139,8 +132,7 @@ class DistributedSupCR(ScanSupCR):
             raise refusal
         require_agreement(refuses, dict(zip(common, settings, strict=True)))
 
-        # Rows are sent as bytes, so one message holds all dtypes. Ranks with fewer rows pad
-        # theirs.
+        # Rows are sent as bytes, so one message holds all dtypes; ranks with fewer pad theirs.
         parts = (views.detach().transpose(0, 1).flatten(1), labels)
         columns = [x.contiguous().view(torch.uint8) for x in parts]
         widths = [x.shape[1] for x in columns]

@@ -75,16 +75,8 @@ class Batch:
 
     def rows(self, index: Tensor | slice) -> "Batch":
         return replace(
-            self,
-            first=self.first[index],
-            second=self.second[index],
-            labels=self.labels[index],
+            self, first=self.first[index], second=self.second[index], labels=self.labels[index]
         )
-
-
-def nan_count(batch_size: int, nan_density: float) -> int:
-    """The exact number of missing labels in each dimension. Halves round to even."""
-    return round(batch_size * nan_density)
 
 
 def _label_column(
@@ -109,7 +101,7 @@ def _label_column(
 def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
     """[N, D] labels with NaN: uniform on [-2, 2), or these rounded to ``TIED_GRID``."""
     n, seed = workload.batch_size, workload.seed
-    missing = nan_count(n, workload.nan_density or 0.0)
+    missing = n - workload.labelled_rows
     columns = [_label_column(workload.labels, n, seed, c, missing) for c in range(workload.dims)]
     return np.stack(columns, axis=1)
 
@@ -169,7 +161,7 @@ def make_problem(workload: Workload, weights: WeightKind = "equal") -> Batch:
 
     columns = []
     for c in range(workload.dims):
-        missing = min(nan_count(n, density) + c, n) if density else 0
+        missing = min(n - workload.labelled_rows + c, n) if density else 0
         columns.append(_label_column(workload.labels, n, seed, c, missing, streams="verify "))
     shares = torch.ones(workload.dims, dtype=torch.float64)
     if weights != "equal":

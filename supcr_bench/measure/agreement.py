@@ -31,10 +31,7 @@ def errors_of(answer: Answer, reference: Reference) -> tuple[Errors, str | None]
         own = torch.cat([own, answer.parts])
         right = torch.cat([right, reference.per_dimension])
     relative, worst = _ratio((own - right).abs(), right.abs()).max(), worst_of(values)
-    found: Errors = {
-        "value_error": finite(relative),
-        "value_tolerances": finite(worst.tolerances),
-    }
+    found: Errors = {"value_error": finite(relative), "value_tolerances": finite(worst.tolerances)}
     finding = worst.finding
     if answer.gradients:
         trials = gradient_trials(reference.batch, answer, reference, bounds, gives=gives)

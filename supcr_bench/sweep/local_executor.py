@@ -20,10 +20,7 @@ from supcr_bench.workers.worker_process import BYSTANDERS, WorkerProcess
 
 RECORDING_FACTOR = 10
 """The factor by which the time limit grows while a stage records the call."""
-RECORDING = {
-    "memory": "with its allocations recorded ",
-    "work": "with its operations counted ",
-}
+RECORDING = {"memory": "with its allocations recorded ", "work": "with its operations counted "}
 """What each stage records of a call, in words."""
 HARNESS_LIMIT_S = 600.0
 """Time limit in seconds for making the inputs, and for the reference."""

@@ -38,7 +38,10 @@ class Workload:
 
     @property
     def labelled_rows(self) -> int:
-        """The number of rows with a label in each dimension; all rows for labels from a file."""
+        """The number of rows with a label in each dimension; all rows for labels from a file.
+
+        It is exact: the missing labels are their share of the rows, and halves round to even.
+        """
         return self.batch_size - round((self.nan_density or 0.0) * self.batch_size)
 
     @property

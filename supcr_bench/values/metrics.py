@@ -81,8 +81,7 @@ class Metric:
         return stored_name(self.field)
 
     def get(self, result: Result) -> float | None:
-        figure: float | None
-        figure = getattr(result, self.field if self.exact else "time_s")
+        figure: float | None = getattr(result, self.field if self.exact else "time_s")
         return figure
 
     def compared(self, result: Result) -> float | None:
