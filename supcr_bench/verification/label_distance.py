@@ -54,9 +54,10 @@ def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = member._replace(comparison=member.comparison[0])
     reading.member = member
-    far = prober.probe(core.views, FAR * core.labels, prober.given)
-    if reading.complete and not prober.fitting([member], far):
-        reading.faults.insert(0, PHRASES["labels"]["far"])
+    with suppress(Exception):  # it may refuse labels beyond a range, and a check shows the rest
+        far = prober.probe(core.views, FAR * core.labels, prober.given)
+        if reading.complete and not prober.fitting([member], far):
+            reading.faults.insert(0, PHRASES["labels"]["far"])
     reading.float32 = prober.is_quantised(core, IN_FLOAT64)
 
 

@@ -433,6 +433,19 @@ def test_a_label_distance_that_goes_on_growing_is_right() -> None:
     assert not recognised(of_differences(torch.abs)).faults
 
 
+def test_a_loss_that_refuses_labels_beyond_a_range_is_right() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        if labels.abs().max() > 100:
+            raise ValueError("ages only")
+        return mean_over_pairs(-distances(features) / temperature, labels)
+
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    session = LocalSession(it, only={"label transformations", "ties"})
+    assert {outcome.verdict for outcome in session.run()} == {Verdict.PASS}
+    assert session.result().passed
+
+
 def test_signed_differences_are_told_from_ranks_though_both_depend_on_the_order_alone() -> None:
     faults = recognised(of_differences(torch.neg)).faults
     assert "signed label differences y_k - y_i in place of absolute ones" in faults
