@@ -10,6 +10,7 @@ from supcr_bench.verification.bugs.right import RightRankNContrast
 from supcr_bench.verification.bugs.seeded_bug import no_self, not_robust, wrong
 
 rnc = partial(wrong, right=RightRankNContrast)
+far = partial(wrong, cause="labels: far", caught_by="relations")
 FARTHER = ">= place"
 CHOSEN = "chosen if self.SELF_WHEN_TIED else chosen & ~mine.unsqueeze(1)"
 ALWAYS = {CHOSEN: "chosen | mine.unsqueeze(1)"}
@@ -74,6 +75,9 @@ BUGS = (
         "relative-label-distance",
         {DISTANCE: f"{DISTANCE} / (abs(y[rows, None]) + abs(y[rows])).clamp(min=1e-6)"},
     ),
+    # As between angles in degrees, which labels of the other checks never reach.
+    far("label-distance-wraps-around", {DISTANCE: f"{DISTANCE}.sub(180).abs().sub(180).neg()"}),
+    far("label-distance-clipped", {DISTANCE: f"{DISTANCE}.clamp(max=100)"}),
     # Pairs of a row with itself are added to the sum, but not to their number.
     wrong("diagonal-summed", {".masked_fill(mine, 0.0)": ""}),
     # ``divided-by-rows-squared`` also counts each row paired with itself.

@@ -90,6 +90,10 @@ def wrong_on_close_float64_labels(bug: SeededBug) -> bool:
     return wrong(bug, problem.changed("labels 2^-40 apart", labels=labels))
 
 
+def wrong_on_far_labels(bug: SeededBug) -> bool:
+    return max(deviations(bug, PLAIN.changed("far", labels=1024 * PLAIN.labels))) > 1e-2
+
+
 def wrong_on_large_labels(bug: SeededBug) -> bool:
     labels = torch.round(COMPLETE.labels * 64) + 2.0**20
     return wrong(bug, COMPLETE.changed("labels of about 1e6", labels=labels))
@@ -231,6 +235,8 @@ SYMPTOMS: dict[str, Symptom] = {
     "float32-inside": accurate_to_float32_only,
     "labels-in-float32": wrong_on_close_float64_labels,
     "label-distance-expanded": wrong_on_large_labels,
+    "label-distance-wraps-around": wrong_on_far_labels,
+    "label-distance-clipped": wrong_on_far_labels,
     "two-dimensions-by-default": fails_for_three_dimensions,
     "nan-embeddings-hidden": number_for_a_nan_embedding,
     "infinite-labels-accepted": number_for_an_infinite_label,
