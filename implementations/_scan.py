@@ -117,7 +117,6 @@ DEFINITIONS = {
     ),
 }
 
-
 FEATURE_SIMILARITIES = {
     "l2": "negative_euclidean",
     "cosine": "cosine",

@@ -79,7 +79,6 @@ class _Model(extending.models.PrimitiveModel):
 
 
 def vector_of(number: Any, lanes: int = LANES) -> Any:
-    """LLVM's type of a vector of such numbers."""
     return ir.VectorType(number, lanes)
 
 
@@ -97,7 +96,6 @@ class Elements:
         self.number = self.data.type.pointee
 
     def address(self, place: Any) -> Any:
-        """The address of one element."""
         return self.builder.gep(self.data, [place])
 
     def pointer(self, place: Any, lanes: int = LANES) -> Any:
@@ -145,7 +143,6 @@ def intrinsic(result: Any) -> Callable[..., Any]:
 
 
 def of_first(kind: Any, *_: Any) -> Any:
-    """The type of the first argument."""
     return kind
 
 

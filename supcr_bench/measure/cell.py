@@ -164,7 +164,6 @@ class CellRun:
             self._undo_changes(implementation)
 
     def _keep(self, arm: Arm, answer: Answer, seconds: float) -> None:
-        """Keep an arm's first answer, and what it took."""
         self._answers[arm] = answer
         self._figures[arm] |= {"first_call_s": seconds, "spent_s": seconds}
 

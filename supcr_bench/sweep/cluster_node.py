@@ -29,7 +29,6 @@ BESIDE = ("implementations", "suites")
 HEARTBEAT_S = 1.0
 """Seconds between messages about an unchanged activity: each disturbs the measurement."""
 
-
 _KEPT: dict[object, LocalExecutor] = {}
 """The executor that later tasks in this process reuse, by its options."""
 
@@ -101,16 +100,12 @@ def measure(
 
 def require_same_code(here: Mapping[str, Any], there: Mapping[str, Any], name: str) -> None:
     """Raise a UsageError unless two machines, described by their facts, have the same code."""
+    has = f"{name} has supcr-bench {there['version']}"
+    cure = "install the same version on every machine"
     if there["version"] != here["version"]:
-        raise UsageError(
-            f"{name} has supcr-bench {there['version']}, this machine has {here['version']}: "
-            "install the same version on every machine"
-        )
+        raise UsageError(f"{has}, this machine has {here['version']}: {cure}")
     if there["code"] != here["code"]:
-        raise UsageError(
-            f"{name} has supcr-bench {there['version']} with other code than this machine: "
-            "install the same version on every machine"
-        )
+        raise UsageError(f"{has} with other code than this machine: {cure}")
     for file, digest in here["files"].items():
         if there["files"][file] is None:
             raise UsageError(f"{name} has no file {file}: copy it there, or use a shared disk")

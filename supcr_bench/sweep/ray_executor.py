@@ -161,16 +161,12 @@ class RayBackend:
     def preflight(
         self, slots: Sequence[Slot], subjects: Sequence[Subject], device: str
     ) -> list[Mapping[str, Subject | Failed]]:
-        tasks = [
-            self._task(cluster_node.preflight, slot).remote(
-                slot.budget.threads, self._labels, list(subjects), device
-            )
-            for slot in slots
-        ]
+        asked = []
+        for slot in slots:
+            task = self._task(cluster_node.preflight, slot)
+            asked.append(task.remote(slot.budget.threads, self._labels, list(subjects), device))
         # The LocalExecutor there ends an implementation that hangs, by its time limit.
-        return [
-            self._answer(task, slot.name, None) for task, slot in zip(tasks, slots, strict=True)
-        ]
+        return [self._answer(task, s.name, None) for task, s in zip(asked, slots, strict=True)]
 
     def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
         errors = self._ray.exceptions

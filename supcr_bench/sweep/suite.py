@@ -62,7 +62,6 @@ class _Model(BaseModel):
 
 _AnyModel = TypeVar("_AnyModel", bound=_Model)
 
-
 DEFAULT_BUDGET = Budget()
 
 
@@ -76,7 +75,6 @@ Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 _Listed = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 _Selected = AfterValidator(lambda names: None if names is None else select(names))
 """Replaces ``all`` and ``tag:TAG`` by names; an UnknownNameError for a tag that nothing has."""
-
 
 Share = Annotated[
     float | None,
@@ -125,7 +123,6 @@ class Axes(_axis_values, _Model):  # type: ignore[misc]
 DEFAULT_AXES = Axes.model_validate(
     {axis.name: axis.default for axis in AXES if axis.default} | {"timed": True}
 )
-
 
 _literals: dict[str, Any] = {
     f.name: f.type for f in fields(Definition) if get_origin(f.type) is Literal
@@ -211,9 +208,8 @@ class Suite(_Model):
         return name
 
     def get_definition(self, name: str) -> Definition:
-        return get_definition(
-            name, {own: d.to_definition(own) for own, d in self.definitions.items()}
-        )
+        own = {known: d.to_definition(known) for known, d in self.definitions.items()}
+        return get_definition(name, own)
 
     @property
     def compared_with(self) -> Definition | str | None:

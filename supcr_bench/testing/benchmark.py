@@ -297,8 +297,7 @@ def require_right(result: Result, subject: Adapter, *, by_name: bool) -> None:
     verify = f"`supcr-bench verify {result.implementation}`"
     if not by_name:
         verify = f"supcr_bench.verify({result.implementation})"
-    text = failure(result, f"{verify} finds out what is wrong")
-    if text:
+    if text := failure(result, f"{verify} finds out what is wrong"):
         raise AssertionError(text) from _cause(result, subject)
 
 

@@ -120,7 +120,6 @@ _device: Reader = (
     re.compile(r"[a-z]+(:\d+)?").fullmatch,
 )
 
-
 AXES = (
     Axis("batch_size", "batch size", "N", (64,), _whole(2)),
     Axis("dims", "label dimensions", "D", (1,), _whole(1), compared=True, from_labels=True),

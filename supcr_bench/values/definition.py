@@ -134,7 +134,6 @@ RANK_N_CONTRAST = Definition(
 
 DEFINITIONS = {d.name: d for d in (TORCHCELL, NO_SELF, RANK_N_CONTRAST)}
 
-
 AUTO = "auto"
 """The name that asks to recognise the definition from the implementation's values."""
 DEPARTS = " but "

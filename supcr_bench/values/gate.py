@@ -12,7 +12,6 @@ from supcr_bench.values.metrics import COUNTS, METRICS, TIME, Change
 CountsAs = Literal["pass", "fail"] | None
 """How the exit status treats an undecided gate; ``None`` keeps exit status 3."""
 
-
 MAX_SLOWDOWN, MAX_MEMORY_GROWTH, TIME_BUDGET_S = 0.05, 0.01, 100.0
 """The limits of ``gate`` and ``history``, unless the user sets others."""
 MOST_FOLLOWING = 4
@@ -35,7 +34,6 @@ class GateVerdict(StrEnum):
 
 
 DECIDED = frozenset({GateVerdict.PASS, GateVerdict.REGRESSION, GateVerdict.ACCEPTED})
-
 
 Judged = tuple[GateVerdict, str | None]
 

@@ -25,7 +25,6 @@ _STORED = {
 }
 """Fields that are stored under a name of the format's first version."""
 
-
 SAMPLES = ("time_samples_s", "device_samples_s", "aa_samples_s")
 """Fields with seconds of single calls in the first process."""
 
@@ -259,9 +258,8 @@ class Result:
         for name in (*SAMPLES, "process_changes"):
             samples = own.get(name)
             own[name] = None if samples is None else tuple(samples)
-        if own.get("further_samples_s") is not None:
-            further = own["further_samples_s"].items()
-            own["further_samples_s"] = {session: tuple(samples) for session, samples in further}
+        if further := own.get("further_samples_s"):
+            own["further_samples_s"] = {session: tuple(taken) for session, taken in further.items()}
         own["case"], own["status"] = Case.from_mapping(values), Status(values["status"])
         return cls(**own | {"implementation": values["implementation"]})
 
