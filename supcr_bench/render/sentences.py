@@ -82,13 +82,12 @@ def place(case: Case, among: Collection[Case] = ()) -> str:
     """A series: the pass, all of the workload but its batch size, and an unusual definition.
 
     A usual definition, precision, temperature or device is named if the cases ``among`` which it
-    stands have others. Its full name is used where the short one stands for several.
+    stands have others. A definition has its short name if that stands for no other among them.
     """
-    others = {c.definition for c in among}
+    others, short = {c.definition for c in among}, short_name(case.definition)
     usual = others <= {TORCHCELL.name} == {case.definition}
-    short = short_name(case.definition)
-    alike = any(short_name(d) == short for d in others - {case.definition})
-    whose = "" if usual else f", {case.definition if alike else short}"
+    alone = among and not any(short_name(d) == short for d in others - {case.definition})
+    whose = "" if usual else f", {short if alone else case.definition}"
     return f"{case.pass_}, {case.describe_series(among)}{whose}"
 
 
