@@ -132,8 +132,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.dtype = inputs[0].dtype
 
 
-def _scale(ctx: Any, at_loss: Tensor, *others: Any) -> tuple[Tensor | None, ...]:
-    del others
+def _scale(ctx: Any, at_loss: Tensor, *_others: Any) -> tuple[Tensor | None, ...]:
     gradient, slope = ctx.saved_tensors
     by_views = (gradient * at_loss).to(ctx.dtype)
     return by_views, None, None, (slope * at_loss).to(slope), None, None

@@ -369,14 +369,12 @@ class OnceDifferentiable(torch.autograd.Function):
     """A gradient that depends on tensors; backward through it raises an error."""
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor, *sources: Tensor) -> Tensor:
-        del ctx, sources
+    def forward(_ctx: Any, gradient: Tensor, *_sources: Tensor) -> Tensor:
         return gradient.clone()
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+    def backward(_ctx: Any, *_grad_outputs: Tensor) -> Any:
         """Raise a RuntimeError: there is no second derivative."""
-        del ctx, grad_outputs
         raise RuntimeError("this loss can be differentiated only once: it has no second derivative")
 
 

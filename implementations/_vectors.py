@@ -166,15 +166,13 @@ def pair_lanes(builder: Any, pair: Any) -> Any:
 
 
 @intrinsic(of_array)
-def load(builder: Any, array: Any, place: Any) -> Any:
+def load(_builder: Any, array: Any, place: Any) -> Any:
     """Sixteen elements from a place on."""
-    del builder
     return array.load(place)
 
 
 @intrinsic(types.none)
-def store(builder: Any, array: Any, place: Any, vector: Any) -> None:
-    del builder
+def store(_builder: Any, array: Any, place: Any, vector: Any) -> None:
     array.store(vector, place)
 
 
@@ -185,9 +183,8 @@ def pair(builder: Any, array: Any, place: Any) -> Any:
 
 
 @intrinsic(types.none)
-def copy_pair(builder: Any, array: Any, place: Any, target: Any, at: Any) -> None:
+def copy_pair(_builder: Any, array: Any, place: Any, target: Any, at: Any) -> None:
     """Two elements from a place of one array to a place of another."""
-    del builder
     target.store(array.load(place, 2), at)
 
 
@@ -212,12 +209,10 @@ def _binary(symbol: Any, name: str) -> None:
     """Give vectors the operator that an instruction of LLVM computes."""
 
     @extending.type_callable(symbol)
-    def typed(context: Any) -> Any:
-        del context
+    def typed(_context: Any) -> Any:
         return lambda a, b: a if isinstance(a, Vector) and a == b else None
 
-    def emitted(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        del context, signature
+    def emitted(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return getattr(builder, name)(*args)
 
     lower_builtin(symbol, Vector, Vector)(emitted)
@@ -312,13 +307,11 @@ def mantissa(builder: Any, x: Any) -> Any:
     return builder.bitcast(builder.or_(field, constant(WHOLE, 1023 << 52)), x.type)
 
 
-def _array_at(_: Any, address: Any, n: Any, like: Any) -> Any:
+def _array_at(_: Any, _address: Any, _n: Any, like: Any) -> Any:
     """``n`` numbers of a scalar's type at an address, in memory that the array does not own."""
-    del address, n
     kind = types.Array(like, 1, "C")
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        del signature
+    def code(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         array = arrays.make_array(kind)(context, builder)
         size = context.get_constant(types.intp, context.get_abi_sizeof(array.data.type.pointee))
         arrays.populate_array(

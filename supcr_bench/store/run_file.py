@@ -86,13 +86,8 @@ def _row(result: Result) -> dict[str, Any]:
 def _checks(verification: Mapping[str, Verification]) -> Iterable[dict[str, Any]]:
     for name, found in sorted(verification.items()):
         for outcome in sorted(found.outcomes, key=lambda o: o.check):
-            yield {
-                "implementation": name,
-                "definition": found.definition,
-                "check": outcome.check,
-                "group": outcome.group,
-                "verdict": outcome.verdict,
-            }
+            kept = {key: getattr(outcome, key) for key in ("check", "group", "verdict")}
+            yield {"implementation": name, "definition": found.definition, **kept}
 
 
 def load_run_file(path: Path) -> Run:
