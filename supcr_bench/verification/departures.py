@@ -76,7 +76,10 @@ def departures(reading: Reading, definition: Definition) -> Departures:
     for name in FAULTS:
         if getattr(m, name) != getattr(plain, name):
             depart(name, getattr(m, name))
-    if not m.keeps_partner and m.measured != "partner":
+    if m.ties != "by_value" and m.comparison == ">" and not m.keeps_partner:
+        del found["ties"]
+        found["comparison"] = PHRASES["sort"]["late"], None
+    elif not m.keeps_partner and m.measured != "partner":
         before = f"{found['comparison'][0]}, " if "comparison" in found else ""
         found["comparison"] = before + PHRASES["keeps_partner"][False], None
     eps = (m.eps, m.eps_rule if m.eps else "")

@@ -61,6 +61,10 @@ PHRASES: dict[str, dict[Any, str]] = {
         "by_position_from_the_end": "ties taken by sort position from the far end: equal label "
         "distances are not treated alike",
     },
+    "sort": {
+        "late": "candidates begin one place too late in a sort (off by one): the partner itself is "
+        "left out of its denominator, and equal label distances are not treated alike",
+    },
     "label_distance": {
         "per_dimension": "one loss for each label dimension",
         "l1": "one L1 label distance over all dimensions",

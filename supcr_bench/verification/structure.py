@@ -31,6 +31,7 @@ from supcr_bench.verification.reading import Reading
 
 ANOTHER = "another loss, or a fault that is not known here"
 EMPTY = "labels have no effect, as if no denominator counted a candidate (a mask always empty)"
+SIZES_COUNT = ", and change with the scale of all labels, as weights by distance and thresholds do"
 RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
 WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
@@ -88,7 +89,9 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
     if not bool(core.gradient.any()):
         equal = prober.probe(core.views, (core.labels > 1).double(), prober.given)
         if bool(equal.gradient.any()):
-            return "no gradient reaches the embeddings unless labels are equal: " + ANOTHER
+            near = prober.probe(core.views, core.labels / FAR, prober.given)
+            which = "equal or near" if bool(near.gradient.any()) else "equal"
+            return f"no gradient reaches the embeddings unless labels are {which}: {ANOTHER}"
         return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
     if not prober.repeats(prober.rows):
         return RANDOM
@@ -129,7 +132,8 @@ def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
         if prober.detached:
             other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
             if math.isclose(other.loss, core.loss, rel_tol=1e-6):
-                reading.faults.append(EMPTY)
+                ignored = not _label_changes(prober, core)
+                reading.faults.append(EMPTY if ignored else _why_unknown(prober, core))
                 return []
         if alive := _exactly(prober, members, core):
             break
@@ -287,8 +291,22 @@ def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) 
 
 
 def _why_unknown(prober: Prober, core: Probe) -> str:
-    others = (core.labels.roll(1, 0), core.labels / FAR)
-    losses = [prober.probe(core.views, labels, prober.given).loss for labels in others]
-    if all(math.isclose(loss, core.loss, rel_tol=1e-6, abs_tol=1e-9) for loss in losses):
+    changes = _label_changes(prober, core)
+    if not changes:
         return "its numbers do not depend on how far apart the labels are: " + ANOTHER
-    return "its numbers follow no member of the family: " + ANOTHER
+    scaled = SIZES_COUNT if "scaled" in changes else ""
+    return f"its numbers follow no member of the family{scaled}: {ANOTHER}"
+
+
+def _label_changes(prober: Prober, core: Probe) -> set[str]:
+    """The changes that change the loss: labels ``scaled`` by one number, or ``moved`` to others."""
+    found = set()
+    for scale in (1.0, 1 / FAR, FAR):
+        scaled = core.labels * scale
+        for change, labels in (("scaled", scaled), ("moved", scaled.roll(1, 0))):
+            loss = math.nan
+            with suppress(NotFiniteError):
+                loss = prober.probe(core.views, labels, prober.given).loss
+            if not math.isclose(loss, core.loss, rel_tol=1e-6, abs_tol=1e-9):
+                found.add(change)
+    return found

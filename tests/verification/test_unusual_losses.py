@@ -509,6 +509,61 @@ def test_no_fault_is_told_twice() -> None:
     assert len(set(faults)) == len(faults)
 
 
+@pytest.mark.parametrize("width", [0.1, 1.0, 10.0, 1000.0])
+def test_weights_by_label_distance_are_said_to_depend_on_its_size(width: float) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """features [N, d], labels [N, D]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        s = unit(features) @ unit(features).T / temperature
+        weights = (-torch.cdist(labels, labels).square() / (2 * width**2)).exp() * off
+        s = s - s.masked_fill(~off, -math.inf).logsumexp(1, keepdim=True)
+        return -(weights * s).sum(1).div(weights.sum(1)).mean()
+
+    (fault,) = recognised(loss).faults
+    assert "change with the scale of all labels" in fault
+
+
+@pytest.mark.parametrize(
+    ("most", "words"),
+    [(10.0, "change with the scale of all labels"), (0.02, "unless labels are equal or near")],
+)
+def test_a_threshold_of_label_distance_is_not_said_to_ignore_it(most: float, words: str) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """features [N, d], labels [N, D]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        s = unit(features) @ unit(features).T / temperature
+        near = (torch.cdist(labels, labels, p=1.0) < most) & off
+        s = s - s.masked_fill(~off, -math.inf).logsumexp(1, keepdim=True)
+        return -(near * s).sum(1).div(near.sum(1).clamp(min=1)).mean()
+
+    (fault,) = recognised(loss).faults
+    assert words in fault
+
+
+def test_a_factor_of_the_spread_of_labels_is_not_said_to_have_no_effect() -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d], labels [N, D]"""
+        return distances(features).square().mean() * labels.std()
+
+    assert "change with the scale of all labels" in recognised(loss).faults[0]
+
+
+def test_candidates_one_place_too_late_in_a_sort_are_one_cause() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d], labels [N, D]"""
+        n, s = len(features), -distances(features) / temperature
+        order = torch.cdist(labels, labels, p=1.0).argsort(dim=1, stable=True)
+        terms = []
+        for i in range(n):
+            row = s[i, order[i][order[i] != i]]
+            terms += [row[min(a + 1, n - 2) :].logsumexp(0) - row[a] for a in range(n - 1)]
+        return torch.stack(terms).mean()
+
+    found = recognised(loss).faults
+    assert found[0].startswith("candidates begin one place too late in a sort (off by one)")
+    assert not any("strict" in words or "sort position" in words for words in found)
+
+
 class Queue(nn.Module):
     """Keeps earlier rows as candidates."""
 
