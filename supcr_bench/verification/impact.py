@@ -76,6 +76,8 @@ class Impact:
         length: the length of the gradient over that of the definition's.
         pairs: share of pairs (i, j) whose term differs; ``None`` for the whole loss.
         note: why it was not measured, or how, if not by calling the loss.
+        astray: degrees between the whole loss's gradient and that of the definition with its
+            choices, if over ``FAULT_DEGREES`` on a file's labels, and not on generated ones.
     """
 
     definition: str
@@ -92,16 +94,7 @@ class Impact:
     length: float | None = None
     pairs: float | None = None
     note: str | None = None
-
-
-def fault_on_labels(found: Sequence[Impact], definition: str) -> str | None:
-    """What is wrong if a loss's gradient, on given labels, is not that of its own definition."""
-    rounding = max((row.angle or 0.0 for row in found if row.departure == ROUNDING), default=0.0)
-    own = [row for row in found if row.departure is None and row.definition == definition]
-    worst = max(own, key=lambda row: row.angle or 0.0, default=None)
-    if not worst or not worst.angle or worst.angle <= max(AS_ROUNDING * rounding, FAULT_DEGREES):
-        return None
-    return f"its gradient points {_degrees(worst.angle)} degrees away from that of {definition}"
+    astray: float | None = None
 
 
 def on_generated(found: Sequence[Impact]) -> bool:

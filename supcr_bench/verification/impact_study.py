@@ -23,7 +23,7 @@ from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import departures, member_of
 from supcr_bench.verification.evaluate import evaluate_large
 from supcr_bench.verification.family import Member
-from supcr_bench.verification.impact import LOST, ROUNDING, Impact, ImpactQuestion
+from supcr_bench.verification.impact import FAULT_DEGREES, LOST, ROUNDING, Impact, ImpactQuestion
 from supcr_bench.verification.phrases import CONSTANT_FACTOR
 from supcr_bench.verification.reading import Reading
 
@@ -139,6 +139,9 @@ class ImpactStudy:
             temperature=self._tau,
             note=note,
         )
+        astray = {}
+        if table is not None and ask == self._by_call:
+            astray = {how: self._astray(batches(0, how), how) for how in embeddings}
         samples: dict[tuple[str | None, str, str], list[Sample]] = {}
         began = time.thread_time()
         for at in range(BATCHES if ask or self._departures else 0):
@@ -151,7 +154,21 @@ class ImpactStudy:
             yield about
         for (departure, name, how), found in samples.items():
             one = replace(about, departure=departure, definition=name, embeddings=how)
+            if (departure, name) == (None, self._near.name):
+                one = replace(one, astray=astray.get(how))
             yield _summarised(found, one)
+
+    def _astray(self, batch: Batch, how: str) -> float | None:
+        """Degrees from the definition with the loss's choices, if the labels of a file are why."""
+        definition = self._context.definition.at(self._tau)
+        if definition.nan_labels == "unsupported" and bool(batch.labels.isnan().any()):
+            return None
+        own = _apart(self._by_call(batch), _right(definition, batch))[0]
+        if own is None or own <= FAULT_DEGREES:
+            return None
+        batch = self._batch("continuous", None, 0, how, n=len(batch.labels))
+        usual = _apart(self._by_call(batch), _right(definition, batch))[0]
+        return own if usual is not None and usual <= FAULT_DEGREES else None
 
     def _compared(self, batch: Batch, ask: Ask | None) -> Iterator[tuple[str | None, str, Sample]]:
         """Yield a departure (``None``: the whole loss), a definition's name, and their distance."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from supcr_bench.values.errors import SubjectError, UncallableError
 from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.units import listed
-from supcr_bench.verification.impact import Impact, ImpactQuestion, fault_on_labels
+from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Verdict
 from supcr_bench.verification.verification import NO_DEFINITION, Verification
 
@@ -132,16 +132,11 @@ class Session(ABC):
                     note=end.finding,
                 )
                 self._impact = (row,)
-            if finding := self._fault_on_labels(self.question):
+            astray = max((row.astray or 0.0 for row in self._impact), default=0.0)
+            if astray and self.result().verdict != "not right":
+                finding = f"its gradient points {astray:.2g} degrees away from that of "
+                finding += f"{self.definition}, and does not on generated labels"
                 yield Outcome.ended(GIVEN_LABELS, "definition", finding)
-
-    def _fault_on_labels(self, question: ImpactQuestion) -> str | None:
-        """What only the given labels show. A choice may turn the gradient, as may a temperature."""
-        known = bool(self.recognised and (self.recognised.choices or self.recognised.faults))
-        wrong = (o.verdict is Verdict.FAIL and o.group != "robustness" for o in self._outcomes)
-        if question.labels is None or question.temperature or known or any(wrong):
-            return None
-        return fault_on_labels(self._impact, self.definition)
 
     def spent_s(self) -> float:
         """Seconds since the verification began; other processes may have used some of them."""

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -562,6 +563,23 @@ def test_candidates_one_place_too_late_in_a_sort_are_one_cause() -> None:
     found = recognised(loss).faults
     assert found[0].startswith("candidates begin one place too late in a sort (off by one)")
     assert not any("strict" in words or "sort position" in words for words in found)
+
+
+@pytest.mark.parametrize("highest", [1.0, 86400.0])
+def test_a_loss_with_choices_that_is_another_one_on_given_labels_is_not_right(
+    tmp_path: Path, highest: float
+) -> None:
+    """Seconds of a day wrap around where no probe has a label."""
+    bits = torch.Generator().manual_seed(0)
+    times = highest * torch.rand(80, generator=bits, dtype=torch.float64)
+    file = tmp_path / "times.csv"
+    file.write_text("\n".join(["second", *map(repr, times.tolist())]))
+    loss = of_differences(around(86400.0))
+    found = supcr_bench.verify(loss, labels=f"{file}:second", batch_size=64)
+
+    assert found.reading.choices == ("a single view",)
+    assert found.passed == (highest == 1)
+    assert ("At fault: the given labels: its gradient points" in str(found)) == (highest > 1)
 
 
 class Queue(nn.Module):
