@@ -93,3 +93,5 @@ def set_up(console: Console) -> None:
     for name, definition in losses.items():
         said = f"{name}: values and gradients by {definition}, operations, memory, time"
         print_sentence(console, f"  {said}")
+    how = f"supcr-bench gate {SUITE} --against HEAD"
+    print_sentence(console, f"Commit the files; from then on `{how}` judges what you change.")

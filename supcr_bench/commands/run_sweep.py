@@ -30,7 +30,7 @@ from supcr_bench.values.errors import StoreError, SubjectError, UnavailableError
 from supcr_bench.values.files import require_writable
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.machine import SAME_MACHINE, machine_of, usable_cpus
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.verification import IdleWorkers
@@ -103,6 +103,9 @@ def carry_out(
         return 1
     if not any(r.status.has_figures for r in run.results):
         text = "Nothing was measured within the limits; raise --memory-limit or --time-limit."
+        reasons = {r.reason for r in run.results}
+        if len(reasons) == 1 and all(r.status is Status.SKIPPED for r in run.results):
+            text = f"Nothing was measured: {reasons.pop()}."
         print_sentence(console, text, "yellow")
         return 3
     return 0
@@ -289,7 +292,7 @@ def check_calls(work: Work, executor: Executor, *, require_all: bool) -> Work:
 def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, Any]:
     """The environments of a run by kind of machine, with those that a cluster adds.
 
-    A StoreError if it would continue on another kind of machine that is not a cluster.
+    Raises a StoreError if it would continue on another kind of machine that is not a cluster.
     """
     home, now = info["environment"], executor.environment
     known = info.get("environments") or {machine_of(home): home}

@@ -66,7 +66,10 @@ def verify(
     verbose: bool = flag("--verbose", "Show all checks as a table, and every finding."),
     json_file: Path | None = JSON_FILE,
     wrapper: Path | None = output_file(
-        "--wrapper", "Write a wrapper for what cannot be called as it is to FILE."
+        "--wrapper", "Write a wrapper for what cannot be called as it is to FILE, a new one."
+    ),
+    also: list[str] | None = option(
+        "IMPL", "The same as IMPL.", "--implementation", "-i", hidden=True
     ),
 ) -> None:
     """Prove an implementation right, or say what is wrong with it.
@@ -81,6 +84,9 @@ def verify(
     to decide that. With several, the status is 1 if any is not right, else 2 if any cannot be
     called.
     """
+    implementation = [*(implementation or ()), *(also or ())]
+    if wrapper and wrapper.is_file():
+        raise UsageError(f"--wrapper {wrapper}: that file exists; name a new one")
     if self_test:
         if implementation or definition or suite or strict or labels or device != "cpu":
             raise UsageError(

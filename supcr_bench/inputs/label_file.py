@@ -96,7 +96,9 @@ def _read_text(path: Path) -> tuple["pd.DataFrame", list[str]]:
 
     text, notes = _text(path)
     lines = [line for line in text.splitlines()[:50] if line.strip()]
-    if not lines or "\0" in text:
+    if not lines:
+        raise InputError(f"{path} cannot be read: it is empty")
+    if "\0" in text:
         raise InputError(f"{path} cannot be read: it is not text in columns")
     # The separator is most often in the first line; a single column has none.
     sep = max(",;\t|", key=lines[0].count)

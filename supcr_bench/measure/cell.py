@@ -120,7 +120,11 @@ class CellRun:
         arms = {a.pass_: a for a in self.cell.arms if a.implementation == implementation}
         first = arms.get("forward") or arms["training"]
         subject, definition = self.subjects[implementation], self.cell.definition(first)
-        if reason := subject.resolution.why_not(definition, self.cell.workload):
+        case = self.cell.workload
+        if case.nan_density is None:  # the labels of a file: some may be missing
+            missing = torch.isnan(self._batch.labels).double().mean().item()
+            case = replace(case, nan_density=missing)
+        if reason := subject.resolution.why_not(definition, case):
             yield from (self._end(arm, Status.SKIPPED, reason) for arm in arms.values())
             return
         at: Pass = "forward"

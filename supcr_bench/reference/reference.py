@@ -206,7 +206,7 @@ def compute_reference(
     The batch has any dtype and device, and weights that are not all zero. By default its size
     decides the ``method``. The gradient [1 + D] arriving at (loss, per-dimension losses) is
     ``upstream``, by default that of the loss alone. With ``value_only`` the gradients are 0, and
-    near floors and near ties are not counted. A ValueError if a label is missing where the
+    near floors and near ties are not counted. Raises a ValueError if a label is missing where the
     definition does not support that.
     """
     definition = definition.at(batch.temperature)

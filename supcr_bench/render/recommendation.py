@@ -126,8 +126,8 @@ def several_definitions(*, computed: Mapping[str, Sequence[str]]) -> str:
 def explanation(found: Recommendation) -> str:
     first, *rest = recommendation_sentences(found)
     text = "; ".join(sentence.text for sentence in rest)
-    named = rest[0].facts.get("alone")  # it begins with a name
-    return f"{first.text} {text if named else text[0].upper() + text[1:]}."
+    as_it_is = rest[0].facts.get("alone") or ":" in text.split()[0]  # it begins with a name
+    return f"{first.text} {text if as_it_is else text[0].upper() + text[1:]}."
 
 
 def recommendation_sentences(found: Recommendation) -> Iterator[Sentence]:

@@ -129,7 +129,7 @@ class Checkout:
             ) from None
 
     def commit(self, revision: str) -> str:
-        """The full name of a revision's commit; a RevisionError if this clone lacks the commit."""
+        """The full name of a revision's commit. Raises a RevisionError if this clone lacks it."""
         wanted = f"{revision}^{{commit}}"
         try:
             found = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted)
@@ -139,7 +139,10 @@ class Checkout:
                     f"revision {revision!r} is not in this shallow clone: fetch its history with "
                     "`git fetch --unshallow`, or set fetch-depth: 0 in actions/checkout"
                 ) from None
-            raise RevisionError(f"no revision {revision!r} in {self.top}") from None
+            raise RevisionError(
+                f"no revision {revision!r} in {self.top}: name a branch, tag or commit that is "
+                "there, such as HEAD"
+            ) from None
         return found.decode().strip()
 
     def python_files(self, commit: str, folder: str) -> dict[str, bytes]:

@@ -61,7 +61,9 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
                 return file
     found = (p.parent for p in root.glob(f"*/{RUN_FILE}") if p.is_file())
     runs = sorted(found, key=_started_at)
-    none = f"no runs in {root}/ yet; `supcr-bench run` makes one"
+    none = (
+        f"no runs in {root}/ yet; `supcr-bench run` makes one; give one made with --out by its path"
+    )
     if name == LATEST:
         if not runs:
             raise StoreError(none)

@@ -103,7 +103,7 @@ class SlotPool:
         """The kind of machine that measures a series (all batch sizes of a workload).
 
         The kind stays the same while such a machine is left. A new series gets the kind that has
-        the fewest series for its number of slots. A WorkerError if no slot has the device.
+        the fewest series for its number of slots. Raises a WorkerError if no slot has the device.
         """
         with self._change:
             alive = self._alive(workload.device)

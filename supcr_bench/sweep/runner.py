@@ -57,7 +57,7 @@ class Executor(Protocol):
         """The kind of machine on which a workload would run now; ``None`` if unknown.
 
         All batch sizes of a workload run on one kind while such a machine is left: if possible on
-        ``before``, that of the other sizes. A WorkerError if no machine has the device.
+        ``before``, that of the other sizes. Raises a WorkerError if no machine has the device.
         """
 
     def preflight(self, subjects: Sequence[Subject], device: str) -> Mapping[str, Subject | Failed]:

@@ -127,7 +127,8 @@ class SupcrBenchmark:
     ) -> Result:
         """Measure all but the times, and add it to the data that pytest-benchmark stores.
 
-        An AssertionError if a change to this process cannot be undone: times would not be right.
+        Raises an AssertionError if a change to this process cannot be undone, as times would
+        not be right.
         """
         result = check_case(name, subject, case, memory_limit_bytes)
         if self._untouched and (lasting := self._untouched.lasting_changes()):

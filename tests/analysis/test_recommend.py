@@ -45,6 +45,14 @@ def test_a_measured_size_has_its_own_fastest() -> None:
     assert "Cubic takes 2.6 times as long" in explanation(large)
 
 
+def test_a_file_keeps_its_name_at_the_start_of_a_sentence() -> None:
+    renamed = {"cubic": "my_loss.py:RnC"}
+    results = [
+        replace(r, implementation=renamed.get(r.implementation, r.implementation)) for r in run()
+    ]
+    assert " my_loss.py:RnC takes 2.6 times as long" in explanation(asked(results, 256))
+
+
 def test_between_sizes_figures_are_interpolated_in_log_log() -> None:
     best = asked(run(), 90).candidates[0]
     assert best.implementation == "cubic"

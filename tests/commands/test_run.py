@@ -251,6 +251,17 @@ def test_a_run_is_not_continued_on_another_machine(cli: Cli, run_here: Path) -> 
     assert "begun with torch 1.0.0" in done.stderr
 
 
+def test_a_run_says_that_a_definition_does_not_support_the_missing_labels_of_a_file(
+    cli: Cli, workplace: Path
+) -> None:
+    (workplace / "own.csv").write_text("y\n" + "".join(f"{i}\nNaN\n" for i in range(20)))
+    options = ("-i", "rnc-loop", "--batch-size", "12", "--pass", "forward")
+    done = cli("run", "tiny.toml", "--labels", "own.csv:y", *options)
+    assert done.returncode == 3, done.stderr
+    why = "Nothing was measured: rank-n-contrast does not say what a missing label means."
+    assert why in done.stdout
+
+
 def test_labels_of_ones_own_keep_their_gaps_and_ties(cli: Cli, workplace: Path) -> None:
     (workplace / "own.csv").write_text(
         "name,growth,fitness\n"

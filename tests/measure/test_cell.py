@@ -13,7 +13,7 @@ from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_ref
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
-from supcr_bench.values.definition import NO_SELF, TORCHCELL
+from supcr_bench.values.definition import NO_SELF, TORCHCELL, get_definition
 from supcr_bench.values.implementation import Resolution
 from supcr_bench.values.result import Result, Status
 from tests.examples import NOTE_NAMES, implementation
@@ -364,6 +364,26 @@ def test_labels_of_a_file_reach_the_implementation_and_the_reference() -> None:
     (result,) = run.results()
     assert result.status is Status.MEASURED
     assert result.case.labels == "file:x"
+
+
+def test_missing_labels_of_a_file_skip_a_definition_that_does_not_support_them() -> None:
+    import numpy as np
+
+    workload = Workload(batch_size=12, nan_density=None, labels="file:x")
+    table = np.linspace(-3, 3, 20).reshape(20, 1)
+    table[::4] = np.nan
+    cell = Cell(workload, (Arm("right", "forward", get_definition("rank-n-contrast")),), "session")
+    run = CellRun(
+        cell=cell,
+        subjects=ADAPTED,
+        device=Cpu(),
+        meter=FakeMeter(),
+        budget=Budget(),
+        table=table,
+    )
+    (result,) = run.results()
+    assert result.status is Status.SKIPPED
+    assert result.reason == "rank-n-contrast does not say what a missing label means"
 
 
 def test_large_batches_are_held_against_the_fast_reference() -> None:
