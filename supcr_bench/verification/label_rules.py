@@ -10,13 +10,22 @@ from torch import Tensor
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import Member
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import NotFiniteError, Probe, Prober, make_labels, make_rows
+from supcr_bench.verification.probes import (
+    LABEL_STEPS,
+    NotFiniteError,
+    Probe,
+    Prober,
+    make_labels,
+    make_rows,
+)
 from supcr_bench.verification.reading import Reading
 
 COARSE = 1e-2
 """Labels of about 1 that are rounded to larger steps give another loss."""
 STARTS = 40
 """The number of places along the labels at which a small difference is tried."""
+LARGE = 64
+"""Labels that are so many steps apart show what else a loss does that rounds them."""
 BELOW = 0.45
 """Differences are less than a half of a power of ten, which is a tolerance that people choose."""
 
@@ -61,7 +70,7 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
         return
     small = PHRASES["labels"]["small"]  # which this explains
     reading.faults = [fault for fault in reading.faults if fault != small] + [words]
-    reading.complete = False
+    prober.label_unit *= 2.0 ** math.ceil(math.log2(LARGE * LABEL_STEPS * step))
 
 
 def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:

@@ -103,9 +103,9 @@ PHRASES: dict[str, dict[Any, str]] = {
     "normaliser": {
         "rows_squared": "divided by M^2 in place of M(M-1)",
         "batch_pairs": "divided by N(N-1) in place of M(M-1): missing labels are counted",
-        "batch_squared": "divided by N^2 in place of M(M-1)",
+        "batch_squared": "divided by N^2 in place of M(M-1): missing labels are counted",
         "rows": "divided by M in place of M(M-1)",
-        "batch": "divided by N in place of M(M-1)",
+        "batch": "divided by N in place of M(M-1): missing labels are counted",
         "nothing": "not divided by the number of pairs",
     },
     "batch": {"two refused": "batches of two rows refused"},

@@ -1,5 +1,6 @@
 """Probes: small batches that a loss is asked, and how well members give the answer."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -90,6 +91,12 @@ def make_labels(n: int, dims: int, seed: int) -> Tensor:
     return steps**2 / LABEL_STEPS
 
 
+def ranks_of(labels: Tensor) -> Tensor:
+    """[N, D] ranks of labels among those of a dimension, the same for equal labels."""
+    columns = [torch.unique(column, return_inverse=True)[1] for column in labels.T]
+    return torch.stack(columns, 1).to(labels)
+
+
 def shortest(number: float, tolerance: float) -> float:
     """The number of fewest digits, at most 4, within a relative tolerance; else ``number``."""
     short = [float(f"{number:.{digits}g}") for digits in (1, 2, 3, 4)]
@@ -116,6 +123,7 @@ class Prober:
         value_sign: -1 where its value has the wrong sign, too.
         limit: largest relative residual of a right gradient: more in a low precision.
         label_unit: what labels are multiplied by before the loss sees them.
+        ranked: whether labels are replaced by their ranks, for a loss that does so itself.
         powers: powers of a given temperature that divide s: in denominators, and the partner's.
     """
 
@@ -129,6 +137,7 @@ class Prober:
         self.detached, self.limit, self.powers = False, FITS, (1.0, 1.0)
         self.sign = self.value_sign = 1
         self.label_unit = LABEL_STEPS if own.integer_labels else 1.0
+        self.ranked = False
         self._plain: dict[tuple[object, ...], Probe] = {}
         self._nearest: dict[tuple[object, ...], float] = {}
 
@@ -160,6 +169,7 @@ class Prober:
         own, dims = self._subject.resolution, labels.shape[1]
         called = replace(own, temperature=own.temperature if temperature else None)
         subject = replace(self._subject, resolution=called)
+        labels = ranks_of(labels) if self.ranked else labels
         upstream = torch.tensor([arriving, *[0.0] * dims], dtype=torch.float64)
         tensors = (
             views[0],
@@ -187,7 +197,7 @@ class Prober:
 
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
         """The probe of a batch of n rows; asked for again, it is returned without a call."""
-        key = (n, seed, temperature, self.dtype, self.sign, self.label_unit)
+        key = (n, seed, temperature, self.dtype, self.sign, self.label_unit, self.ranked)
         if key not in self._plain:
             rows, labels = make_rows(n, self.count, seed), make_labels(n, 1, seed)
             self._plain[key] = self.probe(rows, labels, temperature)
@@ -272,6 +282,29 @@ class Prober:
         numbers = (x[order].tolist() for x in (rest, factors, values))
         return list(map(Fit, map(members.__getitem__, order.tolist()), *numbers))
 
+    def fits_more(
+        self,
+        members: Sequence[Member],
+        probe: Probe,
+        most: float = math.inf,
+        *,
+        asked: bool = True,
+    ) -> list[Fit]:
+        """:meth:`fits`, on more rows too where no gradient goes through denominators.
+
+        There, the value alone shows candidates, temperature and eps: that of one batch fits many.
+        ``asked``: whether members are at temperature 1, or else at that of the probe.
+        """
+        own = probe if asked else replace(probe, temperature=None)
+        found = self.fits(members, own, most=most)
+        if not self.detached:
+            return found
+        wide = self.plain(2 * self.rows + 1, 0, probe.temperature)
+        wide = wide if asked else replace(wide, temperature=None)
+        there = {f.member: f.residual for f in self.fits([f.member for f in found], wide)}
+        both = [replace(f, residual=max(f.residual, there[f.member])) for f in found]
+        return sorted((f for f in both if f.residual <= most), key=lambda f: f.residual)
+
     def fitting(self, members: Sequence[Member], probe: Probe) -> list[Member]:
         """The members that give a probe's gradient times a positive factor."""
         found = self.fits(list(dict.fromkeys(members)), probe, most=self.limit)
@@ -298,14 +331,16 @@ class Prober:
         return self._nearest[key]
 
     def _search_nearest(self, members: Sequence[Member], probe: Probe) -> float:
-        unasked = replace(probe, temperature=None)
-        step = 10 ** (1 / 12)
-        trials = [step**x for x in range(-30, 19)]
+        step, powers = 10 ** (1 / 12), range(-30, 19)
+        nearest = dict.fromkeys(members, 1.0)
         for _ in range(8):
-            origins = {self.at(m, t): (m, t) for m in members for t in trials}
-            found = [origins[f.member] for f in self.fits(list(origins), unasked)[:40]]
-            members = list(dict.fromkeys(m for m, _ in found))[:6]
-            temperature = found[0][1]
-            step **= 1 / 4
-            trials = [temperature * step**x for x in range(-6, 7)]
-        return shortest(temperature, 2e-5 if self.limit == FITS else max(2e-2, 3 * self.limit))
+            trials = [(m, t * step**x) for m, t in nearest.items() for x in powers]
+            origins = {self.at(m, t): (m, t) for m, t in trials}
+            fits = self.fits_more(list(origins), probe, asked=False)
+            found = [origins[f.member] for f in fits]
+            nearest = {}
+            for m, t in found if self.detached else found[:40]:
+                nearest.setdefault(m, t)
+            nearest = dict(itertools.islice(nearest.items(), 60 if self.detached else 6))
+            step, powers = step ** (1 / 4), range(-6, 7)
+        return shortest(found[0][1], 2e-5 if self.limit == FITS else max(2e-2, 3 * self.limit))

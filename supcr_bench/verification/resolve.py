@@ -91,7 +91,9 @@ def read_choices(prober: Prober) -> Reading:
         if member is None or not reading.complete:
             return _unless_random(prober, reading)
         counted = False
-        if prober.limit == FITS:  # in a low precision, shares are rounded too much
+        if (
+            prober.limit == FITS and not prober.ranked
+        ):  # in a low precision, shares are rounded too much
             # Without gradients of denominators, those of the label dimensions are alike.
             shares = not prober.detached and read_weights(prober, reading, member)
             counted = read_missing(prober, reading, member, shares=shares)

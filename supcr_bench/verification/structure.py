@@ -32,6 +32,7 @@ from supcr_bench.verification.reading import Reading
 ANOTHER = "another loss, or a fault that is not known here"
 EMPTY = "labels have no effect, as if no denominator counted a candidate (a mask always empty)"
 SIZES_COUNT = ", and change with the scale of all labels, as weights by distance and thresholds do"
+RANKED = PHRASES["labels"]["ranked"]
 RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
 WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
@@ -41,7 +42,7 @@ BFLOAT16 = 1e-3
 """A larger residual is not explained by float16 inside."""
 EPS_ON_ORDINARY_ROWS = ("added", "floor", "ratio", "ratio_floor")
 EPS = sorted(
-    [10 ** (x / 8) for x in range(-8 * 16, -8)]
+    [10 ** (x / 8) for x in range(-8 * 16, -7)]
     + [10.0**-x for x in range(2, 16)]
     + [torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)]
 )
@@ -73,7 +74,11 @@ def _structure(prober: Prober) -> Reading:
     core = prober.plain(prober.rows, 0, prober.given)
     if fault := _oddity(prober, core):
         reading.faults.append(fault)
-        return reading
+        return _ranked(prober, reading) if fault == RANKED else reading
+    return _settled(prober, reading, core)
+
+
+def _settled(prober: Prober, reading: Reading, core: Probe) -> Reading:
     alive = _members(prober, reading, core)
     if not alive:
         return reading
@@ -81,6 +86,19 @@ def _structure(prober: Prober) -> Reading:
     near = prober.fits([min(alive, key=plainness)], core)[0]
     reading.complete = near.residual <= prober.limit
     settle(prober, reading, alive, core)
+    return reading
+
+
+def _ranked(prober: Prober, unknown: Reading) -> Reading:
+    """The reading of a loss of ranks, from labels that are ranks; else the ``unknown`` one."""
+    prober.ranked = True
+    reading = _settled(prober, Reading(), prober.plain(prober.rows, 0, prober.given))
+    if reading.member is None:
+        return unknown
+    reading.faults = [f for f in reading.faults if f not in PHRASES["labels"].values()]
+    reading.faults = unknown.faults + [f for f in reading.faults if "another loss on" not in f]
+    core = prober.plain(prober.rows, 0, prober.given)
+    reading.complete = bool(prober.fitting([reading.member], core))
     return reading
 
 
@@ -101,7 +119,7 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
         math.isclose(prober.probe(wide.views, y, prober.given).loss, wide.loss, rel_tol=1e-6)
         for y in (ranks, -wide.labels, wide.labels.roll(1, 0))  # signed differences order alike too
     ]
-    return PHRASES["labels"]["ranked"] if same == [True, True, False] else None
+    return RANKED if same == [True, True, False] else None
 
 
 # --- views, similarity and candidates ---------------------------------------------------------
@@ -215,13 +233,15 @@ def _exactly(prober: Prober, members: list[Member], core: Probe) -> list[Member]
         for m in members
         if m.similarity == twin
     ]
-    alive = []
-    if prober.given:
-        alive = prober.fitting(members, core) or _with_eps(prober, members, core)
+
+    def fitting(some: list[Member]) -> list[Member]:
+        found = prober.fitting(some, core) or _with_eps(prober, some, core)
+        return [f.member for f in prober.fits_more(found, core, prober.limit) if f.factor > 0]
+
+    alive = fitting(members) if prober.given else []
     for some in (_plain(members), odd):
         if some and not alive:
-            at = _at_nearest(prober, some, core)
-            alive = prober.fitting(at, core) or _with_eps(prober, at, core)
+            alive = fitting(_at_nearest(prober, some, core))
     return alive
 
 
@@ -242,8 +262,8 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
     members = _plain(members)
     turned = [m._replace(temperature=abs(m.temperature)) for m in members]
     turned += _at_nearest(prober, turned, core)
-    wrong_sign = [f.member for f in prober.fits(turned, core, most=FITS)]
-    fits = prober.fits([*_at_nearest(prober, members, core), *members, *turned], core)
+    wrong_sign = [f.member for f in prober.fits_more(turned, core, FITS)]
+    fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
     if best.residual > NEAR:
         reading.faults.append(_why_unknown(prober, core))
@@ -254,6 +274,8 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
         if wrong_sign:
             return wrong_sign
         core, members = prober.plain(prober.rows, 0, prober.given), turned
+        if found := _with_eps(prober, turned, core):
+            return found
         fits = prober.fits(turned, core)
     if not prober.is_quantised(core, 1e-6):
         reading.faults.append(f"its gradient is off by {100 * best.residual:.1g} %")

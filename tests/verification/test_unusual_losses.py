@@ -779,3 +779,68 @@ def test_what_is_done_to_the_loss_at_the_end_is_named(
     change: Callable[[Tensor], Tensor], faults: tuple[str, ...]
 ) -> None:
     assert recognised(ends(change)).faults == faults
+
+
+@pytest.mark.parametrize("sort", [True, False])
+def test_what_else_is_wrong_is_named_beside_ranks(sort: bool) -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        ranks = labels.argsort(0).argsort(0)
+        dense = torch.stack([torch.unique(y, return_inverse=True)[1] for y in labels.T], 1)
+        logits = -distances(features) / 0.3
+        return -2.5 * mean_over_pairs(logits, (ranks if sort else dense).to(labels))
+
+    found = recognised(loss)
+    ties = ["ties taken by an order of rows (of a sort): equal labels are not treated alike"]
+    assert found.faults[0].startswith("labels replaced by their ranks")
+    assert list(found.faults[1:]) == [NEGATED, *ties * sort, "a constant factor of 2.5"]
+    assert "a default temperature of 0.3 (not 2)" in found.choices
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_temperature_of_detached_denominators_is_read_from_several_batches(given: bool) -> None:
+    def own(features: Tensor, labels: Tensor, temperature: float = 0.3) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        logits = unit(features) @ unit(features).T / (temperature if given else 0.3)
+        terms = logits.detach()[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
+        return terms[off].mean()
+
+    def fixed(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        return own(features, labels)
+
+    found = recognised(own if given else fixed)
+    assert found.faults == ("the denominator's gradient detached",)
+    assert any("default temperature of 0.3" in choice for choice in found.choices)
+
+
+def test_a_negated_loss_may_have_a_large_eps() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        weights = (unit(features) @ unit(features).T / temperature).exp()
+        ratio = weights / (weights[:, None] * counted).sum(-1)
+        return (ratio + 1e-3).log()[off].mean()
+
+    found = recognised(loss)
+    assert found.faults == (NEGATED,)
+    assert "eps added to the ratio inside the logarithm (0.001)" in found.choices
+
+
+def test_a_tolerance_hides_no_other_fault() -> None:
+    plain = within(0.05)
+
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        parts = [plain(features, y[:, None]) for y in labels.T]
+        return -3 * torch.stack(parts).mean()
+
+    tolerance, times = "label differences below about 0.05 count as ties", "a constant factor of 3"
+    found = recognised(loss)
+    assert found.faults == (NEGATED, tolerance, times)
+    assert "one loss for each label dimension" in found.choices
