@@ -28,7 +28,8 @@ def compare(
 
     Exits with 0, even if time is undecided; with 1 if a result became wrong, failed, ran out of
     memory or time, or costs more work or memory, or if an implementation is slower in more cases
-    than chance explains; with 3 if nothing could be compared.
+    than chance explains; with 2 if the runs share no case; with 3 if no shared case was measured in
+    both.
     """
     before, after = (read_run(name) for name in (first, second))
 

@@ -142,6 +142,8 @@ def verify(
     if wrapper and wrappers:
         write_file(wrapper, "\n\n".join(wrappers))
         print_sentence(console, f"Wrapper written to {wrapper}.")
+    elif wrapper:
+        print_sentence(console, f"{wrapper} not written: there is nothing to wrap.")
     raise typer.Exit(exit_status(verifications))
 
 

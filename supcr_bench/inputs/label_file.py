@@ -298,6 +298,7 @@ def read_label_file(spec: str) -> LabelFile:
         raise
     except Exception as error:
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        what = what.removeprefix("Error tokenizing data. C error: ")  # pandas' words
         raise InputError(f"{path} cannot be read: {what}") from error
     if len(frame) < 2:
         raise InputError(f"{path}: {plural(len(frame), 'row')}; a batch has at least 2")

@@ -178,7 +178,7 @@ LABEL_ROWS: list[tuple[str, str]] = [
     ("thousands.csv", "'1,500' may be 1500 or 1.500; write one of these"),
     ("thousands-points.csv", "row 1 holds '1.500.000'"),
     ("mixed-decimals.csv", "column 'y' is not numeric (row 1 holds '1,5')"),
-    ("ragged.csv", "cannot be read"),
+    ("ragged.csv", "cannot be read: Expected 2 fields in line 3, saw 4"),
     ("row-names.csv", "the first line has 2 names and the second 3 values"),
     ("row-names-tab.tsv", "name every column in the first line"),
     ("quote.csv", "cannot be read"),

@@ -84,6 +84,13 @@ class Own(nn.Module):
 """
 
 
+def test_a_loss_that_needs_no_wrapper_gets_none(with_checks: WithChecks, workplace: Path) -> None:
+    done = with_checks(("random cases",), "-i", "broadcast", "--wrapper", "new.py")
+    assert done.exit_code == 0, done.output
+    assert "new.py not written: there is nothing to wrap." in done.stdout
+    assert not (workplace / "new.py").exists()
+
+
 def test_the_notes_are_right_by_their_definition_and_not_by_no_self(
     with_checks: WithChecks, workplace: Path
 ) -> None:
