@@ -38,12 +38,13 @@ def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -
         with suppress(Exception):  # it takes labels of one dimension only
             probe = prober.probe(make_rows(n + 3, prober.count, 2), labels, prober.given)
             reading.several_dimensions = True
-            farther = prober.probe(probe.views, 16 * labels, prober.given)
     if reading.several_dimensions:
         ways = PHRASES["label_distance"]
         several = [m._replace(label_distance=way) for m in alive for way in ways]
-        if not prober.fitting(several, probe) and prober.fitting(several, farther):
-            probe = farther  # which a tolerance of ties needs
+        if not prober.fitting(several, probe):
+            with suppress(Exception):  # it may refuse labels beyond a range
+                farther = prober.probe(probe.views, 16 * labels, prober.given)
+                probe = farther if prober.fitting(several, farther) else probe  # for a tolerance
         before, complete = len(reading.faults), reading.complete
         alive = _left(prober, reading, several, probe, "several label dimensions")
         if len(reading.faults) > before:  # the rest is read with labels of one dimension

@@ -91,9 +91,8 @@ def read_choices(prober: Prober) -> Reading:
         if member is None or not reading.complete:
             return _unless_random(prober, reading)
         counted = False
-        if (
-            prober.limit == FITS and not prober.ranked
-        ):  # in a low precision, shares are rounded too much
+        # In a low precision, shares are rounded too much. Ranks have no missing labels.
+        if prober.limit == FITS and not prober.ranked:
             # Without gradients of denominators, those of the label dimensions are alike.
             shares = not prober.detached and read_weights(prober, reading, member)
             counted = read_missing(prober, reading, member, shares=shares)

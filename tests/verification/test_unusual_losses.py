@@ -447,6 +447,17 @@ def test_a_loss_that_refuses_labels_beyond_a_range_is_right() -> None:
     assert session.result().passed
 
 
+def test_labels_beyond_a_range_are_not_asked_of_a_loss_that_refuses_them() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        if labels.abs().max() > 150:
+            raise ValueError("ages only")
+        scaled = labels * torch.arange(1.0, labels.shape[1] + 1).to(labels)
+        return mean_over_pairs(-distances(features) / temperature, scaled)
+
+    assert recognised(loss).faults == ("another loss on several label dimensions",)
+
+
 def test_signed_differences_are_told_from_ranks_though_both_depend_on_the_order_alone() -> None:
     faults = recognised(of_differences(torch.neg)).faults
     assert "signed label differences y_k - y_i in place of absolute ones" in faults
