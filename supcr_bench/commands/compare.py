@@ -28,8 +28,8 @@ def compare(
 
     Exits with 0, even if time is undecided; with 1 if a result became wrong, failed, ran out of
     memory or time, or costs more work or memory, or if an implementation is slower in more cases
-    than chance explains; with 2 if the runs share no case; with 3 if no shared case was measured in
-    both.
+    than chance explains; with 2 if the runs share no case; with 3 if nothing of the
+    shared cases could be compared.
     """
     before, after = (read_run(name) for name in (first, second))
 
