@@ -293,16 +293,18 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
             break
     else:
         reading.counted = words_of(counts=True) if counted else ""
-    parts = words.split(", ")
     twice = f"{member.views.removesuffix(' only')} twice"
     for constant, possible, views in (
         (HALVED, member.views in ("separate", "across both"), "mean"),
         (DOUBLED, twice in PHRASES["views"], twice),
     ):
-        if possible and constant in parts:
+        if possible and constant in words.split(", "):
             reading.views = views if member.views != "across both" else ""
-            parts.remove(constant)
-    reading.factor_words = words = ", ".join(parts)
+            words, reading.counted = (
+                ", ".join(part for part in told.split(", ") if part != constant)
+                for told in (words, reading.counted)
+            )
+    reading.factor_words = words
     reading.faults += [words] if words else []
 
 

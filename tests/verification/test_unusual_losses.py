@@ -855,3 +855,19 @@ def test_a_tolerance_hides_no_other_fault() -> None:
     found = recognised(loss)
     assert found.faults == (NEGATED, tolerance, times)
     assert "one loss for each label dimension" in found.choices
+
+
+def test_a_view_used_twice_is_no_factor_of_2_where_the_number_of_pairs_is_not_divided_by() -> None:
+    def loss(perturbed: Tensor, intact: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        total = 0.0 * perturbed.sum()
+        for y in labels.T:
+            kept = ~y.isnan()
+            n = int(kept.sum())
+            if n > 1:
+                rows = unit(perturbed[kept])
+                own = mean_over_pairs(rows @ rows.T / temperature, y[kept, None])
+                total = total + 2 * n * (n - 1) * own / labels.shape[1]
+        return total
+
+    found = recognised(loss)
+    assert found.faults == ("the first view used twice", "not divided by the number of pairs")
