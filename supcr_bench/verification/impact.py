@@ -53,13 +53,16 @@ def find_question(
 
     file = read_label_file(labels)
     say(file.notes)
-    rows = int((file.table == file.table).any(axis=1).sum())  # NaN is not equal to itself
+    labelled = file.table == file.table  # NaN is not equal to itself
+    rows, whole = int(labelled.any(axis=1).sum()), int(labelled.all(axis=1).sum())
     if rows < max(2, batch_size or 2):
         raise UsageError(
             f"--labels {labels}: {rows} rows have a label, fewer than a batch of "
             f"{batch_size or 2}; set --batch-size or take another column"
         )
-    return ImpactQuestion(file.spec, batch_size or min(256, rows), temperature)
+    return ImpactQuestion(
+        file.spec, batch_size or min(256, whole if whole > 1 else rows), temperature
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

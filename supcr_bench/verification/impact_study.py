@@ -115,9 +115,13 @@ class ImpactStudy:
         whole_rows = self._near.nan_labels == "drop_row"
         kept = table[~(missing.any(axis=1) if whole_rows else missing.all(axis=1))]
         n, name = self._question.batch_size, f"{Path(file.path).name}:{','.join(file.columns)}"
+        reason = ""
         if n > len(kept):
             reason = f"{len(kept)} rows have a label{' in every column' if whole_rows else ''}"
             reason += f", fewer than a batch of {n}"
+        elif bool((kept == kept[0]).all()):
+            reason = "all labels are equal, which shows no difference between losses"
+        if reason:
             yield Impact(definition=self._near.name, labels=name, batch_size=n, note=reason)
             return
         yield from self._measured(name, kept, ("random", "ordered"), file.rows - len(kept))

@@ -25,6 +25,13 @@ def test_the_batch_is_256_rows_or_all_that_have_a_label(ages: Path) -> None:
     assert find_question(None, None, None) == ImpactQuestion()
 
 
+def test_the_batch_of_several_columns_is_no_larger_than_the_rows_that_have_all(ages: Path) -> None:
+    ages.write_text("age,mass\n" + "".join(f"{i},{i if i % 3 else ''}\n" for i in range(60)))
+    assert find_question(f"{ages}:age,mass", None, None).batch_size == 40
+    ages.write_text("age,mass\n" + "".join(f"{i},\n,{i}\n" for i in range(30)))
+    assert find_question(f"{ages}:age,mass", None, None).batch_size == 60
+
+
 @pytest.mark.parametrize(
     ("column", "batch_size", "temperature", "words"),
     [

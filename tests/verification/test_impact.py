@@ -345,6 +345,16 @@ def test_rows_need_a_label_in_every_column_under_a_joint_distance(tmp_path: Path
     ]
 
 
+@FEW_BATCHES
+def test_labels_that_are_all_equal_show_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "equal.csv"
+    path.write_text("a\n" + "7\n" * 30)
+    rows = study(RightNoSelf, ImpactQuestion(str(path), 24))
+    assert impact_lines(rows) == [
+        "Note: all labels are equal, which shows no difference between losses."
+    ]
+
+
 # --- the three of the note ----------------------------------------------------------------------
 
 
