@@ -100,14 +100,16 @@ def _in_folder() -> dict[str, Subject]:
     return subjects
 
 
-def _defined(path: str) -> str:
-    """The end of a message: what a file defines; empty if Python cannot read it."""
+def _which(path: str) -> str:
+    """The message that a file needs an attribute: what it defines, and which is likely meant."""
     try:
         body = ast.parse(Path(path).read_bytes()).body
     except (OSError, SyntaxError, ValueError):
-        return ""
+        return f"{path}: say which attribute, as in {path}:Class"
     names = [n.name for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
-    return f"; it defines {defined_names(names)}"
+    public = [name for name in names if not name.startswith("_")]
+    meant = max(public, key=lambda name: "loss" in name.lower(), default="Class")
+    return f"{path}: say which attribute, as in {path}:{meant}; it defines {defined_names(names)}"
 
 
 def locate(name: str) -> Subject:
@@ -132,7 +134,7 @@ def locate(name: str) -> Subject:
     if is_file and not Path(target).is_file():
         raise SubjectError(f"{name}: no file {target!r}")
     if not attribute:
-        raise SubjectError(f"{target}: say which attribute, as in {target}:Class{_defined(target)}")
+        raise SubjectError(_which(target))
     if not all(part.isidentifier() for part in attribute.split(".")):
         raise SubjectError(f"{name}: {attribute!r} is not the name of an attribute")
     if is_file:

@@ -122,7 +122,9 @@ def is_called_with_tensors(target: object) -> bool:
 
 def is_temperature(name: str, default: object = None) -> bool:
     plain = name.lower().replace("_", "")
-    named = plain in TEMPERATURE_NAMES or ("temperature" in plain and "base" not in plain)
+    named = plain in TEMPERATURE_NAMES or (
+        "temperature" in plain and not re.search("base|sched", plain)
+    )
     absent = default is None or default is Parameter.empty
     return named and (absent or (isinstance(default, int | float) and default is not False))
 

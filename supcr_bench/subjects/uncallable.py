@@ -1,10 +1,12 @@
 """Says why a subject cannot be loaded, constructed or called, and writes a wrapper to fill in."""
 
 import ast
+import importlib.util
 import inspect
 import re
+import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ from supcr_bench.values.units import listed
 
 DEVICE = re.compile(r"\b(cuda|nvidia|mps|xpu|hip)\b|same device", re.I)
 """The text of an error whose cause is a missing device, such as torch without CUDA."""
+UNIT_ROWS = re.compile(r"^(?!.*(label|target)).*(normali[sz]ed|unit.(norm|length))", re.I | re.S)
+"""The text of an error of a loss that demands normalised embeddings."""
 LONGEST = 200
 """Most characters of an error's text that a message repeats."""
 _OTHERS = (
@@ -60,7 +64,11 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
     if not isinstance(error, ImportError) or missing.split(".")[0] == "supcr_bench":
         if DEVICE.search(str(error)):
             return _needs_device(name, reason, None)
-        return UncallableError("load", reason, "Correct the file until Python can import it.")
+        advice = "Correct the file until Python can import it."
+        if not isinstance(error, SyntaxError):
+            advice = "Python runs the whole file to import it: move what defines nothing under "
+            advice += '`if __name__ == "__main__":`, or copy the loss to a file of its own.'
+        return UncallableError("load", reason, advice)
     target, _, attribute = name.rpartition(":")
     if isinstance(error, ModuleNotFoundError) and f"{target}.".startswith(f"{missing}."):
         advice = "Name a module that Python can import here, or path/to/file.py:attribute."
@@ -220,11 +228,16 @@ def not_called(
             advice = f"It holds parameters of its own (`{held[0]}`): if they belong to the model, "
             advice += "verify the loss of their output, in a function or a wrapper like this one."
     shown = works or own
+    unit = works is None and UNIT_ROWS.search(str(error))
+    if unit:
+        advice = "Verify this wrapper's `loss`, which normalises the embeddings."
     names, doc = ["z1", "z2", "labels"], ""
     if shown.definition.call == "features_single_view":
         names = ["features", "labels"]
         doc = f"features [N, d], labels {'[N, 1]' if shown.one_dimension else '[N, D]'}."
-    wrapper = _calling(subject, shown, names, [call_text(shown, *names[:-1])], doc)
+    view = "torch.nn.functional.normalize({}, dim=-1)" if unit else "{}"
+    given = call_text(shown, *map(view.format, names[:-1]))
+    wrapper = _calling(subject, shown, names, [given], doc)
     if isinstance(error, SeveralLossesError):
         advice = "Verify this wrapper's `loss`, which is their mean."
         wrapper = wrapper.rstrip() + ".mean()\n"
@@ -323,21 +336,40 @@ def _calling(
     return _text(subject, [*lines, f"    return {{}}{call}"])
 
 
+def _imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str, bool]]:
+    """Each import: the module, a name that it binds, and whether that is the whole module."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, alias.asname or alias.name, True) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from ((node.module, alias.name, False) for alias in node.names)
+
+
+def _is_found(module: str, target: str) -> bool:
+    top = module.partition(".")[0]
+    beside = [*Path(target).parent.glob(top), *Path(target).parent.glob(f"{top}.py")]
+    return bool(beside) or top in sys.modules or importlib.util.find_spec(top) is not None
+
+
 def _stand_in(name: str, missing: str) -> str | None:
     """A wrapper with empty classes, to fill in, that replace a missing module."""
     target, _, attribute = name.rpartition(":")
     if not target.endswith(".py"):
         return None
-    nodes = [
-        n for n in ast.walk(ast.parse(Path(target).read_text())) if isinstance(n, ast.ImportFrom)
-    ]
-    nodes = [n for n in nodes if f"{n.module}.".startswith(f"{missing}.")]
-    names = [alias.name for node in nodes for alias in node.names if alias.name != "*"]
-    paths = [str(node.module).split(".") for node in nodes]
+    tree = ast.parse(Path(target).read_text())
+    # Of what is imported without a guard, all that is missing; else each is told after another.
+    absent = [missing, *(m for m, *_ in _imported(tree.body) if not _is_found(m, target))]
+    replaced = tuple(f"{module}." for module in absent)
+    found = [one for one in _imported(ast.walk(tree)) if f"{one[0]}.".startswith(replaced)]
+    names = [name for _, name, whole in found if name != "*" and not whole]
+    wholes = [name for _, name, whole in found if whole]  # such as pl, for pl.LightningModule
+    used = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
+    names += dict.fromkeys(n.attr for n in used if ast.unparse(n.value) in wholes)
+    paths = [module.split(".") for module, *_ in found]
     modules = sorted({".".join(path[: i + 1]) for path in paths for i in range(len(path))})
     chain = " = ".join(f"sys.modules[{module!r}]" for module in modules)
     filled = [f"stub.{n} = torch.nn.Module  # put here what it is" for n in names[:4]]
     lines, called = import_lines(str(Path(target).resolve()), attribute, "torch", "types")
     stub = f"stub = {chain} = types.ModuleType({missing!r})"
     text = [lines[0], stub, *filled, *lines[1:], f"loss = {called}"]
-    return "\n".join(text) + "\n" if names else None
+    return "\n".join(text) + "\n" if modules else None

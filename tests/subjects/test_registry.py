@@ -152,9 +152,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_the_other_ways() -> Non
 
 @pytest.mark.parametrize("end", ["", ":"])
 def test_a_file_without_an_attribute_says_how_to_name_one(mine: Path, end: str) -> None:
-    with pytest.raises(
-        SubjectError, match=r"py: say which attribute, as in .*py:Class; it defines"
-    ):
+    with pytest.raises(SubjectError, match=r"py: say which attribute, as in .*py:Mine; it defines"):
         locate(f"{mine}{end}")
 
 
@@ -168,6 +166,14 @@ def test_of_a_file_that_defines_much_twelve_names_are_listed_private_ones_last(
         locate(f"{tmp_path}/full.py")
     with pytest.raises(SubjectError, match=rf"It defines {public} and 1 more\."):
         load(locate(f"{tmp_path}/full.py:unlike"))
+
+
+def test_a_file_without_an_attribute_is_told_the_name_that_means_a_loss(tmp_path: Path) -> None:
+    (tmp_path / "rnc.py").write_text(
+        "class _Loss: ...\nclass Similarity: ...\nclass RnCLoss: ...\n"
+    )
+    with pytest.raises(SubjectError, match=r"as in .*rnc.py:RnCLoss; it defines Similarity"):
+        locate(f"{tmp_path}/rnc.py")
 
 
 def test_a_file_that_defines_nothing_says_so(tmp_path: Path) -> None:

@@ -203,7 +203,33 @@ class TwoMethods(nn.Module):
 
     def loss_two(self, features, labels):
         return features.sum()
+
+
+def of_unit_rows(features, labels):
+    lengths = features.norm(dim=-1)
+    assert torch.allclose(lengths, torch.ones_like(lengths)), "features must be L2-normalized"
+    return features.sum()
+
+
+class Scheduled(Right):
+    def __init__(self, temperature_scheduler):
+        super().__init__(temperature_scheduler(0))
 '''
+STAND_INS = """
+import a_trainer_that_nobody_has as trainer
+import a_logger_that_nobody_has
+class Loss(trainer.Module):
+    def forward(self, features, labels):
+        return features.sum() + labels.sum()
+"""
+SCRIPT = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--data", required=True)
+options = parser.parse_args()
+def loss(features, labels):
+    return features.sum()
+"""
 STAND_IN = """
 from authors.base import Base, Mixin
 class Loss(Base):
@@ -216,6 +242,8 @@ class Loss(Base):
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(SOURCE)
     (tmp_path / "stands.py").write_text(STAND_IN)
+    (tmp_path / "several.py").write_text(STAND_INS)
+    (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "broken.py").write_text("import torch\ndef loss(:\n")
     (tmp_path / "relative.py").write_text("from .base import Base\nclass Loss(Base): ...\n")
     (tmp_path / "early.py").write_text("import torch\nzero = torch.zeros(1).cuda()\n")
@@ -241,9 +269,13 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:NOTHING", "load", "is NoneType, neither"),
         ("mine.py:Table", "call", "neither forward nor __call__, and none of its methods fits"),
         ("stands.py:Loss", "package", "No module named 'authors'"),
+        ("several.py:Loss", "package", "No module named 'a_trainer_that_nobody_has'"),
+        ("script.py:loss", "load", "SystemExit: 2"),
         ("relative.py:Loss", "package", "attempted relative import"),
         ("early.py:zero", "device", "CUDA"),
         ("mine.py:NeedsSize", "construct", "it needs `hidden_size`"),
+        ("mine.py:of_unit_rows", "call", "features must be L2-normalized"),
+        ("mine.py:Scheduled", "construct", "it needs `temperature_scheduler`"),
         ("mine.py:NeedsConfig", "construct", "it needs `config`"),
         ("mine.py:NeedsScale", "construct", "it needs `mean`, `std` and `device`"),
         ("mine.py:NeedsKeys", "construct", "it needs `options`"),
@@ -291,6 +323,9 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
     ("name", "filled"),
     [
         ("stands.py:Loss", {}),
+        ("several.py:Loss", {}),
+        ("mine.py:of_unit_rows", {}),
+        ("mine.py:Scheduled", {"temperature_scheduler=...": "temperature_scheduler=float"}),
         ("mine.py:NeedsSize", {"hidden_size=...": "hidden_size=3"}),
         ("mine.py:NeedsConfig", {"temperature=...": "temperature=1.0"}),
         ("mine.py:NeedsKeys", {"'tau': ...": "'tau': 1.0"}),
@@ -343,6 +378,12 @@ def test_a_message_without_its_wrapper_says_where_it_is_printed(folder: Path) ->
     found = outcome(folder, "mine.py:NeedsSize")
     assert str(found) == f"{found.headline} `supcr-bench verify` prints the wrapper."
     assert str(outcome(folder, "mine.py:Fails")).endswith("Correct its constructor.")
+
+
+def test_a_script_is_told_what_not_to_run_when_imported(folder: Path) -> None:
+    advice = outcome(folder, "script.py:loss").advice
+    assert advice.startswith("Python runs the whole file to import it: move what defines nothing")
+    assert outcome(folder, "broken.py:loss").advice.startswith("Correct the file")
 
 
 def test_a_module_that_is_not_there_is_not_said_to_be_a_package(folder: Path) -> None:

@@ -871,3 +871,19 @@ def test_a_view_used_twice_is_no_factor_of_2_where_the_number_of_pairs_is_not_di
 
     found = recognised(loss)
     assert found.faults == ("the first view used twice", "not divided by the number of pairs")
+
+
+def test_a_loss_that_takes_its_tensors_by_name_is_computed_under_autocast() -> None:
+    def loss(*, labels: Tensor, features: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(labels), dtype=torch.bool)
+        logits = -(features[:, None] - features).norm(dim=-1) / temperature
+        apart = (labels[:, None] - labels).abs().sum(dim=-1)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        sums = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1)
+        mean: Tensor = (sums - logits)[off].mean()
+        return mean
+
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    (outcome,) = LocalSession(it, only={"low precision"}).run()
+    assert outcome.verdict is Verdict.PASS

@@ -81,9 +81,9 @@ def low_precision(context: CheckContext) -> Iterator[Trial]:
     problem = context.problem(n=9, dims=1, labels="tied")
     module, device = context.build(problem), torch.device(context.device).type
 
-    def under_autocast(*arguments: torch.Tensor) -> object:
+    def under_autocast(*arguments: torch.Tensor, **named: torch.Tensor) -> object:
         with torch.autocast(device, dtype=torch.bfloat16):
-            return module(*arguments)
+            return module(*arguments, **named)
 
     yield context.compare(problem.changed("autocast"), module=under_autocast, dtype="bfloat16")
 
