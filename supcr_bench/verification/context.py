@@ -31,7 +31,7 @@ from supcr_bench.verification.outcome import (
     Outcome,
     Verdict,
 )
-from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.phrases import NEAR_TIES, PHRASES
 
 SLOWEST_CALL_S = 8.0
 """Seconds of CPU time; a case whose call is predicted to take longer is skipped and counted."""
@@ -116,10 +116,11 @@ class CheckContext:
         workload = Workload(batch_size=n, embedding_size=d, seed=1000 * self.seed + seed, **axes)
         kind = weights if self.takes_weights else "equal"
         problem = self._shortened(make_problem(workload, kind))
-        if self.definition.label_distance == "per_dimension" and not own.integer_labels:
+        one_by_one = self.definition.label_distance == "per_dimension"
+        if one_by_one and not own.integer_labels and not self._merges_near_labels:
             return problem
         # Sums of multiples of 1/64 are exact, so that no order of the dimensions can make or break
-        # a tie; and they have integers of the same order and ties.
+        # a tie; no two differ by less; and they have integers of the same order and ties.
         return replace(problem, labels=torch.round(problem.labels * 64) / 64)
 
     def _shortened(self, problem: Batch) -> Batch:
@@ -161,6 +162,11 @@ class CheckContext:
     def takes_weights(self) -> bool:
         """Whether the subject takes weights that its definition uses."""
         return self.own.weights and self.definition.label_distance == "per_dimension"
+
+    @property
+    def _merges_near_labels(self) -> bool:
+        choices = self.own.recognised.choices if self.own.recognised else ()
+        return any(choice.endswith(NEAR_TIES) for choice in choices)
 
     @property
     def takes_two_rows(self) -> bool:

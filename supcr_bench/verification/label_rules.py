@@ -9,7 +9,7 @@ from torch import Tensor
 
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import Member
-from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.phrases import NEAR_TIES, PHRASES
 from supcr_bench.verification.probes import (
     LABEL_STEPS,
     NotFiniteError,
@@ -64,7 +64,7 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
             middle = math.sqrt(step * above)
             counts = bool(prober.fitting([member], probed(middle)))
             step, above = (step, middle) if counts else (middle, above)
-        words = f"label differences below about {step:.1g} count as ties"
+        words = f"label differences below about {step:.1g} {NEAR_TIES}"
     if step <= COARSE:
         reading.choices.append(words)
         return

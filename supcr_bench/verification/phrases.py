@@ -4,6 +4,8 @@ from typing import Any
 
 CONSTANT_FACTOR = "a constant factor of"
 """How the words of a factor begin that is the same for any batch."""
+NEAR_TIES = "count as ties"
+"""How the words of a tolerance of ties end."""
 PHRASES: dict[str, dict[Any, str]] = {
     "views": {
         "single": "a single view",

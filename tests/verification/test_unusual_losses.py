@@ -667,6 +667,24 @@ def test_a_tolerance_is_told_from_rounded_labels_with_its_size() -> None:
     assert "label differences below about 0.005 count as ties" in found.choices
 
 
+def test_a_tolerance_by_choice_is_right_in_large_batches_too() -> None:
+    def loss(z1: Tensor, z2: Tensor, labels: Tensor) -> Tensor:
+        """z1, z2 [N, d], labels [N]"""
+        off, apart = ~torch.eye(len(z1), dtype=torch.bool), (labels[:, None] - labels).abs()
+        counted = (apart[:, None] >= apart[:, :, None] - 1e-6) & off[:, None]
+        terms = []
+        for view in (z1, z2):
+            logits = unit(view) @ unit(view).T / 0.1
+            term = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
+            terms.append(term[off].mean())
+        return terms[0] + terms[1]
+
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    session = LocalSession(it, only={"large batches", "ties"})
+    assert {outcome.verdict for outcome in session.run()} == {Verdict.PASS}
+    assert "label differences below about 1e-06 count as ties" in session.result().reading.choices
+
+
 def test_a_tolerance_that_ordinary_labels_show_is_a_fault() -> None:
     assert recognised(within(0.05)).faults == ("label differences below about 0.05 count as ties",)
 
