@@ -64,8 +64,8 @@ PHRASES: dict[str, dict[Any, str]] = {
         "distances are not treated alike",
     },
     "sort": {
-        "late": "candidates begin one place too late in a sort (off by one): the partner itself is "
-        "left out of its denominator, and equal label distances are not treated alike",
+        "late": "candidates begin one place too late in a sort (off by one): the partner itself "
+        "left out of its denominator, and equal label distances not treated alike",
     },
     "label_distance": {
         "per_dimension": "one loss for each label dimension",

@@ -59,7 +59,7 @@ def read_structure(prober: Prober) -> Reading:
     if not any(ANOTHER in fault for fault in reading.faults) or prober.label_unit != 1:
         return reading
     prober.label_unit = 1 / FAR
-    with suppress(NotFiniteError):
+    with suppress(Exception):
         near = _structure(prober)
         if near.member is not None and set(near.faults) <= set(PHRASES["labels"].values()):
             turned = {PHRASES["labels"]["scaled"]: PHRASES["labels"]["bent"]}
@@ -326,9 +326,13 @@ def _label_changes(prober: Prober, core: Probe) -> set[str]:
     for scale in (1.0, 1 / FAR, FAR):
         scaled = core.labels * scale
         for change, labels in (("scaled", scaled), ("moved", scaled.roll(1, 0))):
-            loss = math.nan
-            with suppress(NotFiniteError):
+            loss = core.loss
+            try:
                 loss = prober.probe(core.views, labels, prober.given).loss
+            except NotFiniteError:
+                loss = math.nan
+            except Exception:  # noqa: BLE001, S110 - refusing far labels tells nothing
+                pass
             if not math.isclose(loss, core.loss, rel_tol=1e-6, abs_tol=1e-9):
                 found.add(change)
     return found

@@ -458,6 +458,17 @@ def test_labels_beyond_a_range_are_not_asked_of_a_loss_that_refuses_them() -> No
     assert recognised(loss).faults == ("another loss on several label dimensions",)
 
 
+def test_an_unknown_loss_that_refuses_far_labels_is_told_as_an_unknown_one() -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        if labels.abs().max() > 100:
+            raise ValueError("ages only")
+        return (distances(features) - labels.argsort(0).argsort(0)).square().mean()
+
+    (fault,) = recognised(loss).faults
+    assert fault.startswith("its numbers follow no member of the family: another loss")
+
+
 def test_signed_differences_are_told_from_ranks_though_both_depend_on_the_order_alone() -> None:
     faults = recognised(of_differences(torch.neg)).faults
     assert "signed label differences y_k - y_i in place of absolute ones" in faults
