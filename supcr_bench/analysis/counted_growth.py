@@ -132,10 +132,6 @@ class CountedFit:
     def _largest(self) -> Vector:
         return np.array(_terms(self.laws, self.sizes[-1], self._apart))
 
-    @cached_property
-    def _slope(self) -> float:
-        return _power(self.sizes, self.figures, -2, -1)
-
     def at(self, rows: float) -> Size:
         return self.sizes[-1].at(rows)
 
@@ -150,7 +146,8 @@ class CountedFit:
             return predicted / off, predicted * off
         below, above = BELOW_AND_ABOVE[min(len(self.sizes), max(BELOW_AND_ABOVE))]
         # The logarithm of a largest sum is convex in log N, so its slope does not fall.
-        low = max(predicted * ratio**-below, self.figures[-1] * ratio**self._slope)
+        slope = _power(self.sizes, self.figures, -2, -1)
+        low = max(predicted * ratio**-below, self.figures[-1] * ratio**slope)
         steepest = max(self.laws[-1].degree, 2)
         high = min(predicted * ratio**above, self.figures[-1] * ratio**steepest)
         return min(low, predicted) / off, max(high, predicted) * off

@@ -96,14 +96,10 @@ def another_path(predicted: Result, growth: Sequence[Growth]) -> int | None:
 
     Counts show it where they leave their law; a peak only where it is lower than its law predicts.
     """
-    series = predicted.implementation, predicted.case.pass_, predicted.case.series()
     shown_by = [ELEMENTS_PROCESSED, DISPATCHED_OPS]
     if prediction_error(predicted) > CHANGED:
         shown_by.append(MEMORY)
-    found = (
-        g.verdict.changes_at
-        for g in growth
-        if g.metric in shown_by and (g.implementation, g.case.pass_, g.case.series()) == series
-    )
+    own = (g for g in growth if g.metric in shown_by and g.series == predicted.series)
     first, last = predicted.predicted_peak_from or 0, predicted.case.batch_size
+    found = (g.verdict.changes_at for g in own)
     return min((n for n in found if n and first < n <= last), default=None)

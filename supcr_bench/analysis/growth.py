@@ -15,7 +15,7 @@ from supcr_bench.values.cell import FEWEST_CALLS
 from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS, GrowthVerdict
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, MEMORY, TIME, Metric
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Series, Status
 from supcr_bench.values.units import format_bytes, format_limit_bytes
 
 RECORDED = ("memory", "work")
@@ -39,6 +39,10 @@ class Growth:
     claimed: str | None
     last_exponent: float
     verdict: GrowthVerdict
+
+    @property
+    def series(self) -> Series:
+        return self.implementation, self.case.pass_, self.case.series()
 
 
 def size_of(case: Case) -> Size:
@@ -72,8 +76,8 @@ def counts_of(points: Points) -> tuple[tuple[Size, ...], tuple[float, ...]]:
 
 def series_of(results: Sequence[Result]) -> list[list[Result]]:
     """Groups of results that differ only in the batch size, by rising size."""
-    groups = grouped(results, lambda r: (r.implementation, r.case.pass_, r.case.series()))
-    return [sorted(members, key=lambda r: r.case.batch_size) for members in groups.values()]
+    groups = grouped(results, lambda r: r.series).values()
+    return [sorted(members, key=lambda r: r.case.batch_size) for members in groups]
 
 
 def growth_of(results: Sequence[Result], claims: Mapping[str, Claims]) -> list[Growth]:

@@ -292,11 +292,8 @@ def _law_text(metric: Metric, result: Result, before: Run, after: Run) -> str:
     from supcr_bench.analysis.growth import growth_in, series_of
 
     laws: list[tuple[str, ...]] = []
-    series = (result.implementation, result.case.pass_, result.case.series())
     for run in (before, after):
-        members = [
-            r for r in run.results if (r.implementation, r.case.pass_, r.case.series()) == series
-        ]
+        members = [r for r in run.results if r.series == result.series]
         found = (growth_in(own, metric, {}) for own in series_of(members))
         laws.append(next((g.verdict.candidates for g in found if g), ()))
     then, now = laws

@@ -120,14 +120,10 @@ def _lines(
         return found
 
     ordered = sorted(results, key=lambda r: r.case.batch_size)
-    arms = grouped(ordered, lambda r: (r.implementation, r.case.pass_, r.case.series()))
+    arms = grouped(ordered, lambda r: r.series)
     for arm, members in arms.items():
-        verdicts = (
-            g.verdict
-            for g in findings.growth
-            if g.metric is metric and (g.implementation, g.case.pass_, g.case.series()) == arm
-        )
-        verdict = next(verdicts, None)
+        own = (g for g in findings.growth if g.metric is metric and g.series == arm)
+        verdict = next((g.verdict for g in own), None)
         law = verdict.law if verdict else None
         limits = [
             (r, r.memory_limit_bytes)

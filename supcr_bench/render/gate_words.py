@@ -266,13 +266,11 @@ def reason_sentences(changes: Sequence[GatedChange]) -> list[Sentence]:
 def better_sentences(outcome: GateOutcome) -> list[Sentence]:
     worse = outcome.with_verdict(GateVerdict.REGRESSION)
     broken = {c.implementation for c in worse if c.evidence is Evidence.AGREEMENT}
-
     found: dict[tuple[str, str], list[float]] = {}
     for c in outcome.with_verdict(GateVerdict.PASS):
         farthest = c.high if c.evidence is Evidence.TIME else c.ratio
-        if c.ratio is None or farthest is None or c.implementation in broken:
-            continue
-        if farthest <= NOTABLE:
+        notable = farthest is not None and farthest <= NOTABLE
+        if notable and c.ratio is not None and c.implementation not in broken:
             found.setdefault((c.implementation, c.title), []).append(c.ratio)
     return [
         better(name=name, figure=figure, ratios=(min(own), max(own)), cases=len(own))

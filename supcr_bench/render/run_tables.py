@@ -219,16 +219,12 @@ def axis_tables(results: Sequence[Result]) -> list[Table]:
 # --- Growth with the batch size ---
 
 
-def _key(growth: Growth) -> tuple[object, ...]:
-    return (growth.case.series(), growth.implementation, growth.case.pass_)
-
-
 def growth_table(growth: Sequence[Growth]) -> Table:
-    arms = grouped((g for g in growth if len(g.sizes) >= FEWEST_SIZES), _key)
+    arms = grouped((g for g in growth if len(g.sizes) >= FEWEST_SIZES), lambda g: g.series)
     by_series = grouped((own[0] for own in arms.values()), lambda g: g.case.series())
 
     def of(metric: Metric, first: Growth) -> Growth | None:
-        return next((g for g in arms[_key(first)] if g.metric is metric), None)
+        return next((g for g in arms[first.series] if g.metric is metric), None)
 
     def law(metric: Metric, first: Growth) -> Cell:
         found = of(metric, first)

@@ -12,10 +12,12 @@ from itertools import chain
 from statistics import geometric_mean, median
 from typing import Any, Self
 
-from supcr_bench.values.case import Case
+from supcr_bench.values.case import Case, Pass
 
 Key = tuple[str, Case]
 """An implementation's name and the case: the key by which results are joined."""
+Series = tuple[str, Pass, tuple[object, ...]]
+"""An implementation's name, the pass, and the workload without its batch size."""
 
 _STORED = {
     "dispatched_ops": "launches",
@@ -242,6 +244,10 @@ class Result:
     @property
     def key(self) -> Key:
         return self.implementation, self.case
+
+    @property
+    def series(self) -> Series:
+        return self.implementation, self.case.pass_, self.case.series()
 
     def to_mapping(self) -> dict[str, Any]:
         flat = {stored_name(f.name): getattr(self, f.name) for f in fields(Result)}
