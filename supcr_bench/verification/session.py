@@ -134,7 +134,7 @@ class Session(ABC):
                 self._impact = (row,)
             astray = max((row.astray or 0.0 for row in self._impact), default=0.0)
             if astray and self.result().verdict != "not right":
-                finding = f"its gradient points {astray:.2g} degrees away from that of "
+                finding = f"its gradient points {astray:.3g} degrees away from that of "
                 finding += f"{self.definition}, and does not on generated labels"
                 yield Outcome.ended(GIVEN_LABELS, "definition", finding)
 

@@ -145,3 +145,24 @@ def test_a_loss_that_only_the_given_labels_show_to_be_another_is_not_right(
     (fault,) = far.failures
     assert fault.check == "the given labels"
     assert "degrees away from that of no-self" in str(fault.finding)
+
+
+def test_a_tolerance_is_right_on_decimal_labels_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32, 0.3 - 0.2 is not 0.2 - 0.1: the definition parts what a tolerance keeps tied."""
+
+    def tolerant(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None] - 1e-6) & off[:, None]
+        logits = -(features[:, None] - features).norm(dim=-1) / temperature
+        sums = logits[:, None].masked_fill(~counted, -torch.inf).logsumexp(-1)
+        return (sums - logits)[off].mean()
+
+    few = [check for check in all_checks() if check.name in ("ties", "random cases")]
+    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+    decimals = tmp_path / "decimals.csv"
+    decimals.write_text("y\n" + "\n".join(str(i * 37 % 61 / 10) for i in range(120)))
+    assert supcr_bench.verify(tolerant, labels=f"{decimals}:y", batch_size=64)
