@@ -152,7 +152,7 @@ def test_a_tolerance_is_right_on_decimal_labels_of_a_file(
 ) -> None:
     """In float32, 0.3 - 0.2 is not 0.2 - 0.1: the definition parts what a tolerance keeps tied."""
 
-    def tolerant(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+    def tolerant(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Any:
         """features [N, d]"""
         off = ~torch.eye(len(features), dtype=torch.bool)
         apart = torch.cdist(labels, labels, p=1.0)
