@@ -125,15 +125,7 @@ def uses(
         return -len({r.case.batch_size for r in own}), _training_first(own[0])
 
     return [
-        [
-            *_uses(
-                own,
-                findings.wrong,
-                faster,
-                baseline or baseline_of(own, findings.wrong),
-                spans=spans,
-            )
-        ]
+        [*_uses(own, findings.wrong, faster, baseline, spans=spans)]
         for own in sorted(groups.values(), key=rank)
     ]
 
@@ -146,6 +138,7 @@ def _uses(
     *,
     spans: bool,
 ) -> Iterator[Sentence]:
+    baseline = baseline or baseline_of(own, wrong)
     fastest_at = summary.fastest_by_size(own, wrong, faster)
     fastest = {case.batch_size: names for case, names in fastest_at.items()}
     at = {(r.implementation, r.case.batch_size): r for r in own}

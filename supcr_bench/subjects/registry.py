@@ -100,7 +100,7 @@ def _in_folder() -> dict[str, Subject]:
     return subjects
 
 
-def _which(path: str) -> str:
+def _needs_attribute(path: str) -> str:
     """The message that a file needs an attribute: what it defines, and which is likely meant."""
     try:
         body = ast.parse(Path(path).read_bytes()).body
@@ -134,7 +134,7 @@ def locate(name: str) -> Subject:
     if is_file and not Path(target).is_file():
         raise SubjectError(f"{name}: no file {target!r}")
     if not attribute:
-        raise SubjectError(_which(target))
+        raise SubjectError(_needs_attribute(target))
     if not all(part.isidentifier() for part in attribute.split(".")):
         raise SubjectError(f"{name}: {attribute!r} is not the name of an attribute")
     if is_file:

@@ -237,9 +237,6 @@ def suite_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name[-5:] == ".toml")
 
 
-_HINT = "or give the path of a .toml file, and implementations with -i"
-
-
 def read_suite(name: str) -> tuple[str, dict[str, Any]]:
     if name.endswith(".toml"):
         path = Path(name)
@@ -250,7 +247,8 @@ def read_suite(name: str) -> tuple[str, dict[str, Any]]:
         path = Path(str(resources.files(PACKAGE) / f"{name}.toml"))
         shown = f"suites/{name}.toml"
     else:
-        raise UnknownNameError("suite", name, suite_names(), _HINT)
+        hint = "or give the path of a .toml file, and implementations with -i"
+        raise UnknownNameError("suite", name, suite_names(), hint)
     try:
         return shown, tomllib.loads(read_bytes(path).decode())
     except UnicodeDecodeError:

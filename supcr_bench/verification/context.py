@@ -25,6 +25,7 @@ from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import NORMALISED, Definition
 from supcr_bench.values.implementation import Recognition, Resolution
 from supcr_bench.verification.outcome import (
+    RAISES,
     FindingError,
     Group,
     NotApplicableError,
@@ -328,7 +329,7 @@ class CheckContext:
 
 
 def finding_of(error: Exception) -> str:
-    return str(error) if isinstance(error, FindingError) else f"raises {describe_error(error)}"
+    return str(error) if isinstance(error, FindingError) else f"{RAISES}{describe_error(error)}"
 
 
 @dataclass(frozen=True, slots=True)

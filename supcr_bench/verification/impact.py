@@ -60,9 +60,8 @@ def find_question(
             f"--labels {labels}: {rows} rows have a label, fewer than a batch of "
             f"{batch_size or 2}; set --batch-size or take another column"
         )
-    return ImpactQuestion(
-        file.spec, batch_size or min(256, whole if whole > 1 else rows), temperature
-    )
+    most = whole if whole > 1 else rows  # a joint label distance drops rows that are not whole
+    return ImpactQuestion(file.spec, batch_size or min(256, most), temperature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ class Impact:
         length: the length of the gradient over that of the definition's.
         pairs: share of pairs (i, j) whose term differs; ``None`` for the whole loss.
         note: why it was not measured, or how, if not by calling the loss.
-        astray: degrees between the whole loss's gradient and that of the definition with its
+        fault_degrees: degrees between the whole loss's gradient and that of the definition with its
             choices, if over ``FAULT_DEGREES`` on a file's labels, and not on generated ones.
     """
 
@@ -97,7 +96,7 @@ class Impact:
     length: float | None = None
     pairs: float | None = None
     note: str | None = None
-    astray: float | None = None
+    fault_degrees: float | None = None
 
 
 def on_generated(found: Sequence[Impact]) -> bool:

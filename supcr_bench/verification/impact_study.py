@@ -143,9 +143,9 @@ class ImpactStudy:
             temperature=self._tau,
             note=note,
         )
-        astray = {}
+        fault_degrees = {}
         if table is not None and ask == self._by_call:
-            astray = {how: self._astray(batches(0, how), how) for how in embeddings}
+            fault_degrees = {how: self._fault_degrees(batches(0, how), how) for how in embeddings}
         samples: dict[tuple[str | None, str, str], list[Sample]] = {}
         began = time.thread_time()
         for at in range(BATCHES if ask or self._departures else 0):
@@ -159,10 +159,10 @@ class ImpactStudy:
         for (departure, name, how), found in samples.items():
             one = replace(about, departure=departure, definition=name, embeddings=how)
             if (departure, name) == (None, self._near.name):
-                one = replace(one, astray=astray.get(how))
+                one = replace(one, fault_degrees=fault_degrees.get(how))
             yield _summarised(found, one)
 
-    def _astray(self, batch: Batch, how: str) -> float | None:
+    def _fault_degrees(self, batch: Batch, how: str) -> float | None:
         """Degrees from the definition with the loss's choices, if the labels of a file are why."""
         definition = self._context.definition.at(self._tau)
         if definition.nan_labels == "unsupported" and bool(batch.labels.isnan().any()):

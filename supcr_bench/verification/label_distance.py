@@ -15,45 +15,17 @@ FAR = 1024.0
 """Labels times this are far apart, and divided by it they are near."""
 UNEQUAL = torch.tensor([0.0, 1.0, 4.0, 9.0, 15.0, 22.0, 32.0, 34.0], dtype=torch.float64)
 """Labels for the whole numbers below 8, with all distances different."""
-NEARLY = 2.0**12
-"""Distances of whole numbers, to which this part of ``UNEQUAL`` is added, are nearly equal."""
+NEAR_SHARE = 2.0**-12
+"""This share of ``UNEQUAL``, added to whole numbers, makes their equal distances nearly equal."""
 
 
 def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -> None:
     """Find the rule on ties and the label distance, and take the simplest member left."""
-    n = prober.rows
-    tied = torch.tensor([0.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])[: n + 2, None].double()
-    for labels in (tied, torch.arange(8.0).roll(3)[:, None].double()):  # many distances are equal
-        rows = make_rows(len(labels), prober.count, 1)
-        probe = prober.probe(rows, labels, prober.given)
-        alive = _left(prober, reading, alive, probe, "equal labels")
-        if "another loss on equal labels" in reading.faults:
-            apart = (UNEQUAL[labels.long()], labels + UNEQUAL[labels.long()] / NEARLY)
-            fits = [bool(prober.fitting(alive, prober.probe(rows, y, prober.given))) for y in apart]
-            if any(fits):  # rounding does not change the order of distances that differ by more
-                reading.faults[-1] = PHRASES["labels"]["scaled" if fits[1] else "bent"]
-            break
-    if prober.several:
-        labels = make_labels(n + 3, 3, 2) * torch.tensor([4.0, 8.0, 16.0])
-        with suppress(Exception):  # it takes labels of one dimension only
-            probe = prober.probe(make_rows(n + 3, prober.count, 2), labels, prober.given)
-            reading.several_dimensions = True
-    if reading.several_dimensions:
-        ways = PHRASES["label_distance"]
-        several = [m._replace(label_distance=way) for m in alive for way in ways]
-        if not prober.fitting(several, probe):
-            with suppress(Exception):  # it may refuse labels beyond a range
-                farther = prober.probe(probe.views, 16 * labels, prober.given)
-                probe = farther if prober.fitting(several, farther) else probe  # for a tolerance
-        before, complete = len(reading.faults), reading.complete
-        alive = _left(prober, reading, several, probe, "several label dimensions")
-        if len(reading.faults) > before:  # the rest is read with labels of one dimension
-            alike = torch.stack([labels[torch.arange(n + 3).roll(k), 2] for k in range(3)], 1)
-            if prober.fitting(several, prober.probe(probe.views, alike, prober.given)):
-                reading.faults[-1] = PHRASES["labels"]["rescaled"]  # dimensions spread alike
-            reading.several_dimensions, reading.complete = False, complete
-        elif not prober.fitting(alive, prober.probe(probe.views, labels / 4, prober.given)):
-            reading.faults.append(PHRASES["labels"]["small"])
+    alive = _read_ties(prober, reading, alive)
+    probe = _of_several_dimensions(prober)
+    if probe is not None:
+        reading.several_dimensions = True
+        alive = _read_label_distance(prober, reading, alive, probe)
     member = min(alive, key=plainness)
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = member._replace(comparison=member.comparison[0])
@@ -63,6 +35,57 @@ def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -
         if reading.complete and not prober.fitting([member], far):
             reading.faults.insert(0, PHRASES["labels"]["far"])
     reading.float32 = prober.is_quantised(core, IN_FLOAT64)
+
+
+def _read_ties(prober: Prober, reading: Reading, alive: list[Member]) -> list[Member]:
+    """The members that fit where many label distances are equal too."""
+    tied = torch.tensor([0.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])[: prober.rows + 2, None].double()
+    for labels in (tied, torch.arange(8.0).roll(3)[:, None].double()):
+        rows = make_rows(len(labels), prober.count, 1)
+        probe = prober.probe(rows, labels, prober.given)
+        alive = _left(prober, reading, alive, probe, "equal labels")
+        if "another loss on equal labels" in reading.faults:
+            unequal = UNEQUAL[labels.long()]
+            apart = (unequal, labels + NEAR_SHARE * unequal)
+            fits = [bool(prober.fitting(alive, prober.probe(rows, y, prober.given))) for y in apart]
+            if any(fits):  # rounding does not change the order of distances that differ by more
+                reading.faults[-1] = PHRASES["labels"]["scaled" if fits[1] else "transformed"]
+            break
+    return alive
+
+
+def _of_several_dimensions(prober: Prober) -> Probe | None:
+    """A probe with labels of three dimensions; ``None`` for a loss that takes one only."""
+    if prober.several:
+        n = prober.rows + 3
+        labels = make_labels(n, 3, 2) * torch.tensor([4.0, 8.0, 16.0])
+        with suppress(Exception):
+            return prober.probe(make_rows(n, prober.count, 2), labels, prober.given)
+    return None
+
+
+def _read_label_distance(
+    prober: Prober, reading: Reading, alive: list[Member], probe: Probe
+) -> list[Member]:
+    """The members that fit on labels of several dimensions too."""
+    labels = probe.labels
+    ways = PHRASES["label_distance"]
+    several = [m._replace(label_distance=way) for m in alive for way in ways]
+    if not prober.fitting(several, probe):
+        with suppress(Exception):  # it may refuse labels beyond a range
+            farther = prober.probe(probe.views, 16 * labels, prober.given)
+            probe = farther if prober.fitting(several, farther) else probe  # for a tolerance
+    before, complete = len(reading.faults), reading.complete
+    alive = _left(prober, reading, several, probe, "several label dimensions")
+    if len(reading.faults) > before:  # the rest is read with labels of one dimension
+        n = len(labels)
+        alike = torch.stack([labels[torch.arange(n).roll(k), 2] for k in range(3)], 1)
+        if prober.fitting(several, prober.probe(probe.views, alike, prober.given)):
+            reading.faults[-1] = PHRASES["labels"]["rescaled"]  # dimensions spread alike
+        reading.several_dimensions, reading.complete = False, complete
+    elif not prober.fitting(alive, prober.probe(probe.views, labels / 4, prober.given)):
+        reading.faults.append(PHRASES["labels"]["small"])
+    return alive
 
 
 def plainness(m: Member) -> tuple[float, bool, bool]:

@@ -8,6 +8,8 @@ from typing import Literal, Self
 from supcr_bench.reference.trial import Trial, finite, worst_of
 
 Group = Literal["definition", "relations", "robustness", "conduct"]
+RAISES = "raises "
+"""How a finding begins that tells of an exception."""
 GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")
 
 

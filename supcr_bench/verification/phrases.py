@@ -114,8 +114,8 @@ PHRASES: dict[str, dict[Any, str]] = {
     "labels": {
         "ranked": "labels replaced by their ranks: only their order counts, not how far apart "
         "they are",
-        "bent": "labels are transformed inside, by more than a factor and a shift: equal distances "
-        "between them come apart",
+        "transformed": "labels are transformed inside, by more than a factor and a shift: equal "
+        "distances between them come apart",
         "far": "labels far apart count as nearer: their distance wraps around, as that of angles, "
         "or stops growing",
         "small": "on several label dimensions, small label differences count otherwise than large "

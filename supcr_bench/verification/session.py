@@ -132,9 +132,9 @@ class Session(ABC):
                     note=end.finding,
                 )
                 self._impact = (row,)
-            astray = max((row.astray or 0.0 for row in self._impact), default=0.0)
-            if astray and self.result().verdict != "not right":
-                finding = f"its gradient points {astray:.3g} degrees away from that of "
+            degrees = max((row.fault_degrees or 0.0 for row in self._impact), default=0.0)
+            if degrees and self.result().verdict != "not right":
+                finding = f"its gradient points {degrees:.3g} degrees away from that of "
                 finding += f"{self.definition}, and does not on generated labels"
                 yield Outcome.ended(GIVEN_LABELS, "definition", finding)
 

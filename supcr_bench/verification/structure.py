@@ -62,8 +62,9 @@ def read_structure(prober: Prober) -> Reading:
     with suppress(Exception):
         near = _structure(prober)
         if near.member is not None and set(near.faults) <= set(PHRASES["labels"].values()):
-            turned = {PHRASES["labels"]["scaled"]: PHRASES["labels"]["bent"]}
-            near.faults = [turned.get(fault, fault) for fault in near.faults]
+            # Where labels are near, a transformation of them is as small as rounding.
+            scaled, transformed = (PHRASES["labels"][how] for how in ("scaled", "transformed"))
+            near.faults = [transformed if f == scaled else f for f in near.faults]
             return near
     prober.label_unit = 1.0
     return reading
@@ -323,16 +324,16 @@ def _why_unknown(prober: Prober, core: Probe) -> str:
 def _label_changes(prober: Prober, core: Probe) -> set[str]:
     """The changes that change the loss: labels ``scaled`` by one number, or ``moved`` to others."""
     found = set()
-    for scale in (1.0, 1 / FAR, FAR):
-        scaled = core.labels * scale
-        for change, labels in (("scaled", scaled), ("moved", scaled.roll(1, 0))):
-            loss = core.loss
-            try:
-                loss = prober.probe(core.views, labels, prober.given).loss
-            except NotFiniteError:
-                loss = math.nan
-            except Exception:  # noqa: BLE001, S110 - refusing far labels tells nothing
-                pass
-            if not math.isclose(loss, core.loss, rel_tol=1e-6, abs_tol=1e-9):
-                found.add(change)
+    changes = [("moved", 1.0), *itertools.product(("scaled", "moved"), (1 / FAR, FAR))]
+    for change, scale in changes:
+        labels, loss = core.labels * scale, core.loss
+        try:
+            places = 1 if change == "moved" else 0
+            loss = prober.probe(core.views, labels.roll(places, 0), prober.given).loss
+        except NotFiniteError:
+            loss = math.nan
+        except Exception:  # noqa: BLE001, S110 - refusing far labels tells nothing
+            pass
+        if not math.isclose(loss, core.loss, rel_tol=1e-6, abs_tol=1e-9):
+            found.add(change)
     return found

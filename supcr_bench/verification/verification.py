@@ -14,7 +14,7 @@ from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.table import Cell, Row, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines
-from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
+from supcr_bench.verification.outcome import RAISES, Diagnosis, Outcome, Verdict
 from supcr_bench.verification.phrases import PHRASES
 
 NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
@@ -28,7 +28,6 @@ NO_DEFINITION = "none"
 """The definition's name for a subject that could not be loaded or called."""
 NAMED = 3
 """Most failed checks that a headline names."""
-RAISES = "raises "
 FACTOR = re.compile(
     r"a (constant )?factor(?! of -)|times the temperature"
     r"|divided by (a further|M|N|the temperature(,|$))|not divided by the number"

@@ -2,6 +2,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
@@ -347,41 +349,30 @@ def test_the_account_says_where_the_time_went() -> None:
     assert account.calls_s > 0
 
 
-def test_labels_of_a_file_reach_the_implementation_and_the_reference() -> None:
-    import numpy as np
+def with_labels(table: npt.NDArray[np.float64], cell: Cell) -> Result:
+    """The only result of a cell with the labels of a file."""
+    run = CellRun(
+        cell=cell, subjects=ADAPTED, device=Cpu(), meter=FakeMeter(), budget=Budget(), table=table
+    )
+    (result,) = run.results()
+    return result
 
+
+def test_labels_of_a_file_reach_the_implementation_and_the_reference() -> None:
     table = np.round(np.linspace(-3, 3, 40)).reshape(20, 2)
     workload = Workload(batch_size=12, dims=2, nan_density=None, labels="file:x")
     cell = Cell(workload, (Arm("right", "forward"),), "session")
-    run = CellRun(
-        cell=cell,
-        subjects=ADAPTED,
-        device=Cpu(),
-        meter=FakeMeter(),
-        budget=Budget(),
-        table=table,
-    )
-    (result,) = run.results()
+    result = with_labels(table, cell)
     assert result.status is Status.MEASURED
     assert result.case.labels == "file:x"
 
 
 def test_missing_labels_of_a_file_skip_a_definition_that_does_not_support_them() -> None:
-    import numpy as np
-
     workload = Workload(batch_size=12, nan_density=None, labels="file:x")
     table = np.linspace(-3, 3, 20).reshape(20, 1)
     table[::4] = np.nan
     cell = Cell(workload, (Arm("right", "forward", get_definition("rank-n-contrast")),), "session")
-    run = CellRun(
-        cell=cell,
-        subjects=ADAPTED,
-        device=Cpu(),
-        meter=FakeMeter(),
-        budget=Budget(),
-        table=table,
-    )
-    (result,) = run.results()
+    result = with_labels(table, cell)
     assert result.status is Status.SKIPPED
     assert result.reason == "rank-n-contrast does not say what a missing label means"
 
