@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from supcr_bench.gate.time_trial import AFTER, AGAIN
+from supcr_bench.subjects.registry import load
 from supcr_bench.values.gate import GateVerdict
+from tests.studies.gate_study.record import WORKLOADS, make_cells
 from tests.studies.gate_study.replay import replay
 
 SIDES = (AGAIN, AFTER, "slowed 20%")
@@ -37,3 +39,12 @@ def test_replays_judge_the_recorded_median_and_mean(case, slowed, verdict):
     found = replay([recorded(rng, **slowed) for _ in range(60)], case, runs=5, budget_s=100.0)
     assert found.rulings == Counter({verdict: 5})
     assert found.false_alarms == found.passed_slowed == 0
+
+
+def test_every_side_of_the_study_can_be_loaded(tmp_path):
+    cells = make_cells(tmp_path / "sides")
+    assert {cell.implementation for cell in cells} == set(WORKLOADS)
+    assert max(len(cell.versions) for cell in cells) == 6
+    for cell in cells:
+        for version in cell.versions.values():
+            assert load(version).factory is not None

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.subjects.registry import folder
 from tests.studies.gate_study.record import SLOWED_CELL, WORKLOADS
 from tests.studies.gate_study.slowed import write_slowed
 
@@ -43,9 +42,7 @@ def _quoted(names: list[str]) -> str:
 
 def make_checkout(top: Path) -> None:
     """A repository whose only commit has every implementation as it is."""
-    (top / "losses").mkdir(parents=True)
-    for name in WORKLOADS:
-        write_slowed(folder() / f"{name}.py", top / "losses" / f"{name}.py", 0.0)
+    write_slowed(top / "losses", dict.fromkeys(WORKLOADS, 0.0))
     grids = ""
     for workload in dict.fromkeys(WORKLOADS.values()):
         without = [name for name, own in WORKLOADS.items() if own != workload]
@@ -65,8 +62,7 @@ def make_checkout(top: Path) -> None:
 
 def gate_once(top: Path, case: str) -> Mapping[str, Any]:
     """One gate run: its exit status, and what its JSON says."""
-    name = SLOWED_CELL[0]
-    write_slowed(folder() / f"{name}.py", top / "losses" / f"{name}.py", SHARES[case])
+    write_slowed(top / "losses", dict.fromkeys(WORKLOADS, 0.0) | {SLOWED_CELL[0]: SHARES[case]})
     found = top / "gate.json"
     found.unlink(missing_ok=True)
     began = time.monotonic()

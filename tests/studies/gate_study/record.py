@@ -11,7 +11,7 @@ from typing import Any
 
 from supcr_bench.gate.time_trial import AFTER, AGAIN, BEFORE, Sampler, log_ratio, process_sampler
 from supcr_bench.measure.version_times import SAMPLING_S, VersionedCell, VersionTimes
-from supcr_bench.subjects.registry import Subject, folder
+from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.case import PASSES, Case, Workload
 from tests.studies.gate_study.slowed import write_slowed
 
@@ -27,8 +27,7 @@ WORKLOADS = {
 
 def side(root: Path, name: str, share: float = 0.0) -> Subject:
     """A version of an implementation in a folder of its own, slower by a share."""
-    root.mkdir(parents=True)
-    write_slowed(folder() / f"{name}.py", root / f"{name}.py", share)
+    write_slowed(root, {name: share})
     return Subject(name, "folder", f"{name}.py", "IMPLEMENTATION", str(root))
 
 

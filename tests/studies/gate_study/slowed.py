@@ -1,6 +1,10 @@
 """An implementation file with a slow-down put into one pass, by a share of what that pass takes."""
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+
+from supcr_bench.subjects import registry
 
 SLOWED = '''
 
@@ -43,9 +47,13 @@ IMPLEMENTATION = dataclasses.replace(_ORIGINAL, factory=_Slowed)
 '''
 
 
-def write_slowed(source: Path, target: Path, share: float) -> None:
-    """The file ``source`` with training slower by ``share``.
+def write_slowed(folder: Path, shares: Mapping[str, float]) -> None:
+    """All implementation files, as some import others, those named slower in training by a share.
 
     The wrapper takes some time itself, so a version with a share of 0 has it too.
     """
-    target.write_text(source.read_text() + SLOWED.replace("{share}", repr(share)))
+    plain = registry.folder()
+    shutil.copytree(plain, folder, ignore=shutil.ignore_patterns("__*"), dirs_exist_ok=True)
+    for name, share in shares.items():
+        with (folder / f"{name}.py").open("a") as file:
+            file.write(SLOWED.replace("{share}", repr(share)))
