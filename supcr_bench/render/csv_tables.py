@@ -9,16 +9,19 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.findings import Findings
-from supcr_bench.analysis.summary import columns, result_row, results_frame
+from supcr_bench.analysis.summary import results_frame
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.growth_law import GrowthVerdict
 from supcr_bench.values.metrics import Metric
 from supcr_bench.values.result import Result, stored_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BYTES = ("peak_bytes", "dispatch_peak_bytes", "predicted_cuda_peak_bytes")
 
@@ -92,38 +95,27 @@ def _code_of(run: Run, result: Result) -> dict[str, Any]:
     return {key: code.get(result.implementation, {}).get(key) for key in _CODE}
 
 
-def results_csv(run: Run) -> str:
-    """Each result with its revision, if known."""
+def _frame(run: Run, as_json: Any) -> "pd.DataFrame":
+    """A row for each result with its revision, if known; cells of the types ``as_json`` are text.
 
-    def written(name: str, value: Any) -> Any:
-        if value != value:  # no figure
-            return None
-        if isinstance(value, int) and _TYPES.get(name) in (float, float | None):
-            return float(value)
-        return json.dumps(value) if isinstance(value, Mapping | tuple) else value
-
-    rows = [
-        {name: written(name, value) for name, value in (result_row(r) | _code_of(run, r)).items()}
-        for r in run.results
-    ]
-    return _csv([*columns(), *_CODE], rows)
-
-
-def results_parquet(run: Run) -> bytes:
-    """The same as Parquet; an ImportError if pyarrow is not installed."""
-    # Columns may lack values: whole numbers stay whole, empty columns stay numeric.
+    Columns may lack values: whole numbers stay whole, empty columns stay numeric.
+    """
     numbers = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
     kinds = {name: numbers[kind] for name, kind in _TYPES.items() if kind in numbers}  # type: ignore[index]
     frame = results_frame(run.results).astype(kinds)
     for key in _CODE:
         frame[key] = [_code_of(run, r)[key] for r in run.results]
+    for name in frame.columns[frame.dtypes == object]:
+        frame[name] = [json.dumps(v) if isinstance(v, as_json) else v for v in frame[name]]
+    return frame
 
-    def written(cell: object) -> object:
-        return json.dumps(cell) if isinstance(cell, Mapping) else cell
 
-    objects = [name for name in frame.columns if frame[name].dtype == object]
+def results_csv(run: Run) -> str:
+    return _frame(run, (Mapping, list, tuple)).to_csv(index=False, lineterminator="\n")
+
+
+def results_parquet(run: Run) -> bytes:
+    """The same as Parquet; an ImportError if pyarrow is not installed."""
     content = io.BytesIO()
-    frame.assign(**{name: frame[name].map(written) for name in objects}).to_parquet(
-        content, engine="pyarrow", index=False
-    )
+    _frame(run, Mapping).to_parquet(content, engine="pyarrow", index=False)
     return content.getvalue()
