@@ -105,7 +105,7 @@ def _frame(run: Run, as_json: Any) -> "pd.DataFrame":
     frame = results_frame(run.results).astype(kinds)
     for key in _CODE:
         frame[key] = [_code_of(run, r)[key] for r in run.results]
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.columns[frame.dtypes.eq("object")]:
         frame[name] = [json.dumps(v) if isinstance(v, as_json) else v for v in frame[name]]
     return frame
 

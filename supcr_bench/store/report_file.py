@@ -8,7 +8,7 @@ each field, which compress to four fifths of the size of rows. Nothing is rounde
 import base64
 import gzip
 import json
-from html.parser import HTMLParser
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from supcr_bench.values.errors import StoreError
 from supcr_bench.values.files import read_bytes
 
 PAGE = "index.html"
-ELEMENT_ID = "run-data"
 SUMMARY_FILE = "summary.json"
 SUMMARY_KEYS = ("id", "suite", "started_at", "headline")
 """Keys of the summary file, which a list of reports reads instead of large pages: id of the run (or
 of the two that are compared), suite, start (ISO 8601), and the first finding. Newer files have
 ``machine`` (the kind's name) and ``figures`` too (seconds, by what was timed)."""
 _START = "data:application/gzip;base64,"
+_DATA = re.compile(rf"{re.escape(_START)}([^\s\"'<>]*)")
 
 
 def embedded(run: loaded_run.Run) -> str:
@@ -41,14 +41,11 @@ def embedded(run: loaded_run.Run) -> str:
 def load_report(path: Path) -> loaded_run.Run:
     """Read the run that a report was made from; a StoreError if its data cannot be read."""
     with loaded_run.damage(f"{path} cannot be read"):
-        page = read_bytes(path).decode()
-    finder = _Finder()
-    finder.feed(page)
-    address = finder.address
-    if address is None or not address.startswith(_START):
+        found = _DATA.findall(read_bytes(path).decode())
+    if not found:
         raise StoreError(f"{path} holds no data of a run; give a report that `supcr-bench` wrote")
     with loaded_run.damage(f"{path}: the data of its run are damaged", "make the report again"):
-        packed = base64.b64decode(address.removeprefix(_START), validate=True)
+        packed = base64.b64decode(max(found, key=len), validate=True)
         unpacked = read_bytes(path, lambda *_: gzip.GzipFile(fileobj=BytesIO(packed)))
         values = loaded_run.parse_json(unpacked)
         info, columns, verification = (values[k] for k in ("run", "results", "verification"))
@@ -58,19 +55,6 @@ def load_report(path: Path) -> loaded_run.Run:
     return loaded_run.make_run(
         path, info, rows, verification, (f"{path}: result", f"{path}: the verification")
     )
-
-
-class _Finder(HTMLParser):
-    """Finds the ``href`` of the element ``run-data``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.address: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if self.address is None and tag == "a" and values.get("id") == ELEMENT_ID:
-            self.address = values.get("href")
 
 
 def reports_in(folder: Path) -> list[tuple[str, dict[str, Any]]]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ UNIT_ROUNDOFF = dict(zip(DTYPES, (2.0**-24, 2.0**-53, 2.0**-11, 2.0**-8), strict
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """The input tensors that all implementations measured together share: a value of each axis."""
 
@@ -73,7 +73,7 @@ _SERIES_FIELDS = tuple(name for name in WORKLOAD_FIELDS if name != "batch_size")
 _SERIES = attrgetter(*_SERIES_FIELDS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Case(Workload):
     """A workload, a pass (forward or training), and a definition (which loss of the family).
 
@@ -101,21 +101,23 @@ class Case(Workload):
     def case(self) -> "Case":
         return self
 
-    @property
+    @cached_property
     def shared(self) -> "Case":
         """The key by which times and bytes are compared, whatever definition was computed.
 
         The key's definition is torchcell, with torchcell's temperature unless the axis sets one.
         """
-        return _shared(self, self.own_temperature)
+        usual = {"definition": TORCHCELL.name, "temperature": TORCHCELL.temperature}
+        return replace(self, **usual if self.own_temperature else {"definition": TORCHCELL.name})
 
     def series(self) -> tuple[object, ...]:
         found, at = Workload.series(self), _SERIES_FIELDS.index("temperature")
         return (*found[:at], None, *found[at + 1 :]) if self.own_temperature else found
 
-    @property
+    @cached_property
     def workload(self) -> Workload:
-        return _workload(self, self.own_temperature)
+        found = Workload(**{name: getattr(self, name) for name in WORKLOAD_FIELDS})
+        return replace(found, temperature=None) if self.own_temperature else found
 
     @property
     def id(self) -> str:
@@ -157,15 +159,3 @@ def _described(workload: Workload, without: Axis | None, varied: frozenset[str])
         and (value not in axis.usual or (axis.name in varied and value is not None))
     )
     return " ".join(filter(None, phrases))
-
-
-@lru_cache(maxsize=8192)
-def _shared(case: Case, own_temperature: bool) -> Case:
-    usual = {"definition": TORCHCELL.name, "temperature": TORCHCELL.temperature}
-    return replace(case, **usual if own_temperature else {"definition": TORCHCELL.name})
-
-
-@lru_cache(maxsize=8192)
-def _workload(case: Case, own_temperature: bool) -> Workload:
-    shared = {name: getattr(case, name) for name in WORKLOAD_FIELDS}
-    return Workload(**shared | {"temperature": None} if own_temperature else shared)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from supcr_bench.store.loaded_run import SCHEMA_VERSION, Run
-from supcr_bench.store.report_file import ELEMENT_ID, embedded, load_report
+from supcr_bench.store.report_file import embedded, load_report
 from supcr_bench.store.run import RunWriter, find_run, load_run
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.result import Result, Status
@@ -47,7 +47,7 @@ def made(verification: dict[str, Verification] | None = None, **info: Any) -> Ru
 def page(tmp_path: Path, address: str, element: str = '<a id="{id}" href="{address}">') -> Path:
     """A page with an address in it, beside much else."""
     path = tmp_path / "sent.html"
-    anchor = element.format(id=ELEMENT_ID, address=address)
+    anchor = element.format(id="run-data", address=address)
     path.write_text(
         f"<!doctype html><title>x</title><a href='#top'>up</a>{anchor}data</a>", encoding="utf-8"
     )
