@@ -17,10 +17,9 @@ from supcr_bench.analysis.growth import Growth
 from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.analysis.summary import Wrong, setting_of
 from supcr_bench.values.axes import PASSES, Pass
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import Holds, grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, MEMORY, TIME, Metric
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.values.units import format_bytes
 
 NOTE = ("loopy", "broadcast", "rowsort")

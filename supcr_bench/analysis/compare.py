@@ -22,7 +22,6 @@ from supcr_bench.analysis.statistics import CONFIDENCE, interval_rank
 from supcr_bench.analysis.summary import implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES, MOST_PROCESSES
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import of_the_machine
 from supcr_bench.values.metrics import (
     COUNTS,
@@ -34,7 +33,7 @@ from supcr_bench.values.metrics import (
     Change,
     Direction,
 )
-from supcr_bench.values.result import Key, Result, Status
+from supcr_bench.values.result import Key, Result, Status, grouped
 from supcr_bench.values.units import format_share
 
 MARGIN = 0.05

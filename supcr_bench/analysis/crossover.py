@@ -24,8 +24,7 @@ from supcr_bench.analysis.counted_growth import Vector
 from supcr_bench.analysis.growth import series_of
 from supcr_bench.analysis.statistics import CONFIDENCE
 from supcr_bench.values.case import Case
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 
 NEIGHBOURS = 4
 STEPS = 40

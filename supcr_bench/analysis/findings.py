@@ -9,9 +9,8 @@ from supcr_bench.analysis.frontier import FrontierRow, frontier, predicted_peaks
 from supcr_bench.analysis.growth import Claims, Growth, growth_of
 from supcr_bench.analysis.statistics import NoiseFloor, noise_floor
 from supcr_bench.analysis.summary import Wrong, known_wrong
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import by_machine
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, grouped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

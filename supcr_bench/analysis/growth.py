@@ -12,10 +12,9 @@ from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.analysis.timed_growth import TimedSeries, judge_timed
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_CALLS
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS, GrowthVerdict
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, MEMORY, TIME, Metric
-from supcr_bench.values.result import Result, Series, Status
+from supcr_bench.values.result import Result, Series, Status, grouped
 from supcr_bench.values.units import format_bytes, format_limit_bytes
 
 RECORDED = ("memory", "work")

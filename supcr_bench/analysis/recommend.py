@@ -20,10 +20,9 @@ from supcr_bench.analysis.statistics import APART, faster_in, ratio_of
 from supcr_bench.analysis.summary import setting_of
 from supcr_bench.values.axes import WORKLOAD_AXES, get_axis
 from supcr_bench.values.case import Case, Pass
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import by_machine
 from supcr_bench.values.metrics import MEMORY, TIME, Metric
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.values.units import format_bytes, format_limit_bytes
 
 CLOSE = 1.25

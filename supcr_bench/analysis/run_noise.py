@@ -39,8 +39,7 @@ from statistics import harmonic_mean, median
 import numpy as np
 import numpy.typing as npt
 
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.result import Key, Result
+from supcr_bench.values.result import Key, Result, grouped
 
 Vector = npt.NDArray[np.float64]
 FEWEST_UNCHANGED = 19

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from statistics import fmean, median, stdev
 
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, grouped
 
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2

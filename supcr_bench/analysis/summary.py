@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from supcr_bench.analysis.statistics import Interval, median_interval, process_interval
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.case import Case, Pass
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME, Metric
-from supcr_bench.values.result import Result, Status, stored_name
+from supcr_bench.values.result import Result, Status, grouped, stored_name
 
 if TYPE_CHECKING:
     import pandas as pd

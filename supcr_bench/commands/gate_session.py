@@ -37,8 +37,7 @@ from supcr_bench.values.cell import Cell
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.files import write_file
 from supcr_bench.values.gate import GatedChange, GateOutcome, GateVerdict, TimeStudy
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.values.units import plural
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import Failed

@@ -22,9 +22,8 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.values import metrics
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GatedChange, GateVerdict
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import machine_of
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, grouped
 from supcr_bench.values.units import listed, plural
 
 ERROR = 0.01

@@ -35,8 +35,7 @@ from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.case import PASSES, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 
 Announce = Callable[[str, Arm | None], None]
 

@@ -14,10 +14,9 @@ from supcr_bench.render.cells import HasCase
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import PASSES
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import Holds, grows_faster
 from supcr_bench.values.metrics import ELEMENTS_PROCESSED, TIME
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.verification.verification import Verification
 
 BASELINES = ("rowsort", "broadcast", "loopy")

@@ -9,8 +9,7 @@ from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import short_name
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.values.table import Cell, Column, Facets, Row, Table, numbers, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_duration_s, telling
 

@@ -16,10 +16,9 @@ from supcr_bench.render.cells import arm_names, facets_of
 from supcr_bench.render.drawing import GUIDES, Chart, Line, Mark, Scale, law_text
 from supcr_bench.values.axes import AXES, Axis
 from supcr_bench.values.case import Case
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.metrics import MEMORY, TIME, Metric
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.values.units import format_limit_bytes
 
 _NEAR = 10.0

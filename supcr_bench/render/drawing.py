@@ -21,9 +21,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from supcr_bench.render.gate_words import plain
 from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, look
 from supcr_bench.values.case import PASSES, Case, Pass
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 
 GUIDES = {"N^3": (0.8, 1.2), "N^2 log N": (4.0, 1.2, 0.8, 1.2), "N": (2.5, 1.2)}
 """The dashes of the guide curves, by law."""

@@ -14,7 +14,7 @@ from supcr_bench.render.markdown import bullets, escape, table_markdown
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import Evidence, GatedChange, GateOutcome, GateVerdict, TimeStudy
-from supcr_bench.values.grouping import grouped
+from supcr_bench.values.result import grouped
 from supcr_bench.values.table import Cell, Table, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, plural
 

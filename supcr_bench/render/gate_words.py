@@ -17,8 +17,8 @@ from supcr_bench.values.gate import (
     GateVerdict,
     TimeStudy,
 )
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import METRICS
+from supcr_bench.values.result import grouped
 from supcr_bench.values.units import (
     MISSING,
     format_clock,

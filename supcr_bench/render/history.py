@@ -18,8 +18,8 @@ from supcr_bench.render.gate_words import plain
 from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.values.case import Case
 from supcr_bench.values.gate import GateOutcome, GateVerdict
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import Direction
+from supcr_bench.values.result import grouped
 from supcr_bench.values.table import Table, numbers, prose, row
 from supcr_bench.values.units import format_share, plural
 

@@ -16,7 +16,7 @@ from supcr_bench.analysis.recommend import (
 from supcr_bench.analysis.statistics import ratio_of
 from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.values.case import Case
-from supcr_bench.values.grouping import grouped
+from supcr_bench.values.result import grouped
 from supcr_bench.values.units import format_bytes, format_duration_s, format_share, listed
 
 # --- The sentences: a whole one, and clauses that follow it ---

@@ -24,9 +24,8 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.store.report_file import PAGE, embedded
 from supcr_bench.values.case import PASSES, Case
 from supcr_bench.values.cell import Account
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import TIME
-from supcr_bench.values.result import Key, Result
+from supcr_bench.values.result import Key, Result, grouped
 from supcr_bench.values.table import Cell, Column, Facets, Table, numbers, row, words
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.verification.verification import details

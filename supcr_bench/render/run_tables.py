@@ -15,10 +15,9 @@ from supcr_bench.render.sentences import Sentence
 from supcr_bench.values.axes import PASSES, Axis, Pass
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import short_name
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import Holds
 from supcr_bench.values.metrics import COSTS, ELEMENTS_PROCESSED, MEMORY, METRICS, TIME, Metric
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.values.table import Cell, Column, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_bytes, format_error, format_limit_bytes
 

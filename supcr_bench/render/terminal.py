@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from supcr_bench.render.sentences import Sentence, place, sizes_text, use_cells
-from supcr_bench.values.grouping import grouped
+from supcr_bench.values.result import grouped
 from supcr_bench.values.table import Column, Table, Tone
 
 MOST_LINES, MOST_LETTERS = 40, 80

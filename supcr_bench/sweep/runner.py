@@ -22,9 +22,8 @@ from supcr_bench.sweep.run_end import RunEnd
 from supcr_bench.sweep.watched_cell import WatchedCell
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.machine import usable_cpus
-from supcr_bench.values.result import Key, Result, Status
+from supcr_bench.values.result import Key, Result, Status, grouped
 from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import Activity, Failed

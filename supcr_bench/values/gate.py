@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from supcr_bench.values.case import Case
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.metrics import COUNTS, METRICS, TIME, Change
+from supcr_bench.values.result import grouped
 
 CountsAs = Literal["pass", "fail"] | None
 """How the exit status treats an undecided gate; ``None`` keeps exit status 3."""

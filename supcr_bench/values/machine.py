@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.result import Result
+from supcr_bench.values.result import Result, grouped
 
 SAME_MACHINE = ("cpu", "cpus_usable", "torch", "threads", "accelerators")
 """Facts of an environment that affect time and memory; machines of one kind agree in all."""

@@ -4,16 +4,18 @@ A missing value is ``None``, never 0; a failed measurement is a result with a st
 never an absent row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import chain
 from statistics import geometric_mean, median
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from supcr_bench.values.case import Case, Pass
 
+T = TypeVar("T")
+K = TypeVar("K")
 Key = tuple[str, Case]
 """An implementation's name and the case: the key by which results are joined."""
 Series = tuple[str, Pass, tuple[object, ...]]
@@ -273,3 +275,11 @@ class Result:
 @lru_cache(maxsize=16384)  # what is shown of a result is asked for again and again
 def _median(samples: tuple[float, ...]) -> float:
     return median(samples)
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """The items, most often results, of each key; keys and items keep their order."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups

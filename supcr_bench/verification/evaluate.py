@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.reference.contrast import denominators, numerators
-from supcr_bench.values.grouping import grouped
+from supcr_bench.values.result import grouped
 from supcr_bench.verification.family import (
     NOTHING,
     STRICT,

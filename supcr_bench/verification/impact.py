@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from textwrap import shorten, wrap
 
 from supcr_bench.values.errors import UsageError
-from supcr_bench.values.grouping import grouped
+from supcr_bench.values.result import grouped
 from supcr_bench.values.units import format_share
 
 WIDTH = 79

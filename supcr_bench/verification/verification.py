@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 
 from supcr_bench.values.definition import current_name, short_name
 from supcr_bench.values.errors import UncallableError
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.implementation import Recognition
+from supcr_bench.values.result import grouped
 from supcr_bench.values.table import Cell, Row, Table, Tone, numbers, prose, row, words
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines

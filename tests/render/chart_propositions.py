@@ -19,9 +19,8 @@ from supcr_bench.render.palette import PAPER
 from supcr_bench.values.axes import AXES, PASSES, Axis
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import short_name as short_definition
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from tests.render.evidence_propositions import course_holds, quantity, rising, time_holds
 from tests.render.propositions import FIGURES, Known, close, of, place_of, time_of
 from tests.render.table_propositions import alike

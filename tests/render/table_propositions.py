@@ -11,8 +11,7 @@ from statistics import median
 
 from supcr_bench.values.axes import AXES, Axis
 from supcr_bench.values.definition import short_name
-from supcr_bench.values.grouping import grouped
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.values.table import Row, Table
 from tests.render.counted_sums import EXACTLY, Points, fitted
 from tests.render.evidence_propositions import (

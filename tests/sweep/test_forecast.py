@@ -10,9 +10,8 @@ from supcr_bench.store.run import load_run
 from supcr_bench.sweep.forecast import PAIR_S, Forecast
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import FEWEST_CALLS, UNTIMED_CALLS, Budget
-from supcr_bench.values.grouping import grouped
 from supcr_bench.values.growth_law import LAWS, get_law
-from supcr_bench.values.result import Result, Status
+from supcr_bench.values.result import Result, Status, grouped
 from tests.examples import measured
 
 BUDGET = Budget(time_limit_s=10.0)
