@@ -16,6 +16,7 @@ from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
+from supcr_bench.verification.phrases import is_foreign
 from supcr_bench.workers.messages import Failed
 
 SUITE = Path("supcr-gate.toml")
@@ -51,7 +52,9 @@ def find_losses(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:
             continue
         recognised = one.resolution.recognised if one.resolution else None
         if recognised and recognised.faults:
-            others[name] = f"differs from {recognised.nearest}: {recognised.faults[0]}"
+            first = recognised.faults[0]
+            near = "" if is_foreign(first) else f"differs from {recognised.nearest}: "
+            others[name] = near + first
         elif one.description:
             losses[name] = one.description.definition
     return losses, others

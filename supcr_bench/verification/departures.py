@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from supcr_bench.values.definition import DEFINITIONS, DEPARTS, TORCHCELL, Call, Definition
+from supcr_bench.values.units import listed
 from supcr_bench.verification.family import SIMILARITIES, Member
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.reading import Reading
@@ -122,6 +123,15 @@ def nearest_definition(reading: Reading) -> Definition:
         return total
 
     return min(known, key=distance)
+
+
+def nearest_words(member: Member) -> str:
+    """The nearest definition to a member, and how the member departs from it."""
+    reading = Reading(member)
+    near = nearest_definition(reading)
+    found = departures(reading, near)
+    words = [said for said, _ in found.values() if said != PHRASES["views"]["single"]]
+    return near.name + (f" with {listed(words)}" if words else "")
 
 
 def definition_of(reading: Reading, call: Call) -> tuple[Definition, list[str], list[str]]:

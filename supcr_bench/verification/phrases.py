@@ -1,11 +1,14 @@
 """Words for the choices that losses of the family make, right and wrong."""
 
+import math
 from typing import Any
 
 CONSTANT_FACTOR = "a constant factor of"
 """How the words of a factor begin that is the same for any batch."""
 NEAR_TIES = "count as ties"
 """How the words of a tolerance of ties end."""
+FOREIGN = "no loss of this family"
+"""How the words begin that are said of a loss that follows no member."""
 PHRASES: dict[str, dict[Any, str]] = {
     "views": {
         "single": "a single view",
@@ -179,3 +182,18 @@ PHRASES: dict[str, dict[Any, str]] = {
     },
 }
 """A phrase for each choice; M counts the rows with a label, N all rows."""
+
+
+def is_foreign(fault: str) -> bool:
+    return fault.startswith(FOREIGN)
+
+
+def tried() -> str:
+    """What was tried of a loss before it is called foreign."""
+    similarities = len(PHRASES["similarity"]) + len(PHRASES["odd similarity"])
+    rules = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
+    sets = math.prod(len(PHRASES[rule]) for rule in rules)
+    return (
+        f"Tried: {similarities} similarities, {len(PHRASES['views'])} uses of views and {sets} "
+        "rules for pairs and candidates, at any temperature and eps."
+    )

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from supcr_bench.verification.family import TWO_VIEWS, Member, structures
+from supcr_bench.verification.foreign import label_changes, traits, why_foreign
 from supcr_bench.verification.label_distance import FAR, plainness, settle
-from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.phrases import FOREIGN, PHRASES, is_foreign
 from supcr_bench.verification.probes import (
     FITS,
     ODD_TWINS,
-    NotFiniteError,
     Probe,
     Prober,
     make_rows,
@@ -29,9 +29,7 @@ from supcr_bench.verification.probes import (
 )
 from supcr_bench.verification.reading import Reading
 
-ANOTHER = "another loss, or a fault that is not known here"
 EMPTY = "labels have no effect, as if no denominator counted a candidate (a mask always empty)"
-SIZES_COUNT = ", and change with the scale of all labels, as weights by distance and thresholds do"
 RANKED = PHRASES["labels"]["ranked"]
 RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
 WARM = 5e-3
@@ -56,7 +54,7 @@ def read_structure(prober: Prober) -> Reading:
     Raises a NotFiniteError on ordinary rows, or what the loss raises on the first probe.
     """
     reading = _structure(prober)
-    if not any(ANOTHER in fault for fault in reading.faults) or prober.label_unit != 1:
+    if not any(map(is_foreign, reading.faults)) or prober.label_unit != 1:
         return reading
     prober.label_unit = 1 / FAR
     with suppress(Exception):
@@ -109,8 +107,8 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
         equal = prober.probe(core.views, (core.labels > 1).double(), prober.given)
         if bool(equal.gradient.any()):
             near = prober.probe(core.views, core.labels / FAR, prober.given)
-            which = "equal or near" if bool(near.gradient.any()) else "equal"
-            return f"no gradient reaches the embeddings unless labels are {which}: {ANOTHER}"
+            which = "equal or near" if bool(near.gradient.any()) else "equal, as in SupCon"
+            return f"{FOREIGN}: no gradient reaches the embeddings unless labels are {which}"
         return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
     if not prober.repeats(prober.rows):
         return RANDOM
@@ -151,8 +149,8 @@ def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
         if prober.detached:
             other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
             if math.isclose(other.loss, core.loss, rel_tol=1e-6):
-                ignored = not _label_changes(prober, core)
-                reading.faults.append(EMPTY if ignored else _why_unknown(prober, core))
+                ignored = not label_changes(prober, core)
+                reading.faults.append(EMPTY if ignored else why_foreign(prober, core))
                 return []
         if alive := _exactly(prober, members, core):
             break
@@ -267,7 +265,7 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
     if best.residual > NEAR:
-        reading.faults.append(_why_unknown(prober, core))
+        reading.faults.insert(0, why_foreign(prober, core, best))
         return []
     if wrong_sign or best.factor < 0:
         reading.sign = -1
@@ -279,6 +277,9 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
             return found
         fits = prober.fits(turned, core)
     if not prober.is_quantised(core, 1e-6):
+        if foreign := traits(prober, core):
+            reading.faults.insert(0, foreign)
+            return []
         reading.faults.append(f"its gradient is off by {100 * best.residual:.1g} %")
         return [best.member]
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
@@ -311,29 +312,3 @@ def _with_eps_in_empty_sums(prober: Prober, members: list[Member], core: Probe) 
         for m, eps in zip(members, sizes, strict=True)
         if 1e-20 < eps < 0.1
     ]
-
-
-def _why_unknown(prober: Prober, core: Probe) -> str:
-    changes = _label_changes(prober, core)
-    if not changes:
-        return "its numbers do not depend on how far apart the labels are: " + ANOTHER
-    scaled = SIZES_COUNT if "scaled" in changes else ""
-    return f"its numbers follow no member of the family{scaled}: {ANOTHER}"
-
-
-def _label_changes(prober: Prober, core: Probe) -> set[str]:
-    """The changes that change the loss: labels ``scaled`` by one number, or ``moved`` to others."""
-    found = set()
-    changes = [("moved", 1.0), *itertools.product(("scaled", "moved"), (1 / FAR, FAR))]
-    for change, scale in changes:
-        labels, loss = core.labels * scale, core.loss
-        try:
-            places = 1 if change == "moved" else 0
-            loss = prober.probe(core.views, labels.roll(places, 0), prober.given).loss
-        except NotFiniteError:
-            loss = math.nan
-        except Exception:  # noqa: BLE001, S110 - refusing far labels tells nothing
-            pass
-        if not math.isclose(loss, core.loss, rel_tol=1e-6, abs_tol=1e-9):
-            found.add(change)
-    return found

@@ -15,7 +15,7 @@ from supcr_bench.values.table import Cell, Row, Table, Tone, numbers, prose, row
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines
 from supcr_bench.verification.outcome import RAISES, Diagnosis, Outcome, Verdict
-from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.phrases import PHRASES, is_foreign, tried
 
 NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
 EXIT_STATUSES: dict[NamedVerdict, int] = {
@@ -95,6 +95,11 @@ class Verification:
         return self.reading.faults or (self.diagnosis.causes if self.diagnosis else ())
 
     @property
+    def foreign(self) -> bool:
+        """Whether its numbers follow no member of the family."""
+        return any(map(is_foreign, self.causes))
+
+    @property
     def verdict(self) -> NamedVerdict:
         if self.uncallable:
             return "cannot be called"
@@ -118,7 +123,8 @@ class Verification:
         if self.uncallable:
             return self.uncallable.headline
         over = f" over {self.ranks} ranks" if self.ranks is not None else ""
-        start = f"{self.implementation}{over} is {self.verdict}: "
+        start = f"{self.implementation}{over} is {self.verdict}"
+        start += ", since it is " if self.foreign else ": "
         late = [o for o in self.outcomes if o.verdict is Verdict.NOT_RUN]
         made = [o for o in self.outcomes if o.verdict in (Verdict.PASS, Verdict.FAIL)]
         if self.definition == NO_DEFINITION or not (made or late):
@@ -128,6 +134,8 @@ class Verification:
         text = start + (own.nearest if self.verdict == "not right" else self.computes)
         if self.verdict == "undecided":
             text += f" so far, with {len(late)} of {len(made + late)} checks not made"
+        elif self.foreign:
+            text = start + listed(self.causes)
         elif self.verdict == "not right":
             text += f", but {listed(self.causes) if self.causes else self._failed(len(made))}"
         if own.call:
@@ -221,7 +229,7 @@ def _verified_row(found: Verification) -> Row:
     return row(
         found.implementation,
         Cell(found.verdict, tones.get(found.verdict, "")),
-        MISSING if unknown else short_name(found.reading.nearest),
+        MISSING if unknown or found.foreign else short_name(found.reading.nearest),
         MISSING if unknown else Cell(str(len(found.failures)), "bad" if found.failures else ""),
         MISSING if unknown else str(forgiven),
     )
@@ -244,7 +252,7 @@ def details(
         return []  # the headline says what there is
     wrong = found.verdict == "not right"
     explained = bool(found.causes) and not every
-    lines: list[tuple[str, Tone]] = []
+    lines: list[tuple[str, Tone]] = [(tried(), "")] if found.foreign else []
     if wrong and found.reading.choices:
         lines.append((f"By choice, which is no fault: {listed(found.reading.choices)}.", ""))
     turned = {PHRASES["sign"][what] for what in ("loss", "gradient")}.intersection(found.causes)
@@ -256,7 +264,9 @@ def details(
             forgiven.append((f"Not robust: {_told(alike, found)}", "quiet"))
         elif not explained or _raises(alike[0]) or _is_of_conduct(alike[0]):
             lines.append((f"At fault: {_told(alike, found)}", "bad"))
-    if (wrong or brief) and forgiven and not every:
+    if found.foreign and not every:
+        forgiven = []  # it is compared with a definition that it does not mean
+    elif (wrong or brief) and forgiven and not every:
         checks = [o.check for o in found.findings if o not in found.failures]
         start = "Robustness checks fail too" if wrong else "Not robust"
         forgiven = [(f"{start}: {listed(checks)}.", "quiet")]

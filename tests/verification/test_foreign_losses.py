@@ -1,0 +1,117 @@
+"""What is said of losses that are no member of the family, and of what they depend on."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import supcr_bench
+from supcr_bench.verification.verification import exit_status
+from tests.verification.test_unusual_losses import recognised, unit
+
+Loss = Callable[..., Tensor]
+
+
+def supcon(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+    """features [N, 2, d], labels [N]"""
+    rows, n = torch.cat(unit(features).unbind(1)), 2 * len(features)
+    others = ~torch.eye(n, dtype=torch.bool)
+    positive = (labels.view(-1, 1) == labels.view(1, -1)).repeat(2, 2) & others
+    logits = rows @ rows.T / temperature
+    shares = logits - (logits.exp() * others).sum(1, keepdim=True).log()
+    return -((positive * shares).sum(1) / positive.sum(1)).mean()
+
+
+def y_aware(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+    y = labels.view(-1, 1)
+    weights = (-(y - y.T).square() / 2).softmax(1)
+    return -(weights * (unit(z1) @ unit(z2).T / temperature).log_softmax(1)).sum(1).mean()
+
+
+def info_nce(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+    logits = unit(z1) @ unit(z2).T / temperature
+    return functional.cross_entropy(logits, torch.arange(len(labels)))
+
+
+def mse_of_views(features: Tensor, labels: Tensor) -> Tensor:
+    """features [N, 2, d]"""
+    return functional.mse_loss(features[:, 0], features[:, 1]) + 0.0 * labels.sum()
+
+
+def mse_of_labels(features: Tensor, labels: Tensor) -> Tensor:
+    """features [N, d], labels [N]"""
+    return functional.mse_loss(features.mean(1), labels.view(-1))
+
+
+def cosine_of_views(z1: Tensor, z2: Tensor, labels: Tensor) -> Tensor:
+    return (1 - functional.cosine_similarity(z1, z2)).mean() + 0.0 * labels.sum()
+
+
+def cross_entropy(features: Tensor, labels: Tensor) -> Tensor:
+    """features [N, d], labels [N]"""
+    return functional.cross_entropy(features, labels.view(-1).long().clamp(0, 3))
+
+
+def ordinal(features: Tensor, labels: Tensor) -> Tensor:
+    """features [N, d], labels [N]"""
+    steps = torch.arange(features.shape[1]).to(features)
+    above = (labels.view(-1, 1) > steps).to(features)
+    return functional.binary_cross_entropy_with_logits(features, above)
+
+
+def triplet(features: Tensor, labels: Tensor) -> Tensor:
+    """features [N, d], labels [N]"""
+    y = labels.view(-1, 1)
+    apart, rows = (y - y.T).abs(), torch.cdist(features, features)
+    off = ~torch.eye(len(y), dtype=torch.bool)
+    used = (apart[:, :, None] < apart[:, None]) & off[:, :, None] & off[:, None]
+    return ((rows[:, :, None] - rows[:, None] + 1).relu() * used).sum() / used.sum().clamp(min=1)
+
+
+ALONE = "no row is compared with the others"
+WORDS = {
+    supcon: "labels count by being equal alone, as in SupCon",
+    y_aware: "it changes with the scale of all labels",
+    info_nce: "labels change nothing, as in InfoNCE and SimCLR",
+    mse_of_views: "a row is compared with its other view alone",
+    mse_of_labels: ALONE,
+    cosine_of_views: "a row is compared with its other view alone",
+    cross_entropy: ALONE,
+    ordinal: ALONE,
+}
+
+
+@pytest.mark.parametrize("loss", WORDS)
+def test_what_a_loss_of_no_member_depends_on_is_named(loss: Loss) -> None:
+    (fault,) = recognised(loss).faults
+    assert fault.startswith("no loss of this family: ")
+    assert WORDS[loss] in fault
+
+
+def test_the_nearest_member_of_an_unknown_loss_is_named_with_its_angle() -> None:
+    (fault,) = recognised(triplet).faults
+    assert fault.startswith("no loss of this family that is known here")
+    assert "degrees from that of rank-n-contrast with the similarity with its sign turned" in fault
+
+
+def test_a_loss_of_no_member_is_said_to_be_none_and_compared_with_none() -> None:
+    found = supcr_bench.verify(supcon)
+    headline, tried, *rest = str(found).splitlines()
+    assert ", since it is no loss of this family: labels count by being equal" in headline
+    assert "rank-n-contrast" not in headline
+    assert tried.startswith("Tried: ")
+    assert not any("Smallest failing case" in line or "Robustness" in line for line in rest)
+    assert found.program is None
+    assert exit_status([found]) == 1
+
+
+def test_an_order_of_rows_is_named() -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d], labels [N]"""
+        logits = -torch.cdist(features, features) * torch.arange(len(features))
+        near = (labels.view(-1, 1) - labels.view(1, -1)).abs().argsort(1).argsort(1)
+        return (logits.softmax(1) * near).mean()
+
+    assert "it changes with the order of the rows" in recognised(loss).faults[0]
