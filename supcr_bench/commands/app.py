@@ -1,8 +1,10 @@
 """Registers the commands, each in a file of this folder, and reports their errors."""
 
 import codecs
+import errno
 import functools
 import os
+import re
 import shutil
 import signal
 import sys
@@ -35,6 +37,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def _print_version(wanted: bool) -> None:
@@ -95,15 +100,21 @@ def _ending(command: Callable[..., None]) -> Callable[..., None]:
             try:
                 command(*arguments, **options)
             finally:
-                sys.stdout.flush()
+                if sys.stdout:  # a program may be started without one
+                    sys.stdout.flush()
         except KeyboardInterrupt as signalled:
             raise typer.Exit(_interrupted(signalled)) from None
         except BrokenPipeError:
-            with suppress(OSError, ValueError):  # else Python fails at its end, on the same pipe
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_output()
             raise typer.Exit(141) from None
 
     return run
+
+
+def _discard_output() -> None:
+    """Let standard output lead nowhere; else Python fails on it once more when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app.command("list")(_ending(list_subjects))
@@ -114,7 +125,8 @@ for _command in (run, verify, report, recommend, compare, gate, history, export,
 def _fail(error: Exception, status: int, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
-    text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))
+    said = re.sub(r"^\[Errno \d+\] ", "", " ".join(str(error).split()))
+    text = "".join(c if c.isprintable() else "?" for c in said)
     text = f"supcr-bench: error: {text}"
     if sys.stderr.isatty():  # words are not cut; a program that reads it gets one line
         width = shutil.get_terminal_size().columns
@@ -144,6 +156,9 @@ def main() -> None:
     except SupcrBenchError as error:
         _fail(error, error.exit_status, debug=debug)
     except OSError as error:  # a file that cannot be read or written
+        if error.errno in DISK_FULL and error.filename is None:
+            _discard_output()
+            error = OSError(f"standard output cannot be written: {error.strerror}")
         _fail(error, 2, debug=debug)
     except KeyboardInterrupt as signalled:
         sys.exit(_interrupted(signalled))

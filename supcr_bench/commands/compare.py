@@ -4,16 +4,20 @@ from pathlib import Path
 
 import typer
 
-from supcr_bench.commands.options import JSON_FILE, read_run, share
+from supcr_bench.commands.options import COMPLETE_RUN, JSON_FILE, read_run, share
 from supcr_bench.values.files import write_json
 
 
 def compare(
     first: str = typer.Argument(
-        metavar="BEFORE", help="The earlier run: its id, the path of its folder or report."
+        metavar="BEFORE",
+        help="The earlier run: its id, the path of its folder or report.",
+        autocompletion=COMPLETE_RUN,
     ),
     second: str = typer.Argument(
-        metavar="AFTER", help="The later run: its id, the path of its folder or report, or latest."
+        metavar="AFTER",
+        help="The later run: its id, the path of its folder or report, or latest.",
+        autocompletion=COMPLETE_RUN,
     ),
     margin: float = share(
         "--margin", "Share by which two times may differ and count as the same.", 0.05

@@ -42,6 +42,8 @@ def print_comparison(
 ) -> None:
     print_sentence(console, f"First  {_run_line(first)}")
     print_sentence(console, f"Second {_run_line(second)}")
+    if first.id == second.id:
+        print_sentence(console, "Both are the same run, so nothing can differ.", "yellow")
     for sentence in environment_sentences(comparison):
         print_sentence(console, str(sentence), "yellow")
     for table in tables:

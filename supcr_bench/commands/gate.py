@@ -28,6 +28,7 @@ def gate(
         DEFAULT_SUITE,
         metavar="SUITE",
         help="Suite to run: the name of one, or the path of a .toml file.",
+        autocompletion=opt.COMPLETE_SUITE,
     ),
     against: str | None = opt.option(
         "REVISION", "Compare the work tree with a git revision, and time both versions."
@@ -36,6 +37,7 @@ def gate(
         "RUN",
         "Compare agreement and cost with a recorded file or any other run; time is not compared.",
         show_default="results/baselines/SUITE.json",
+        autocompletion=opt.COMPLETE_RUN,
     ),
     record: Path | None = opt.output_file(
         "--record", "Write a baseline to FILE instead of comparing."

@@ -5,7 +5,7 @@ function, so that ``--help`` and usage errors do not wait for torch or pandas.
 """
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,50 @@ if TYPE_CHECKING:
 
 def option(metavar: str, text: str, *names: str, default: Any = None, **more: Any) -> Any:
     return typer.Option(default, *names, metavar=metavar, help=text, **more)
+
+
+def completed(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Offers a shell the names that begin with what is typed; if there is none, it offers files."""
+
+    def offer(incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return offer
+
+
+def _implementation_names() -> Iterable[str]:
+    from supcr_bench.subjects.registry import registered
+
+    return registered()
+
+
+def _suite_names() -> list[str]:
+    from supcr_bench.sweep.suite import suite_names
+
+    return suite_names()
+
+
+def _run_names() -> list[str]:
+    from supcr_bench.store.run import RESULTS, RUN_FILE
+
+    return ["latest", *sorted(file.parent.name for file in RESULTS.glob(f"*/{RUN_FILE}"))]
+
+
+def _definition_names() -> list[str]:
+    from supcr_bench.values.definition import AUTO, DEFINITIONS
+
+    return [*DEFINITIONS, AUTO]
+
+
+def _axis_names() -> list[str]:
+    from supcr_bench.values.axes import AXIS_NAMES
+
+    return [f"{name}=" for name in AXIS_NAMES]
+
+
+COMPLETE_IMPLEMENTATION, COMPLETE_SUITE, COMPLETE_RUN, COMPLETE_DEFINITION = map(
+    completed, (_implementation_names, _suite_names, _run_names, _definition_names)
+)
 
 
 def flag(name: str, text: str) -> Any:
@@ -54,7 +98,8 @@ def choice(name: str, known: Collection[str], text: str, **more: Any) -> Any:
             raise UnknownNameError(name.removeprefix("--"), word, known)
         return word
 
-    return quantity(name, check, "|".join(known), text, **more)
+    offer = completed(lambda: known)
+    return quantity(name, check, "|".join(known), text, autocompletion=offer, **more)
 
 
 def output_file(name: str, text: str) -> Any:
@@ -74,7 +119,9 @@ def output_file(name: str, text: str) -> Any:
 
 
 RUN = typer.Argument(
-    metavar="RUN", help="The run: its id, the path of its folder or report, or latest."
+    metavar="RUN",
+    help="The run: its id, the path of its folder or report, or latest.",
+    autocompletion=COMPLETE_RUN,
 )
 IMPLEMENTATIONS = option(
     "IMPL",
@@ -82,6 +129,7 @@ IMPLEMENTATIONS = option(
     "or file.py:attribute. Repeat the option for several.",
     "--implementation",
     "-i",
+    autocompletion=COMPLETE_IMPLEMENTATION,
 )
 DEFINITION = option(
     "NAME",
@@ -89,6 +137,7 @@ DEFINITION = option(
     "own, or auto to recognise it. By default, the one that each implementation computes.",
     "--definition",
     show_default=False,
+    autocompletion=COMPLETE_DEFINITION,
 )
 JSON_FILE = output_file("--json", "Write all results as JSON to FILE.")
 DEVICES = option(
@@ -99,6 +148,7 @@ AXIS_VALUES = option(
     "Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
     "times for several axes.",
     "--set",
+    autocompletion=completed(_axis_names),
 )
 
 

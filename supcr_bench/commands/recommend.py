@@ -4,9 +4,20 @@ from typing import Any
 
 import typer
 
-from supcr_bench.commands.options import choice, option, quantity, read_run
+from supcr_bench.commands.options import (
+    COMPLETE_DEFINITION,
+    COMPLETE_RUN,
+    choice,
+    option,
+    quantity,
+    read_run,
+)
 from supcr_bench.values.axes import PASSES
-from supcr_bench.values.units import parse_bytes
+from supcr_bench.values.definition import DEFINITIONS
+from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.units import listed, parse_bytes
+
+DEVICE_KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 def recommend(
@@ -31,13 +42,17 @@ def recommend(
         "Memory that inputs and other tensors must fit in, such as 4GiB.",
     ),
     definition: str | None = option(
-        "NAME", "Definition of the loss to compute, such as torchcell.", show_default="any"
+        "NAME",
+        "Definition of the loss to compute, such as torchcell.",
+        show_default="any",
+        autocompletion=COMPLETE_DEFINITION,
     ),
     run: str = option(
         "RUN",
         "Run to decide from: its id, the path of its folder or report, or latest.",
         "--from",
         default="latest",
+        autocompletion=COMPLETE_RUN,
     ),
 ) -> None:
     """Recommend the fastest implementation that is right and fits.
@@ -45,6 +60,14 @@ def recommend(
     Exits with 0, or with 3 if the run does not decide it.
     """
     stored = read_run(run)
+    computed = dict.fromkeys(r.case.definition for r in stored.results)
+    if definition and definition not in (*computed, *DEFINITIONS):
+        raise UnknownNameError("definition", definition, computed)
+    devices = dict.fromkeys(r.case.device for r in stored.results)
+    if device not in devices and device.partition(":")[0] not in DEVICE_KINDS:
+        raise UsageError(
+            f"unknown device {device!r}; run {stored.id} has results on {listed([*devices])}"
+        )
 
     from supcr_bench.analysis.recommend import Question, measured_place
     from supcr_bench.analysis.recommend import recommend as recommend_from

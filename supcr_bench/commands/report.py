@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from supcr_bench.commands.options import RUN, flag, option, output_file, read_run
+from supcr_bench.commands.options import COMPLETE_RUN, RUN, flag, option, output_file, read_run
 from supcr_bench.values.files import require_writable
 
 
@@ -12,7 +12,9 @@ def report(
         "FILE", "Write the page to FILE in place of reports/<run id>/index.html."
     ),
     against: str | None = option(
-        "RUN", "Write a page that compares the run with this earlier one instead."
+        "RUN",
+        "Write a page that compares the run with this earlier one instead.",
+        autocompletion=COMPLETE_RUN,
     ),
     markdown: Path | None = output_file(
         "--markdown", "Write a short Markdown summary to FILE, such as for a CI job."

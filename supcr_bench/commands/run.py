@@ -18,6 +18,7 @@ def run(
         None,
         metavar="SUITE",
         help="Suite to run: the name of one, or the path of a .toml file.",
+        autocompletion=opt.COMPLETE_SUITE,
         show_default=f"suite {DEFAULT_SUITE}",
     ),
     implementation: list[str] | None = opt.IMPLEMENTATIONS,
@@ -50,7 +51,9 @@ def run(
     ),
     out: Path | None = opt.option("DIR", "Put the run's folder into DIR in place of results/."),
     resume: str | None = opt.option(
-        "RUN", "Continue a run: its id, the path of its folder, or latest."
+        "RUN",
+        "Continue a run: its id, the path of its folder, or latest.",
+        autocompletion=opt.COMPLETE_RUN,
     ),
     verify: bool | None = typer.Option(
         None,

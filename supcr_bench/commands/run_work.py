@@ -14,7 +14,8 @@ from supcr_bench.store.checkout import code_of, git_revision
 from supcr_bench.store.loaded_run import damage
 from supcr_bench.subjects.registry import COMPILED, Subject, file_of, locate
 from supcr_bench.sweep.plan import make_plan, only
-from supcr_bench.sweep.suite import Suite, read_suite
+from supcr_bench.sweep.suite import Suite, as_option, read_suite
+from supcr_bench.values.axes import AXIS_NAMES
 from supcr_bench.values.cell import Cell
 from supcr_bench.values.definition import current_name
 from supcr_bench.values.errors import StoreError, SubjectError, UnknownNameError
@@ -50,18 +51,35 @@ class Work:
         }
 
     def differences(self, other: "Work") -> list[str]:
-        """The options that differ from another work's, but for a definition that only it names."""
+        """The options that differ from another work's, as they are typed.
+
+        A definition that only the other one names does not differ.
+        """
         one, two = self.without(other.unavailable).to_mapping(), other.to_mapping()
         one["suite"]["verify"] = other.suite.verify
         if other.suite.definition is not None:
             one["suite"].setdefault("definition", other.suite.definition)
-        one, two = ({**values, **values["suite"]} for values in (one, two))
-        keys = [k for k in {**one, **two} if one.get(k) != two.get(k) and k not in _NOT_MEASURED]
-        return [*dict.fromkeys(_WORDS.get(key, key) for key in keys)]
+        one, two = (_by_option(values) for values in (one, two))
+        return [key for key in {**one, **two} if one.get(key) != two.get(key)]
 
 
-_NOT_MEASURED = ("suite", "suite_file", "unavailable", "purpose")
-_WORDS = {"name": "suite", "subjects": "implementations", "grid": "axes"}
+_TYPED = (*AXIS_NAMES, "definition", "seed", "time_limit", "memory_limit", "processes")
+"""What has an option of its own in a suite file and on the command line."""
+
+
+def _by_option(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run measures, from the values of ``run.json``, by the option that sets it."""
+    suite = {key: value for key, value in values["suite"].items() if key != "purpose"}
+    grids, budget = suite.pop("grid"), suite.pop("budget")
+    names = dict.fromkeys(name for grid in grids for name in grid)
+    axes = {name: [own for grid in grids if (own := grid.get(name)) is not None] for name in names}
+    whole = {**suite, **budget, **axes}
+    return {
+        "SUITE": {name: value for name, value in whole.items() if name not in _TYPED},
+        "--implementation": values["subjects"],
+        "--labels": values["labels"],
+        **{as_option(name): value for name, value in whole.items() if name in _TYPED},
+    }
 
 
 def provenance(work: Work) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from supcr_bench.commands.options import JSON_FILE, flag, option, output_file, say_notes
+from supcr_bench.commands.options import (
+    COMPLETE_DEFINITION,
+    COMPLETE_IMPLEMENTATION,
+    JSON_FILE,
+    flag,
+    option,
+    output_file,
+    say_notes,
+)
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file, write_json
@@ -31,12 +39,14 @@ def verify(
         metavar="IMPL",
         help="Implementations to verify: registered names, module:attribute or "
         "file.py:attribute. Without any, all registered ones.",
+        autocompletion=COMPLETE_IMPLEMENTATION,
     ),
     definition: str | None = option(
         "NAME",
         "Definition that gives the right answers: torchcell, no-self, rank-n-contrast, "
         "one of --suite, or auto to find out which one it computes.",
         show_default="the one that it declares, else the one that it computes",
+        autocompletion=COMPLETE_DEFINITION,
     ),
     suite: Path | None = option("FILE", "Take definitions of your own from this suite file."),
     device: str = option(
@@ -69,7 +79,12 @@ def verify(
         "--wrapper", "Write a wrapper for what cannot be called as it is to FILE, a new one."
     ),
     also: list[str] | None = option(
-        "IMPL", "The same as IMPL.", "--implementation", "-i", hidden=True
+        "IMPL",
+        "The same as IMPL.",
+        "--implementation",
+        "-i",
+        hidden=True,
+        autocompletion=COMPLETE_IMPLEMENTATION,
     ),
 ) -> None:
     """Prove an implementation right, or say what is wrong with it.

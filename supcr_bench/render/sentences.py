@@ -190,13 +190,15 @@ _HOLD = {
     Holds.YES: ("holds", "hold"),
     Holds.CONDITION: ("holds with a condition", "hold with a condition"),
     Holds.NO: ("does not hold", "do not hold"),
-    Holds.UNDECIDED: ("cannot be told here", "cannot be told here"),
+    Holds.UNDECIDED: ("is not decided by this run", "are not decided by this run"),
 }
 
 
 @sentence
 def claims_counted(*, verdicts: Sequence[Holds]) -> str:
     counts = {verdict: verdicts.count(verdict) for verdict in _HOLD}
+    if counts[Holds.UNDECIDED] == len(verdicts):
+        return f"This run decides none of the {plural(len(verdicts), 'claim')} of the note."
     parts = [f"{n} {_HOLD[verdict][n > 1]}" for verdict, n in counts.items() if n]
     return f"Of {plural(len(verdicts), 'claim')} of the note {', '.join(parts)}."
 

@@ -277,11 +277,11 @@ def read_axes(options: Mapping[str, str]) -> Axes:
         name: [part.strip() for part in text.split(",") if part.strip()]
         for name, text in options.items()
     }
-    return read_model(Axes, lists, _as_option)
+    return read_model(Axes, lists, as_option)
 
 
 def read_budgets(given: Mapping[str, str], base: Budgets) -> Budgets:
-    return read_model(Budgets, {**base.model_dump(), **given}, _as_option)
+    return read_model(Budgets, {**base.model_dump(), **given}, as_option)
 
 
 def read_model(
@@ -298,7 +298,7 @@ _OPTIONS = ("batch_size", "nan_density", "dims", "device", "ranks", "pass")
 """Axes that have an option of their own; the others are set by ``--set``."""
 
 
-def _as_option(location: str) -> str:
+def as_option(location: str) -> str:
     name = location.split("[")[0]
     if name in AXIS_NAMES and name not in _OPTIONS:
         return f"--set {name}"

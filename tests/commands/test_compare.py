@@ -72,6 +72,15 @@ def test_two_equal_runs_are_fine() -> None:
     assert "Nothing got worse" in text
 
 
+def test_a_run_compared_with_itself_is_said_to_be_one(folder: Path) -> None:
+    write("one", RESULTS)
+    write("two", RESULTS)
+    same = "Both are the same run, so nothing can differ."
+    assert same not in compare()[1]
+    done = CliRunner().invoke(app, ["compare", "one", str(folder / "results" / "one")])
+    assert same in done.output
+
+
 def test_a_result_that_became_wrong_is_a_finding_with_or_without_figures() -> None:
     write("one", RESULTS)
     write("two", [replace(RESULTS[0], status=Status.WRONG, reason="off"), *RESULTS[1:]])

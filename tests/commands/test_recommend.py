@@ -80,3 +80,18 @@ def test_the_axis_that_is_off_is_named(cli: Cli, workplace: Path) -> None:
         done = cli("recommend", "--batch-size", "128", *option)
         assert done.returncode == 3
         assert words in " ".join(done.stdout.split())
+
+
+def test_a_device_or_definition_that_does_not_exist_is_a_usage_error(
+    cli: Cli, workplace: Path
+) -> None:
+    run = stored(workplace)
+    for option, words in (
+        (("--device", "gpu"), f"unknown device 'gpu'; run {run} has results on cpu"),
+        (("--definition", "torchcel"), "unknown definition 'torchcel' (did you mean 'torchcell'?)"),
+    ):
+        done = cli("recommend", "--batch-size", "128", *option)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert words in done.stderr
+    done = cli("recommend", "--batch-size", "128", "--definition", "no-self")
+    assert done.returncode == 3  # it exists, and the run has no results of it

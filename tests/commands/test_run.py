@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -228,9 +229,21 @@ def test_a_run_over_processes_goes_on_in_the_process_that_it_had_reached(
 
 
 def test_a_run_is_not_continued_under_other_options(cli: Cli, run_here: Path) -> None:
-    done = cli("run", "tiny.toml", "--batch-size", "5", "--resume", "latest")
-    assert done.returncode == 2
-    assert "other options (axes)" in done.stderr
+    Path(run_here.parents[1] / "own.csv").write_text("y\n" + "".join(f"{i}\n" for i in range(20)))
+    for given, options in (
+        (("--batch-size", "5"), "--batch-size"),
+        (("-i", "scan", "--seed", "3"), "--implementation, --seed"),
+        (("--set", "temperature=0.5", "--time-limit", "3s"), "--set temperature, --time-limit"),
+        (("--set", "labels=tied"), "--set labels"),
+        (("--labels", "own.csv:y"), "--labels"),
+    ):
+        done = cli("run", "tiny.toml", *given, "--resume", "latest")
+        assert done.returncode == 2
+        said = re.search(r"was begun with other options \((.*?)\)", done.stderr)
+        assert said is not None, done.stderr
+        assert sorted(said[1].split(", ")) == sorted(options.split(", "))
+    done = cli("run", "quick", "--resume", "latest")
+    assert "begun with other options (SUITE, " in done.stderr
     file = run_here / "measurements.jsonl"
     whole = keys_of(run_here)
     lines = file.read_text().splitlines(keepends=True)

@@ -31,7 +31,29 @@ def test_without_arguments_the_five_things_that_people_do_are_shown(
 
 
 @pytest.mark.slow
-def test_completion_offers_commands_without_importing_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("ver", ["verify"]),
+        ("verify sc", ["scan"]),
+        ("run qu", ["quick"]),
+        ("run quick -i sc", ["scan"]),
+        ("run --set embedding_s", ["embedding_size="]),
+        ("gate pre", ["precision"]),
+        ("report mi", ["mine"]),
+        ("compare latest mi", ["mine"]),
+        ("recommend --from l", ["latest"]),
+        ("verify --definition no", ["no-self"]),
+        ("export mine --format ben", ["bencher"]),
+        ("verify my_loss", []),  # for which a shell offers files
+    ],
+)
+def test_completion_offers_names_without_importing_torch(
+    tmp_path: Path, typed: str, offered: list[str]
+) -> None:
+    run = tmp_path / "results" / "mine" / "run.json"
+    run.parent.mkdir(parents=True)
+    run.write_text("{}")
     done = subprocess.run(
         [
             sys.executable,
@@ -45,8 +67,8 @@ def test_completion_offers_commands_without_importing_torch(tmp_path: Path) -> N
         env={
             **os.environ,
             "_SUPCR_BENCH_COMPLETE": "complete_bash",
-            "COMP_WORDS": "supcr-bench ver",
-            "COMP_CWORD": "1",
+            "COMP_WORDS": f"supcr-bench {typed}",
+            "COMP_CWORD": str(len(typed.split())),
         },
         cwd=tmp_path,
         capture_output=True,
@@ -54,7 +76,7 @@ def test_completion_offers_commands_without_importing_torch(tmp_path: Path) -> N
         timeout=HANGS_S,
         check=False,
     )
-    assert (done.stdout.split(), done.stderr.split()) == (["verify"], ["False"])
+    assert (done.stdout.split(), done.stderr.split()) == (offered, ["False"])
 
 
 @pytest.mark.parametrize(

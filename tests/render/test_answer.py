@@ -125,6 +125,13 @@ def test_a_speed_up_is_over_what_is_right() -> None:
     assert "10.0 times as fast as slow." in use
 
 
+def test_claims_of_which_a_run_decides_none_are_not_counted_one_by_one() -> None:
+    results = make_series("loopy", [64], lambda n: 1.0)
+    assert said(results)["Claims of the note"] == [
+        "This run decides none of the 16 claims of the note."
+    ]
+
+
 def test_claims_that_fail_are_named() -> None:
     results = []
     for n in (16, 24, 32, 48, 64):

@@ -226,7 +226,7 @@ def test_a_single_implementation_has_no_baseline_and_what_is_not_told_is_counted
     results = make_series("rowsort", (16, 64), lambda n: 1e-6 * n)
     text = page(results)
     assert 'id="base"' not in text
-    assert "cannot be told here" in text
+    assert "This run decides none of the 16 claims of the note." in text
     assert 'class="open">cannot tell here' not in text
 
 
