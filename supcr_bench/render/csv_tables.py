@@ -1,6 +1,7 @@
-"""Writes a run for other tools: its tables as CSV, its results as CSV or Parquet, unrounded.
+"""Writes a run for other tools: its tables as CSV, its results as CSV or Parquet.
 
-In CSV, samples and differences (by name of implementation) are JSON in one cell. In Parquet,
+Measured figures are not rounded. What is fitted or interpolated has six digits: later ones depend
+on the machine that computes them. In CSV, samples and differences (by name of implementation) are JSON in one cell. In Parquet,
 samples are lists of numbers, and differences are JSON.
 """
 
@@ -42,7 +43,8 @@ def _flat(row: Any) -> Mapping[str, Any]:
         elif isinstance(value, tuple):
             flat[f.name] = "; ".join(map(str, value))
         else:
-            flat[stored_name(f.name)] = value
+            rounded = float(f"{value:.6g}") if isinstance(value, float) else value
+            flat[stored_name(f.name)] = rounded
     return flat
 
 

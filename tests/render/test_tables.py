@@ -3,18 +3,23 @@
 import csv
 import io
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from supcr_bench.analysis.findings import Findings, find
+from supcr_bench.commands.report_page import Shown
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.run_tables import run_tables
 from supcr_bench.render.terminal import print_table
+from supcr_bench.store.run import load_run
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.table import Table
 from tests.made_results import make_result, make_series
 from tests.table_marks import group_starts, toned
 
+RUNS = Path(__file__).parents[2] / "results"
 CLAIMS = {"rowsort": {"time": "N^2 log N", "memory": "N^2"}}
 RESULTS = [
     *make_series("rowsort", [32, 64, 128], lambda n: 1e-6 * n**3, pass_="training"),
@@ -161,6 +166,20 @@ def test_csv_tables_hold_plain_figures() -> None:
     assert ended["time_s"] == ended["peak_bytes"] == ""
     growth = list(csv.DictReader(io.StringIO(tables["growth.csv"])))
     assert {r["metric"] for r in growth} == {"time", "memory"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", [RUNS / "reference", RUNS / "gpu"], ids=lambda run: run.name)
+def test_tables_of_a_stored_run_are_those_that_another_machine_wrote(run: Path) -> None:
+    written = csv_tables(Shown.of(load_run(run)).findings)
+    assert written == {file.name: file.read_text() for file in (run / "tables").iterdir()}
+
+
+def test_fitted_figures_have_six_digits_as_later_ones_depend_on_the_machine() -> None:
+    growth = list(csv.DictReader(io.StringIO(csv_tables(findings())["growth.csv"])))
+    exponents = [row["last_exponent"] for row in growth if row["last_exponent"]]
+    assert exponents
+    assert all(len(text.lstrip("-0.").replace(".", "")) <= 6 for text in exponents)
 
 
 def test_nothing_measured_gives_only_the_outcomes() -> None:
