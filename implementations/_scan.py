@@ -384,7 +384,7 @@ def in_one(gradient: Sequence[Tensor]) -> Tensor:
 
 
 def value_of(temperature: float | Tensor) -> float:
-    """The temperature as a number; a ValueError if it is not positive and finite."""
+    """The temperature as a number; raises a ValueError if it is not positive and finite."""
     tau = temperature
     if type(tau) is not float:
         tau = float(tau.detach() if isinstance(tau, Tensor) else tau)

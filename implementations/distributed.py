@@ -189,7 +189,7 @@ class DistributedSupCR(ScanSupCR):
 
 
 def world_size(group: "distributed.ProcessGroup | None") -> int:
-    """Ranks of a group, 1 without one; a ValueError if this process is not in the group."""
+    """Ranks of a group, 1 without one; raises a ValueError if this process is not in the group."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return 1
     ranks = distributed.get_world_size(group)

@@ -18,7 +18,7 @@ from supcr_bench.values.units import listed
 
 
 def compare_loaded(first: Run, second: Run, margin: float = compare.MARGIN) -> compare.Comparison:
-    """Compare two loaded runs; a UsageError says how they differ if they share no case."""
+    """Compare two loaded runs; raise a UsageError if no case is in both."""
     comparison = compare.compare_results(
         first.results,
         second.results,

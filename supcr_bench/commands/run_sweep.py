@@ -126,7 +126,7 @@ def _kept(writer: RunWriter, executor_name: str) -> Iterator[None]:
 
 
 def _continue(writer: RunWriter, work: Work, executor: Executor, console: Console) -> None:
-    """Prepare to go on with a run; a StoreError if it would mix results of two programs."""
+    """Prepare to go on with a run; raise a StoreError if it would mix results of two programs."""
     environments = with_environments(writer.info, executor)
     before = writer.info.get("files")
     if before is None:

@@ -136,7 +136,7 @@ def suite_file(name: str) -> tuple[str, str]:
 
 
 def stored_work(info: Mapping[str, Any]) -> Work:
-    """The work that the ``run.json`` of a run describes; a UsageError if it cannot be repeated."""
+    """The work that a ``run.json`` describes; raises a UsageError if it cannot be repeated."""
     stored = info["suite"]
     if stored.get("definition") is not None:
         stored = {**stored, "definition": current_name(stored["definition"])}

@@ -31,7 +31,7 @@ def _recorded(baseline: Run) -> dict[str, None]:
 def comparability_notes(
     baseline: Run, name: str, suite: str, seed: int, keys: Collection[Key]
 ) -> list[str]:
-    """How the baseline differs from the suite's cases; a UsageError if they share none."""
+    """How the baseline differs from the suite's cases; raises a UsageError if they share none."""
     common = {result.case for result in baseline.results} & {case for _, case in keys}
     its_suite, its_seed = baseline.info["suite"]["name"], baseline.info["suite"].get("seed")
     notes = []

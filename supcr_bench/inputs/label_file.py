@@ -236,7 +236,7 @@ def _numeric(
 
 
 def _precision(path: Path, column: "pd.Series[Any]") -> list[str]:
-    """Notes on the precision of a column; an InputError if float64 merges labels."""
+    """Notes on the precision of a column; raises an InputError if float64 merges labels."""
     own, double, single = (
         column.astype(dtype).nunique() for dtype in (column.dtype, "float64", "float32")
     )

@@ -293,7 +293,7 @@ def available_devices() -> tuple[str, ...]:
 
 
 def get_device(name: str) -> Device:
-    """The device of a name such as ``cpu`` or ``cuda``; a UsageError if it is not here."""
+    """The device of a name such as ``cpu`` or ``cuda``; raises a UsageError if it is not here."""
     if name not in (known := available_devices()):
         raise UsageError(f"no device {name!r} on this machine; available: {', '.join(known)}")
     return Cpu() if name == "cpu" else Accelerator(name)

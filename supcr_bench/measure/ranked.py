@@ -161,7 +161,7 @@ class RankedLoss(BoundLoss):
     """The loss of all ranks for the whole batch."""
 
     def forward(self) -> object:
-        """Rank 0's loss and per-dimension losses; a BrokenCallError if another rank's differ."""
+        """Rank 0's loss and those by dimension; raises a BrokenCallError if another's differ."""
         answers: list[tuple[Tensor, Tensor]] = self.module("forward")  # type: ignore[assignment]
         values = [torch.cat([loss.reshape(1), parts]).double() for loss, parts in answers]
         for rank, own in enumerate(values):

@@ -164,7 +164,7 @@ def _call(
     version: str,
     number: int,
 ) -> "Elapsed":
-    """Release the last output, and time a call; a BrokenCallError if its answer cannot be right."""
+    """Release the last output, time a call; raise a BrokenCallError if its answer is wrong."""
     for loss in losses.values():
         loss.release()
     _enter(subjects[version])

@@ -1,8 +1,8 @@
 """Writes a run for other tools: its tables as CSV, its results as CSV or Parquet.
 
 Measured figures are not rounded. What is fitted or interpolated has six digits: later ones depend
-on the machine that computes them. In CSV, samples and differences (by name of implementation) are JSON in one cell. In Parquet,
-samples are lists of numbers, and differences are JSON.
+on the machine that computes them. In CSV, samples and differences (by name of implementation) are
+JSON in one cell. In Parquet, samples are lists of numbers, and differences are JSON.
 """
 
 import csv
@@ -117,7 +117,7 @@ def results_csv(run: Run) -> str:
 
 
 def results_parquet(run: Run) -> bytes:
-    """The same as Parquet; an ImportError if pyarrow is not installed."""
+    """The same as Parquet; raises an ImportError if pyarrow is not installed."""
     content = io.BytesIO()
     _frame(run, Mapping).to_parquet(content, engine="pyarrow", index=False)
     return content.getvalue()

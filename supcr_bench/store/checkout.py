@@ -100,7 +100,7 @@ class Checkout:
         self._said: dict[tuple[bytes | None, tuple[str, ...]], bytes] = {}
 
     def within(self, path: Path) -> str:
-        """A path relative to the top folder; a RevisionError if it lies outside."""
+        """A path relative to the top folder; raises a RevisionError if it lies outside."""
         try:
             return path.resolve().relative_to(self.top.resolve()).as_posix()
         except ValueError:

@@ -87,7 +87,7 @@ class Run:
         return self.environments.get(result.machine or "", self.environment)
 
     def require_complete(self) -> Self:
-        """Return this run; a StoreError if ``run.json`` lacks a key or holds a wrong value."""
+        """Return this run; raise a StoreError if ``run.json`` lacks a key or a value is wrong."""
         fields = _RunFile.model_fields.items()
         missing = [key for key, field in fields if field.is_required() and key not in self.info]
         if missing:

@@ -39,7 +39,7 @@ def embedded(run: loaded_run.Run) -> str:
 
 
 def load_report(path: Path) -> loaded_run.Run:
-    """Read the run that a report was made from; a StoreError if its data cannot be read."""
+    """Read the run that a report was made from; raise a StoreError if its data cannot be read."""
     with loaded_run.damage(f"{path} cannot be read"):
         found = _DATA.findall(read_bytes(path).decode())
     if not found:

@@ -51,7 +51,7 @@ def new_run_id(suite: str, now: datetime | None = None) -> str:
 
 
 def find_run(name: str, root: Path = RESULTS) -> Path:
-    """The folder or file of a run by its id, its path, or ``latest``; a StoreError if none."""
+    """The folder or file of a run by its id, path, or ``latest``; raises a StoreError if none."""
     if name != LATEST:
         for path in (root / name, Path(name)):
             if (path / RUN_FILE).is_file():
@@ -213,7 +213,7 @@ def _now() -> str:
 
 
 def _locked(folder: Path) -> IO[bytes]:
-    """Open the measurements to append, unbuffered; a StoreError if another process writes them."""
+    """Open the measurements to append, unbuffered; raise a StoreError if they are locked."""
     file = (folder / MEASUREMENTS_FILE).open("ab", buffering=0)
     try:
         if fcntl is not None:

@@ -91,7 +91,7 @@ def _checks(verification: Mapping[str, Verification]) -> Iterable[dict[str, Any]
 
 
 def load_run_file(path: Path) -> Run:
-    """Read a run in a file of :func:`run_file_text`; a StoreError if the file holds none."""
+    """Read a run in a file of :func:`run_file_text`; raise a StoreError if the file holds none."""
     again = f"`supcr-bench gate --record {path}` writes it again"
     with damage(f"{path} cannot be read", again):
         content = read_bytes(path)

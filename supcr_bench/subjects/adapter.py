@@ -123,7 +123,7 @@ class Adapter:
     ) -> Callable[..., Any]:
         """The callable that takes tensors, at a definition's temperature and eps.
 
-        A TypeError if the subject rejects arguments that its signature lists, or needs others.
+        Raises a TypeError if the subject rejects arguments of its signature, or needs others.
         """
         own = self.resolution
         arguments: dict[str, Any] = {}

@@ -59,7 +59,7 @@ def call_words(own: Resolution) -> str:
 
 
 def lay_out(own: Resolution, first: Tensor, second: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """The tensors of a call by their roles; a ValueError if a label taken as integer is missing."""
+    """The tensors of a call by their roles; raises a ValueError if an integer label is missing."""
     call = own.definition.call
     if call == "stacked_views":
         labels = torch.cat((labels, labels))
@@ -119,7 +119,8 @@ def views_of_gradients(call: Call, gradients: Sequence[Tensor]) -> tuple[Tensor,
 def loss_of(output: object) -> Tensor:
     """The loss in a call's output, unchanged.
 
-    A NotALossError if no tensor of one element is in its place; SeveralLossesError if it is larger.
+    Raises a NotALossError if no tensor of one element is in its place, and a SeveralLossesError if
+    the tensor there has more elements.
     """
     loss: object = output
     if type(output) is tuple and output and isinstance(output[0], Tensor):  # fast: it is timed

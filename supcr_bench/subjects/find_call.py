@@ -52,7 +52,8 @@ class RaisingCallError(UncallableError):
 def find_calls(implementation: Implementation, device: str = "cpu") -> list[Resolution]:
     """Find every call that gives a loss: the documented ones, or else all, the likeliest first.
 
-    An UncallableError if it cannot be constructed, or no call, or a documented one, gives a loss.
+    Raises an UncallableError if it cannot be constructed, or if no call gives a loss; of a
+    documented call, if that one does not.
     """
     return [own for own, _ in _answers(implementation, NO_SELF, device)]
 
@@ -116,7 +117,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
 
 
 def construct(implementation: Implementation, subject: Adapter, device: str) -> Any:
-    """The callable of a subject that takes tensors; an UncallableError says why there is none."""
+    """The callable of a subject that takes tensors; raises an UncallableError if there is none."""
     owner = signature.behind(subject.target)
     if not signature.is_called_with_tensors(subject.target):
         if isinstance(owner, type) and subject.target is owner and not _is_callable(owner):

@@ -115,7 +115,8 @@ def _needs_attribute(path: str) -> str:
 def locate(name: str) -> Subject:
     """Locate the implementation of a name, without importing it; ``NAME@compile`` compiles it.
 
-    A SubjectError if there is no such file, or no attribute; an UnknownNameError for other names.
+    Raises a SubjectError if there is no such file, or no attribute, and an UnknownNameError for
+    other names.
     """
     if name.endswith(COMPILED):
         return replace(locate(name.removesuffix(COMPILED)), name=name, compiled=True)
@@ -180,7 +181,8 @@ def line_of(subject: Subject) -> tuple[Path, int]:
 def load(subject: Subject) -> Implementation:
     """Import a subject, and undo what its import changes in the whole process.
 
-    An UncallableError if that fails; a SubjectError for another version or an invalid declaration.
+    Raises an UncallableError if that fails, and a SubjectError if Python imports another version of
+    it, or what it declares is not valid.
     """
     from supcr_bench.subjects import uncallable  # imports torch, which subjects import too
     from supcr_bench.subjects.process_state import ProcessState

@@ -74,7 +74,7 @@ def _not_a_boolean(value: object) -> object:
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 _Listed = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 _Selected = AfterValidator(lambda names: None if names is None else select(names))
-"""Replaces ``all`` and ``tag:TAG`` by names; an UnknownNameError for a tag that nothing has."""
+"""Replaces ``all`` and ``tag:TAG`` by names; raises an UnknownNameError if nothing has a tag."""
 
 Share = Annotated[
     float | None,

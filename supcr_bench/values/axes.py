@@ -68,7 +68,7 @@ class Axis:
         return f"use {self.reader[0]}"
 
     def read(self, value: object) -> Any:
-        """The value from TOML, the command line or a stored result; a ValueError if not valid."""
+        """A value of TOML, an option or a stored result; raises a ValueError if it is not valid."""
         _, parse, is_valid = self.reader
         with suppress(TypeError, ValueError, OverflowError):
             found = parse(value)
@@ -179,7 +179,7 @@ DEFAULTS_OF_ADDED = {axis.field: (*axis.default, None)[0] for axis in AXES if ax
 
 
 def get_axis(name: str) -> Axis:
-    """The axis of that name, which may have hyphens; an UnknownNameError if there is none."""
+    """The axis of that name, which may have hyphens; raises an UnknownNameError if none."""
     try:
         return AXES[AXIS_NAMES.index(name.replace("-", "_"))]
     except ValueError:

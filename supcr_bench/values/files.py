@@ -15,7 +15,7 @@ LARGEST_BYTES = 2**30
 
 
 def read_bytes(path: Path, opened: Callable[..., Any] = open) -> bytes:
-    """A file's content, unpacked if ``opened`` unpacks it; an OSError if it is too large."""
+    """A file's content, unpacked if ``opened`` unpacks it; raises an OSError if it is too large."""
     with opened(path, "rb") as file:
         content: bytes = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:

@@ -143,7 +143,8 @@ class RankContext(CheckContext):
     ) -> dict[str, Answer]:
         """Each rank's answer; ``how`` holds other fields of :class:`RankQuestion`.
 
-        A FindingError if a rank raises, or its loss has no graph; a CheckEndedError if a rank ends.
+        Raises a FindingError if a rank raises or its loss has no graph, and a CheckEndedError if a
+        rank ends.
         """
         how.setdefault("rows", self._split(len(problem.labels)))
         question = RankQuestion(problem=problem, upstream=upstream, module=module, **how)

@@ -62,13 +62,13 @@ class Session(ABC):
     def open(self) -> Sequence[tuple[str, Group]]:
         """Name and group of the checks to make; sets ``definition`` and ``recognised``.
 
-        A SubjectError if the subject cannot be loaded or called, a CheckEndedError if it takes too
-        long or ends the process that it runs in.
+        Raises a SubjectError if the subject cannot be loaded or called, and a CheckEndedError if it
+        takes too long or ends the process that it runs in.
         """
 
     @abstractmethod
     def make(self, check: str) -> Outcome:
-        """Make one check; a CheckEndedError if the subject takes too long or ends its process."""
+        """Make one check; raise a CheckEndedError if it takes too long or its process ends."""
 
     @abstractmethod
     def diagnose(self, outcomes: Sequence[Outcome]) -> Diagnosis | None:

@@ -160,7 +160,7 @@ class Verification:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_mapping` wrote; a ValueError if a value has another type."""
+        """Read what :meth:`to_mapping` wrote; raise a ValueError if a value has another type."""
         from pydantic import TypeAdapter
 
         own = {**values, "definition": current_name(values["definition"])}
