@@ -1,7 +1,7 @@
 """Runs cells in a worker process on this machine, and starts a new worker if that one ends."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 
 from supcr_bench.inputs.label_file import LabelFile
@@ -108,11 +108,8 @@ class LocalExecutor(Executor):
         apart = any(s.name in names and s.resolution and s.resolution.own_process for s in subjects)
         if apart:
             self.close()
-        try:
+        with closing(self) if apart else nullcontext():
             yield from self._run(cell, subjects, budget)
-        finally:
-            if apart:
-                self.close()
 
     def _run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
         done: set[Arm] = set()

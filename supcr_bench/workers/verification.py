@@ -27,32 +27,29 @@ class IdleWorkers:
     """Workers that verify further implementations, as starting one takes 2 s of CPU time."""
 
     def __init__(self) -> None:
-        self._workers: deque[WorkerProcess] = deque()
         self._starter = ThreadPoolExecutor(max_workers=1)
-        self._starting: deque[Future[WorkerProcess]] = deque()
+        self._workers: deque[Future[WorkerProcess]] = deque()
 
     def start(self, count: int = 1) -> None:
         """Begin to start workers, one after the other."""
-        self._starting += (self._starter.submit(_start) for _ in range(count))
+        self._workers += (self._starter.submit(_start) for _ in range(count))
 
     def take(self) -> WorkerProcess:
-        with suppress(IndexError):  # several threads may take one
-            return self._workers.pop()
-        with suppress(IndexError, WorkerError):  # another one will tell why it did not start
-            return self._starting.popleft().result()
+        # Several threads may take one; where one did not start, another one will tell why.
+        with suppress(IndexError, WorkerError):
+            return self._workers.popleft().result()
         return _start()
 
     def keep(self, worker: WorkerProcess) -> None:
-        self._workers.append(worker)
+        kept = Future[WorkerProcess]()
+        kept.set_result(worker)
+        self._workers.appendleft(kept)
 
     def close(self) -> None:
         self._starter.shutdown(cancel_futures=True)
-        with suppress(IndexError):
-            while True:
-                with suppress(CancelledError, WorkerError):
-                    self.keep(self._starting.popleft().result())
         while self._workers:
-            self._workers.pop().close()
+            with suppress(CancelledError, WorkerError):
+                self._workers.popleft().result().close()
 
 
 def _start() -> WorkerProcess:
