@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,12 @@ def test_csv_has_a_row_a_result_with_whole_numbers_and_medians() -> None:
     assert json.loads(second["value_difference"]) == {"loopy": 1.0}
     assert third["time_s"] == third["time_samples_s"] == third["launches"] == third["loss"] == ""
     assert third["reason"] == "about 9 s a call"
+
+
+def test_csv_has_the_samples_of_further_processes_as_json() -> None:
+    write("one", [replace(RESULTS[0], further_samples_s={"second": (1e-3, 2e-3), "third": ()})])
+    (row,) = csv.DictReader(io.StringIO(export("one", "--format", "csv")[0]))
+    assert json.loads(row["further_samples_s"]) == [[1e-3, 2e-3], []]
 
 
 def test_rows_name_the_repository_and_revision_of_what_was_measured() -> None:
