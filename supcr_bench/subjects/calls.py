@@ -1,6 +1,6 @@
 """The calls of the family: how each lays out embeddings and labels, and what it returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn import Parameter
 from supcr_bench.values.definition import Call
 from supcr_bench.values.implementation import Resolution
 
-LOSS_KEYS = ("loss", "total", "total_loss")
+LOSS_KEYS = ("loss", "total", "total_loss", "loss_total")
 CALLS: dict[Call, str] = {
     "perturbed_intact_labels": "(perturbed, intact, labels)",
     "features_two_views": "(features [N,2,d], labels)",
@@ -46,8 +46,19 @@ class NotALossError(Exception):
     """A call returned no loss."""
 
 
+class NumberError(NotALossError):
+    """A call returned a number or an array in place of a tensor, so there is no gradient."""
+
+
 class SeveralLossesError(NotALossError):
-    """A call returned a tensor of losses, such as one for each row."""
+    """A call returned several losses, such as one for each row.
+
+    ``code`` makes one loss of the code of the call, ``{}``; ``words`` say which.
+    """
+
+    def __init__(self, text: str, code: str, words: str) -> None:
+        super().__init__(text)
+        self.code, self.words = code, words
 
 
 def call_words(own: Resolution) -> str:
@@ -120,26 +131,20 @@ def loss_of(output: object) -> Tensor:
     """The loss in a call's output, unchanged.
 
     Raises a NotALossError if no tensor of one element is in its place, and a SeveralLossesError if
-    the tensor there has more elements.
+    there are several losses.
     """
     loss: object = output
     if type(output) is tuple and output and isinstance(output[0], Tensor):  # fast: it is timed
         loss = output[0]
-    elif isinstance(output, tuple | list) and output:
-        loss = getattr(output, "loss", output[0])
-        if not isinstance(loss, Tensor):  # such as (logs, loss)
-            loss = next((part for part in output if isinstance(part, Tensor)), loss)
-    elif isinstance(output, Mapping):
-        named = [key for key in output if "loss" in str(key)]
-        loss = next((output[key] for key in (*LOSS_KEYS, *named) if key in output), None)
-        if loss is None and len(output) == 1:
-            (loss,) = output.values()
-        if isinstance(loss, Mapping):  # such as {"losses": {...}}
-            return loss_of(loss)
+    elif not isinstance(output, Tensor):
+        loss = _part_of(output)
     if not isinstance(loss, Tensor):
-        loss = getattr(output, "loss", None)
-    if not isinstance(loss, Tensor):
-        raise NotALossError(f"returned a {type(output).__name__} without a loss tensor")
+        if loss is None:
+            raise NotALossError("returned None; is a `return` missing?")
+        kind = "NumPy value" if hasattr(loss, "__array__") else type(loss).__name__
+        if kind == "NumPy value" or isinstance(loss, int | float):
+            raise NumberError(f"returned a {kind}, not a tensor")
+        raise NotALossError(f"returned a {kind} without a loss tensor")
     own = vars(loss)  # empty, mostly
     if type(loss) not in (Tensor, Parameter) or (own and any(hasattr(Tensor, n) for n in own)):
         raise NotALossError(
@@ -147,9 +152,63 @@ def loss_of(output: object) -> Tensor:
             "plain Tensor"
         )
     if loss.numel() != 1:
-        kind = SeveralLossesError if loss is output else NotALossError
-        raise kind(f"returned a loss of shape {tuple(loss.shape)}, not a scalar")
+        if isinstance(output, tuple | list) and (scalar := _only_scalar(output)) is not None:
+            return scalar  # such as (logits, loss)
+        text = f"returned a loss of shape {tuple(loss.shape)}, not a scalar"
+        if loss is not output and type(output) is not tuple:
+            raise NotALossError(text)
+        code = "{}.mean()" if loss is output else "{}[0].mean()"
+        raise SeveralLossesError(text, code, "is their mean")
     return loss
+
+
+def _part_of(output: object) -> object:
+    """The loss among what a call returned together, or what is in its place."""
+    if isinstance(output, tuple | list) and output:
+        loss = getattr(output, "loss", output[0])
+        if isinstance(output, list) and len(output) > 1 and all(map(_is_trained, output)):
+            text = f"returned a list of {len(output)} losses"
+            raise SeveralLossesError(text, "torch.stack({}).mean()", "is their mean")
+        if not isinstance(loss, Tensor):  # such as (logs, loss)
+            loss = next((part for part in output if isinstance(part, Tensor)), loss)
+        return loss
+    if not isinstance(output, Mapping):
+        loss = getattr(output, "loss", None)
+        named = getattr(output, "__dict__", {})  # of a dataclass, say
+        return loss if isinstance(loss, Tensor) else _named_part(named, output)
+    return _named_part(output, output)
+
+
+def _named_part(parts: Mapping[Any, Any], output: object) -> object:
+    trained = [key for key in parts if _is_trained(parts[key])]
+    named = [key for key in parts if "loss" in str(key)]
+    several = len(set(trained) & set(named)) > 1
+    keys = LOSS_KEYS if several else (*LOSS_KEYS, *named)
+    loss = next((parts[key] for key in keys if key in parts), None)
+    if loss is None and len(parts) == 1:
+        (loss,) = parts.values()
+    if isinstance(loss, Mapping):  # such as {"losses": {...}}
+        return loss_of(loss)
+    if loss is None:
+        loss = _only_scalar(parts.values())
+    if loss is None and trained:
+        names = ", ".join(map(repr, trained))
+        first = f"[{trained[0]!r}]" if isinstance(output, Mapping) else f".{trained[0]}"
+        text = f"returned a {type(output).__name__} of several losses: {names}"
+        raise SeveralLossesError(text, f"{{}}{first}", f"takes {trained[0]!r} of them")
+    return output if loss is None else loss
+
+
+def _is_trained(part: object) -> bool:
+    return isinstance(part, Tensor) and part.numel() == 1 and part.requires_grad
+
+
+def _only_scalar(parts: Iterable[object]) -> Tensor | None:
+    """The only tensor of one element, among those with a gradient if there are any."""
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    tensors = [part for part in tensors if part.requires_grad] or tensors
+    scalars = [part for part in tensors if part.numel() == 1]
+    return scalars[0] if len(scalars) == 1 else None
 
 
 def unpack(output: object, dims: int) -> tuple[Tensor, Tensor | None]:

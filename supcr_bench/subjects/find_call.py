@@ -23,6 +23,7 @@ from supcr_bench.subjects.uncallable import (
     not_called,
     not_constructed,
     only_methods,
+    takes_no_labels,
 )
 from supcr_bench.values.case import Workload
 from supcr_bench.values.default_call import ROWS, SAME, DefaultCall
@@ -86,8 +87,10 @@ def _answers(implementation: Implementation, definition: Definition, device: str
     loss = construct(implementation, subject, device)
     told = signature.read_call(subject.target, loss)
     subject = _with_arguments_at_call(subject, loss)
+    if len(told.unlabelled) == 2 and signature.are_twins(*told.unlabelled):
+        raise takes_no_labels(implementation, subject.resolution, told.unlabelled)
     if told.extra:
-        raise needs_more(implementation, subject.resolution, told)
+        raise needs_more(implementation, subject.resolution, told, loss)
     answering, failed = _try_calls(subject, told, device, declared=False)
     work = [own.definition.call for own, _ in answering]
     if any(call.startswith("stacked") for call in work):  # one layout of the labels will do
@@ -104,6 +107,8 @@ def _answers(implementation: Implementation, definition: Definition, device: str
             pointed,
             key=lambda pair: (_farthest_line(pair[1], function), pair[0].definition.call == plain),
         )
+        if told.unlabelled and not answering and isinstance(worst[1], TypeError | RuntimeError):
+            raise takes_no_labels(implementation, subject.resolution, told.unlabelled)
         tried = [own for own, _ in failed]
         held = [n for n, _ in loss.named_parameters()] if isinstance(loss, nn.Module) else []
         error = not_called(
@@ -129,7 +134,7 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
         if missing:
             told = signature.read_call(subject.target, subject.target)
             if told.keys and not isinstance(owner, type):
-                raise needs_more(implementation, own, told)
+                raise needs_more(implementation, own, told, subject.target)
             raise not_constructed(implementation, missing)
     batch = make_batch(replace(SMALL, device=device))
     try:

@@ -17,6 +17,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -112,6 +113,21 @@ def _needs_attribute(path: str) -> str:
     return f"{path}: say which attribute, as in {path}:{meant}; it defines {defined_names(names)}"
 
 
+def _file_meant(target: str, attribute: str) -> str | None:
+    """A file with its attribute, if the target is a path of a folder, or one without ``.py``."""
+    place = Path(target)
+    if Path(f"{target}.py").is_file() and "/" in target:
+        return f"{target}.py:{attribute}"
+    if not place.is_dir() or ("/" not in target and (place / "__init__.py").is_file()):
+        return None
+    top = re.escape(attribute.partition(".")[0])
+    defines = re.compile(rf"(?m)^(?:class|def|async def) {top}\b|^{top}\s*=")
+    files = [
+        f for f in sorted(place.rglob("*.py")) if defines.search(f.read_text(errors="replace"))
+    ]
+    return f"{files[0]}:{attribute}" if files else None
+
+
 def locate(name: str) -> Subject:
     """Locate the implementation of a name, without importing it; ``NAME@compile`` compiles it.
 
@@ -130,10 +146,15 @@ def locate(name: str) -> Subject:
         known = registered()
     if name in known:
         return known[name]
+    if not target and Path(name).is_dir():
+        raise SubjectError(f"{name} is a folder: name a file, as in {name}/losses.py:Class")
     if not target or not (attribute or is_file):
         raise UnknownNameError("implementation", name, known, _HINT)
+    if not is_file and (near := _file_meant(target, attribute)):
+        raise SubjectError(f"{name}: {target!r} is not a Python file (did you mean {near!r}?)")
     if is_file and not Path(target).is_file():
-        raise SubjectError(f"{name}: no file {target!r}")
+        there = "; download it first" if "://" in target else ""
+        raise SubjectError(f"{name}: no file {target!r}{there}")
     if not attribute:
         raise SubjectError(_needs_attribute(target))
     if not all(part.isidentifier() for part in attribute.split(".")):
@@ -184,7 +205,7 @@ def load(subject: Subject) -> Implementation:
     Raises an UncallableError if that fails, and a SubjectError if Python imports another version of
     it, or what it declares is not valid.
     """
-    from supcr_bench.subjects import uncallable  # imports torch, which subjects import too
+    from supcr_bench.subjects import unloadable  # imports torch, which subjects import too
     from supcr_bench.subjects.process_state import ProcessState
 
     if subject.kind != "folder" and subject.root is None:
@@ -198,7 +219,7 @@ def load(subject: Subject) -> Implementation:
     except SubjectError:
         raise
     except (Exception, SystemExit) as error:
-        raise uncallable.not_loaded(subject.name, error) from error
+        raise unloadable.not_loaded(subject.name, error) from error
     finally:
         undone, module_key = process.undo(), (subject.target, subject.root)
         if module_key not in _changed_by_import:
@@ -206,7 +227,7 @@ def load(subject: Subject) -> Implementation:
             _changed_by_import[module_key] = list(every)
         changed = _changed_by_import[module_key]
     if found is _NOTHING:
-        raise uncallable.no_such_attribute(subject.name, module)
+        raise unloadable.no_such_attribute(subject.name, module)
     own_name = subject.name.removesuffix(COMPILED)
     if isinstance(found, Implementation):
         for law in (found.claimed_time, found.claimed_memory):

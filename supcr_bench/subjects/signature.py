@@ -27,7 +27,7 @@ _HINTS: dict[Call, str] = {
 _ROLES = {
     "extra": r"steps?|epochs?|iter\w*|ind(ex|exes|ices)|idxs?|ids?|device|mask|mode|phase|margin"
     r"|model|names?|n|num|size|meta|config|cfg|args|opts?|alpha|beta|gamma|lam|mean|std|sigma|weights?"
-    r"|confidences?|world",
+    r"|confidences?|world|scale",
     "distances": r"d|dists?|distances?|deltas?|diffs?|differences?",
     "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t"
     r"|ranks?|ranking|grades?|levels?|prices?",
@@ -64,6 +64,8 @@ class CallSignature:
         keys: the names of the two views, if it takes a mapping of them; without ``tensors``, what
             it takes out of its arguments.
         packed: the code that packs what it takes out into those arguments again.
+        unlabelled: names of its arguments, if none means labels.
+        unnamed: names of its arguments, if they do not say which are embeddings.
     """
 
     tensors: tuple[str, ...] = ()
@@ -74,6 +76,8 @@ class CallSignature:
     by_name: bool = False
     keys: tuple[str, ...] = ()
     packed: str = ""
+    unlabelled: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
 
 
 def parameters_of(target: Callable[..., Any]) -> Mapping[str, Parameter]:
@@ -136,6 +140,15 @@ def role_of(name: str) -> str | None:
             if re.fullmatch(words, word):
                 return role
     return None
+
+
+def are_twins(first: str, second: str) -> bool:
+    """Whether two names differ in one part, as z1 and z2, or in one letter, as zis and zjs."""
+    parts = [re.split(r"_|(?<=\D)(?=\d)", name) for name in (first, second)]
+    apart = [a != b for a, b in zip(*parts, strict=False)]
+    letters = [a != b for a, b in zip(first, second, strict=False)]
+    same = len(parts[0]) == len(parts[1]) > 1 and sum(apart) == 1
+    return same or (len(first) == len(second) > 1 and sum(letters) == 1)
 
 
 def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Resolution:
@@ -221,16 +234,17 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     parameters = parameters_of(loss)
     views, labels, extra = _roles(parameters)
     source = source_of(function_of(loss))
+    required = tuple(n for n, p in parameters.items() if p.default is p.empty)
     if not labels or keys_read(labels[0], source):
-        required = [n for n, p in parameters.items() if p.default is p.empty]
         parts = [_taken_apart(name, source) for name in required]
         keys = tuple(name for names, _ in parts for name in names)
         roles = {role_of(key) for key in keys if not is_temperature(key)}
         if roles & {"views", "labels"} and all(names for names, _ in parts):
             packed = ", ".join(code for _, code in parts)
-            return CallSignature(extra=tuple(required), keys=keys, packed=packed)
+            return CallSignature(extra=required, keys=keys, packed=packed)
     if not labels:
-        return CallSignature(extra=tuple(extra))
+        alone = required if len(required) == 1 and not extra else ()
+        return CallSignature(extra=tuple(extra), unlabelled=alone)
     text = "\n\n".join(_documentation(target, function_of(loss), source))
     shapes = list(_shapes(text, views, labels))
     layouts = [_label_layout(dims) for role, dims in shapes if role == "labels"]
@@ -253,6 +267,8 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     elif len(labels) == 2:
         order = [name for name in parameters if name in order]
         calls = ("labels_after_each_view" if order[1] in labels else "labels_after_views",)
+    has_labels = role_of(labels[0]) != "views"
+    guessed = {None} <= {*map(role_of, extra)} and "views" not in map(role_of, views)
     by_position = [n for n, p in parameters.items() if p.kind < p.VAR_POSITIONAL]
     keys = keys_read(views[0], source)
     return CallSignature(
@@ -263,6 +279,8 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
         labels=tuple(dict.fromkeys(layouts)),
         by_name=by_position[: len(order)] != order,
         keys=keys if len(keys) == 2 else ("first", "second"),
+        unlabelled=() if has_labels else (*views, *labels),
+        unnamed=required if guessed else (),
     )
 
 

@@ -1,33 +1,29 @@
-"""Says why a subject cannot be loaded, constructed or called, and writes a wrapper to fill in."""
+"""Says why a subject cannot be constructed or called, and writes a wrapper to fill in."""
 
 import ast
-import importlib.util
 import inspect
 import re
-import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.autograd import Function
 
 from supcr_bench.subjects import signature
 from supcr_bench.subjects.calls import (
     CALLS,
     NotALossError,
+    NumberError,
     SeveralLossesError,
     call_text,
     call_words,
 )
-from supcr_bench.values.errors import (
-    UnavailableError,
-    UncallableError,
-    defined_names,
-    nearest,
-)
+from supcr_bench.subjects.gaps import CONFIG, Gap, gap
+from supcr_bench.subjects.stand_ins import import_lines
+from supcr_bench.values.errors import UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.units import listed
 
@@ -35,6 +31,8 @@ DEVICE = re.compile(r"\b(cuda|nvidia|mps|xpu|hip)\b|same device", re.I)
 """The text of an error whose cause is a missing device, such as torch without CUDA."""
 UNIT_ROWS = re.compile(r"^(?!.*(label|target)).*(normali[sz]ed|unit.(norm|length))", re.I | re.S)
 """The text of an error of a loss that demands normalised embeddings."""
+_LEAVES_TORCH = re.compile(r"\.(?:item|tolist|numpy)\(\)|\bfloat\((?=[a-z])|\bnp\.\w+\(")
+"""Code that makes a number of a tensor."""
 LONGEST = 200
 """Most characters of an error's text that a message repeats."""
 _OTHERS = (
@@ -50,50 +48,18 @@ def error_text(error: BaseException) -> str:
     """An exception in a line, with the last line of the author's code that led to it."""
     text = " ".join(str(error).split())
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not any(part in f.filename for part in _OTHERS)]
-    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    place = place_of(error)
+    where = f" ({place[0].name}, line {place[1]})" if place else ""
     if isinstance(error, NotALossError):
         return f"it {text}"
     return f"{type(error).__name__}{f': {text}' if text else ''}{where}"
 
 
-def not_loaded(name: str, error: BaseException) -> UncallableError:
-    reason = f"{name} cannot be imported: {error_text(error)}."
-    missing = str(getattr(error, "name", None) or "")
-    if not isinstance(error, ImportError) or missing.split(".")[0] == "supcr_bench":
-        if DEVICE.search(str(error)):
-            return _needs_device(name, reason, None)
-        advice = "Correct the file until Python can import it."
-        if not isinstance(error, SyntaxError):
-            advice = "Python runs the whole file to import it: move what defines nothing under "
-            advice += '`if __name__ == "__main__":`, or copy the loss to a file of its own.'
-        return UncallableError("load", reason, advice)
-    target, _, attribute = name.rpartition(":")
-    if isinstance(error, ModuleNotFoundError) and f"{target}.".startswith(f"{missing}."):
-        advice = "Name a module that Python can import here, or path/to/file.py:attribute."
-        return UnavailableError("package", reason, advice)
-    if isinstance(error, ModuleNotFoundError):
-        advice = f"Install `{missing.split('.')[0]}`. If it is the author's own code, put it beside"
-        advice += " the file, or let a wrapper stand in for it."
-        return UnavailableError("package", reason, advice, _stand_in(name, missing))
-    advice = "Install what it imports."
-    if "relative import" in str(error):
-        file = Path(target).resolve()
-        module = f"{file.parent.name}.{file.stem}:{attribute}"
-        advice = f"It is a part of a package: in {file.parents[1]}, verify `{module}`."
-    return UnavailableError("package", reason, advice)
-
-
-def no_such_attribute(name: str, module: Any) -> UncallableError:
-    members = vars(module).items()
-    own = [key for key, x in members if getattr(x, "__module__", None) == module.__name__]
-    target, _, attribute = name.rpartition(":")
-    advice = "Name one that it defines." if own else "Name a file or module that defines the loss."
-    near = nearest(attribute, own)
-    meant = f" (did you mean {near!r}?)" if near else ""
-    reason = f"{name}: {target} has no {attribute!r}{meant}. It defines {defined_names(own)}."
-    return UncallableError("load", reason, advice)
+def place_of(error: BaseException) -> tuple[Path, int] | None:
+    """The file and the last line of the author's code that led to an exception."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not any(part in f.filename for part in _OTHERS)]
+    return (Path(own[-1].filename), own[-1].lineno or 1) if own else None
 
 
 def not_constructed(
@@ -103,37 +69,36 @@ def not_constructed(
     device: str = "cpu",
 ) -> UncallableError:
     """Say which arguments the constructor needs, or what it raised for inputs on a device."""
+    owner = signature.behind(subject.factory)
+    reason = f"{subject.name} cannot be constructed: "
+    gaps = {name: gap(name, owner) for name in missing}
     if error is not None:
-        reason = f"{subject.name} cannot be constructed: {error_text(error)}."
-        found = _of_surroundings(subject, reason, error, device)
-        return found or UncallableError("construct", reason, "Correct its constructor.")
-    source = signature.source_of(signature.behind(subject.factory))
-    filled = "".join(f", {argument}={_gap(argument, source)}" for argument in missing)
-    wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"])
+        reason += f"{error_text(error)}."
+        if found := _of_surroundings(subject, reason, error, device):
+            return found
+        absent = [n for n, p in signature.parameters_of(owner).items() if p.default is None]
+        gaps = {name: one for name in absent if "(" in (one := gap(name, owner)).code}
+        if not gaps or not isinstance(error, AttributeError | TypeError):
+            return UncallableError("construct", reason, "Correct its constructor.")
+        reason += " Its default None is no configuration."
+    filled = "".join(f", {name}={one.code}" for name, one in gaps.items())
+    wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], gaps.values())
     if isinstance(getattr(subject.factory, "__wrapped__", None), type):  # a method, bound later
         wrapper = re.sub(r"functools\.partial\((.+?)\.(\w+), (.*)\)\n", r"\1(\3).\2\n", wrapper)
-    needs = listed([f"`{name}`" for name in missing])
-    reason = f"{subject.name} cannot be constructed: it needs {needs}, without a default."
-    advice = f"Fill in {needs} in this wrapper and verify its `loss`."
-    return UncallableError("construct", reason, advice, wrapper)
+    if error is None:
+        reason += f"it needs {listed([f'`{name}`' for name in gaps])}, without a default."
+    return UncallableError("construct", reason, _to_fill_in(gaps), wrapper)
 
 
-def _gap(argument: str, source: str) -> str:
-    """What to fill in for an argument: a mapping or an object with all that the source reads."""
-    if keys := signature.keys_read(argument, source):
-        return f"{{{', '.join(f'{key!r}: ...' for key in keys)}}}"
-    fields: dict[str, Any] = {}
-    for path in re.findall(rf"\b{argument}((?:\.\w+)+)(?![\w(])", source):
-        inner = fields
-        for name in path[1:].split("."):
-            inner = inner.setdefault(name, {})
-    plain = all(hasattr(Tensor, name) for name in fields)  # such as mean.device
-    return "..." if plain else _namespace(fields)
-
-
-def _namespace(fields: dict[str, Any]) -> str:
-    given = (f"{name}={_namespace(inner) if inner else '...'}" for name, inner in fields.items())
-    return f"types.SimpleNamespace({', '.join(given)})"
+def _to_fill_in(gaps: Mapping[str, Gap]) -> str:
+    """The advice for a wrapper with these arguments."""
+    left = []
+    for name, found in gaps.items():
+        choices = listed([repr(choice) for choice in found.choices], "or")
+        left += [f"`{name}`{f' ({choices})' if choices else ''}"] * ("..." in found.code)
+    if not left:
+        return "Verify this wrapper's `loss`."
+    return f"Fill in {listed(left)} in this wrapper and verify its `loss`."
 
 
 def only_methods(subject: Implementation, owner: type) -> UncallableError:
@@ -169,17 +134,44 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
 
 
 def needs_more(
-    subject: Implementation, own: Resolution, told: signature.CallSignature
+    subject: Implementation, own: Resolution, told: signature.CallSignature, loss: Any
 ) -> UncallableError:
     """Say which argument of the call is neither embeddings nor labels."""
     if told.keys and not told.tensors:
         return _takes_a_batch(subject, own, told)
-    needs = listed([f"`{name}`" for name in told.extra])
-    reason = f"{subject.name} cannot be called: beside embeddings and labels it needs {needs}."
+    gaps = {name: gap(name, signature.function_of(loss)) for name in told.extra}
     names = list(told.tensors or ("features", "labels"))
-    given = [*(f"{n}={n}" for n in names), *(f"{n}=..." for n in told.extra)]
-    wrapper = _calling(subject, own, names, given if told.tensors else [*names, *given[2:]])
-    advice = f"Fill in {needs} in this wrapper and verify its `loss`."
+    given = [f"{name}={name}" if told.tensors else name for name in names]
+    given += [f"{name}={found.code}" for name, found in gaps.items()]
+    reason = f"{subject.name} cannot be called: beside embeddings and labels it needs "
+    reason += f"{listed([f'`{name}`' for name in gaps])}."
+    advice = _to_fill_in(gaps)
+    if told.unnamed:
+        names, given = ["features", "labels"], [f"{name}=..." for name in told.unnamed]
+        reason = f"{subject.name} cannot be called: the names "
+        reason += f"{listed([f'`{name}`' for name in told.unnamed])} do not say which are "
+        reason += "embeddings and which are labels."
+        advice = "Fill in each argument in this wrapper, and verify its `loss`."
+    wrapper = _calling(subject, own, names, given, gaps=gaps.values())
+    return UncallableError("call", reason, advice, wrapper)
+
+
+def takes_no_labels(
+    subject: Implementation, own: Resolution, names: Sequence[str]
+) -> UncallableError:
+    """Say that a loss takes nothing but embeddings, or one argument."""
+    if len(names) > 1:
+        reason = f"{subject.name} takes no labels: by their names, "
+        reason += f"{listed([f'`{name}`' for name in names])} are embeddings."
+        advice = "Name a loss that takes labels, or say in this wrapper how it gets them, and "
+        advice += "verify its `loss`."
+        given = ["features", "labels"]
+    else:
+        reason = f"{subject.name} takes one argument, `{names[0]}`, not embeddings and labels."
+        advice = "If that holds both, say in this wrapper how, and verify its `loss`; else name a "
+        advice += "loss that takes labels."
+        given = ["(features, labels)"]
+    wrapper = _calling(subject, own, ["features", "labels"], given)
     return UncallableError("call", reason, advice, wrapper)
 
 
@@ -222,7 +214,8 @@ def not_called(
         others = dict.fromkeys(
             re.sub(r"^\((features )?|, labels.*$", "", CALLS[o.definition.call]) for o in tried
         )
-        reason += f" Tried: {'; '.join(others)}." if others else ""
+        if others and not isinstance(error, NumberError | SeveralLossesError):
+            reason += f" Tried: {'; '.join(others)}."
         advice = "Fix the error, or say in this wrapper how it is called, and verify its `loss`."
         if held:
             advice = f"It holds parameters of its own (`{held[0]}`): if they belong to the model, "
@@ -237,10 +230,15 @@ def not_called(
         doc = f"features [N, d], labels {'[N, 1]' if shown.one_dimension else '[N, D]'}."
     view = "torch.nn.functional.normalize({}, dim=-1)" if unit else "{}"
     given = call_text(shown, *map(view.format, names[:-1]))
-    wrapper = _calling(subject, shown, names, [given], doc)
+    code = "{}"
     if isinstance(error, SeveralLossesError):
-        advice = "Verify this wrapper's `loss`, which is their mean."
-        wrapper = wrapper.rstrip() + ".mean()\n"
+        code, advice = error.code, f"Verify this wrapper's `loss`, which {error.words}."
+    if isinstance(error, NumberError):
+        advice = "Return the tensor, without "
+        advice += f"{_line_of(_LEAVES_TORCH, subject) or '`.item()` or the like'}: what is computed"
+        advice += " from a number has no gradient, so nothing trains."
+        return UncallableError("call", reason, advice)
+    wrapper = _calling(subject, shown, names, [given], doc, code)
     return UncallableError("call", reason, advice, wrapper)
 
 
@@ -254,6 +252,9 @@ def _of_surroundings(
         advice = "It changes its inputs in place, and with them the encoder's output: compute a "
         advice += "new tensor, as in `x = x / n` for `x /= n`."
         return UncallableError("call", reason, advice)
+    if "Can't call numpy()" in str(error) or "__array__" in str(error):
+        advice = "NumPy keeps no gradient, so nothing would train: compute with torch there."
+        return UncallableError("call", reason, advice)
     if "process group" in str(error):
         advice = f"It needs several processes: `supcr-bench verify {subject.name} --ranks 2`."
         return UncallableError("call", reason, advice)
@@ -262,15 +263,28 @@ def _of_surroundings(
         advice += "input. To verify the loss on the CPU, leave out --device."
         return UncallableError("device", reason, advice)
     if device == "cpu" and DEVICE.search(str(error)):
-        return _needs_device(subject.name, reason, subject)
+        return needs_device(subject.name, reason, subject)
     return None
+
+
+def _line_of(pattern: re.Pattern[str], subject: Implementation) -> str | None:
+    """The last code of a subject that a pattern matches, with its file and line."""
+    try:
+        lines, first = inspect.getsourcelines(signature.behind(subject.factory))
+    except (OSError, TypeError):
+        return None
+    found = [(n, match[0]) for n, line in enumerate(lines) for match in pattern.finditer(line)]
+    if not found:
+        return None
+    code = f"{found[-1][1].removesuffix('()').rstrip('(')}()"
+    return f"`{code}` ({Path(subject.source).name}, line {first + found[-1][0]})"
 
 
 def is_on_another_device(error: Exception) -> bool:
     return "same device" in str(error)
 
 
-def _needs_device(name: str, reason: str, subject: Implementation | None) -> UncallableError:
+def needs_device(name: str, reason: str, subject: Implementation | None) -> UncallableError:
     file, _, attribute = name.rpartition(":")
     wrapper, path = None, str(Path(file).resolve())
     if subject is not None and "device" in signature.parameters_of(subject.factory):
@@ -287,33 +301,19 @@ loss = {attribute}
     return UncallableError("device", reason, advice, wrapper)
 
 
-def import_lines(target: str, attribute: str, *modules: str) -> tuple[list[str], str]:
-    """The lines that import modules and an attribute of a module or file, and its name after them.
-
-    An attribute of ``__main__`` needs no import.
-    """
-    top, file = attribute.partition(".")[0], Path(target)
-    if not target.endswith(".py"):
-        lines = [f"import {', '.join(modules)}"] if modules else []
-        return lines + [f"from {target} import {top}"] * (target != "__main__"), attribute
-    plain = file.stem.isidentifier()
-    used = sorted({"sys", *modules, *(() if plain else ("importlib",))})
-    lines = [f"import {', '.join(used)}", f"sys.path.insert(0, {str(file.parent)!r})"]
-    if plain:
-        return [*lines, f"from {file.stem} import {top}"], attribute
-    return [*lines, f"module = importlib.import_module({file.stem!r})"], f"module.{attribute}"
-
-
-def _text(subject: Implementation, body: Sequence[str]) -> str:
+def _text(subject: Implementation, body: Sequence[str], gaps: Iterable[Gap] = ()) -> str:
     """A wrapper: imports, then lines in which ``{}`` stands for the subject."""
-    modules = [m for m in ("functools", "torch", "types") if f"{m}." in "\n".join(body)]
+    code = "\n".join(body)
+    modules = [m for m in ("functools", "torch", "types") if f"{m}." in code]
     target, _, attribute = subject.name.rpartition(":")
     if not target:
         own = signature.behind(subject.factory)
         target, attribute = getattr(own, "__module__", ""), getattr(own, "__qualname__", attribute)
     target = str(Path(target).resolve()) if target.endswith(".py") else target
-    imports, called = import_lines(target, attribute, *modules)
-    return "\n".join([*imports, "", *(line.replace("{}", called) for line in body), ""])
+    classes = [found.imported for found in gaps if found.imported]
+    imports, called = import_lines(target, attribute, *modules, classes=classes)
+    helper = CONFIG if "AnyConfig(" in code else ()
+    return "\n".join([*imports, "", *helper, *(line.replace("{}", called) for line in body), ""])
 
 
 def _calling(
@@ -322,8 +322,13 @@ def _calling(
     names: Sequence[str],
     given: Sequence[str],
     doc: str = "",
+    code: str = "{}",
+    gaps: Iterable[Gap] = (),
 ) -> str:
-    """A wrapper that calls a subject with those arguments, and a temperature if it takes one."""
+    """A wrapper that calls a subject with those arguments, and a temperature if it takes one.
+
+    ``code`` makes the loss of what the call, its ``{}``, returns.
+    """
     passed, tau = [], own.temperature
     if tau:
         parameters = signature.parameters_of(subject.factory)
@@ -333,43 +338,4 @@ def _calling(
     if signature.is_called_with_tensors(subject.factory) or tau in own.at_call:
         call = f"({', '.join([*given, *passed])})"
     lines = [f"def loss({', '.join(names)}):", *([f'    """{doc}"""'] if doc else [])]
-    return _text(subject, [*lines, f"    return {{}}{call}"])
-
-
-def _imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str, bool]]:
-    """Each import: the module, a name that it binds, and whether that is the whole module."""
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, alias.asname or alias.name, True) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from ((node.module, alias.name, False) for alias in node.names)
-
-
-def _is_found(module: str, target: str) -> bool:
-    top = module.partition(".")[0]
-    beside = [*Path(target).parent.glob(top), *Path(target).parent.glob(f"{top}.py")]
-    return bool(beside) or top in sys.modules or importlib.util.find_spec(top) is not None
-
-
-def _stand_in(name: str, missing: str) -> str | None:
-    """A wrapper with empty classes, to fill in, that replace a missing module."""
-    target, _, attribute = name.rpartition(":")
-    if not target.endswith(".py"):
-        return None
-    tree = ast.parse(Path(target).read_text())
-    # Of what is imported without a guard, all that is missing; else each is told after another.
-    absent = [missing, *(m for m, *_ in _imported(tree.body) if not _is_found(m, target))]
-    replaced = tuple(f"{module}." for module in absent)
-    found = [one for one in _imported(ast.walk(tree)) if f"{one[0]}.".startswith(replaced)]
-    names = [name for _, name, whole in found if name != "*" and not whole]
-    wholes = [name for _, name, whole in found if whole]  # such as pl, for pl.LightningModule
-    used = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
-    names += dict.fromkeys(n.attr for n in used if ast.unparse(n.value) in wholes)
-    paths = [module.split(".") for module, *_ in found]
-    modules = sorted({".".join(path[: i + 1]) for path in paths for i in range(len(path))})
-    chain = " = ".join(f"sys.modules[{module!r}]" for module in modules)
-    filled = [f"stub.{n} = torch.nn.Module  # put here what it is" for n in names[:4]]
-    lines, called = import_lines(str(Path(target).resolve()), attribute, "torch", "types")
-    stub = f"stub = {chain} = types.ModuleType({missing!r})"
-    text = [lines[0], stub, *filled, *lines[1:], f"loss = {called}"]
-    return "\n".join(text) + "\n" if modules else None
+    return _text(subject, [*lines, f"    return {code.format('{}' + call)}"], gaps)

@@ -155,10 +155,7 @@ def test_a_process_ends_with_the_status_and_one_line(cli: Cli) -> None:
         (["-i", "losses.py:Nothing"], "has no 'Nothing'"),
         (["-i", "no.such.module:Loss"], "cannot be imported"),
         (["-i", "losses.py:NoArguments"], "NoArguments has neither forward nor __call__"),
-        (
-            ["-i", "losses.py:OneArgument"],
-            "cannot be called as (features [N,d], labels): TypeError",
-        ),
+        (["-i", "losses.py:OneArgument"], "takes one argument, `perturbed`, not embeddings and"),
         (["-i", "losses.py:NoLoss"], "returned a str without a loss tensor"),
     ],
 )

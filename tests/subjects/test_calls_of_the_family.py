@@ -1,6 +1,6 @@
 """Implementations as people write them: arguments, calls and returns."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -49,6 +49,19 @@ def test_a_loss_is_found_however_it_is_returned() -> None:
     assert unpack((loss, parts), 2)[1] is parts
     assert unpack((loss, parts), 3)[1] is None
     assert unpack(torch.tensor([2.0]), 1)[0].shape == ()
+
+
+@dataclass
+class Parts:
+    rnc: Tensor
+    similarities: Tensor
+
+
+def test_the_only_scalar_with_a_gradient_is_the_loss_wherever_it_is() -> None:
+    loss, other = torch.tensor(2.0, requires_grad=True), torch.ones(3, 3, requires_grad=True)
+    count = torch.tensor(3.0)
+    for output in ((other, loss, count), {"rnc": loss, "s": other, "n": count}, Parts(loss, other)):
+        assert unpack(output, 2)[0].item() == 2.0
 
 
 @pytest.mark.parametrize("output", [None, 2.0, (), {"other": 1}, torch.ones(3)])

@@ -9,10 +9,12 @@ from supcr_bench.subjects.find_call import find_calls
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.subjects.uncallable import not_called
 from supcr_bench.values.definition import NO_SELF
-from supcr_bench.values.errors import UncallableError
+from supcr_bench.values.errors import SubjectError, UncallableError
 from supcr_bench.values.implementation import Resolution
 
 SOURCE = '''
+import dataclasses
+
 import torch
 from torch import nn
 
@@ -214,11 +216,144 @@ def of_unit_rows(features, labels):
 class Scheduled(Right):
     def __init__(self, temperature_scheduler):
         super().__init__(temperature_scheduler(0))
+
+
+class TwoViewsAlone(nn.Module):
+    def forward(self, zis, zjs):
+        return torch.nn.functional.cross_entropy(zis @ zjs.T, torch.arange(len(zis)))
+
+
+def query_and_key(query, positive_key):
+    return torch.nn.functional.cross_entropy(query @ positive_key.T, torch.arange(len(query)))
+
+
+def scaled(image_features, text_features, logit_scale):
+    return (image_features @ text_features.T).sum() * logit_scale
+
+
+class OneArgument(nn.Module):
+    def forward(self, batch):
+        return self.of(batch)
+
+    def of(self, batch):
+        return batch[0].sum() + batch[1].sum()
+
+
+def letters(a, b, c, d, e):
+    return a.sum() * c + b.sum() * e + d.sum()
+
+
+class OneNumber(nn.Module):
+    def forward(self, features, labels):
+        loss = features.sum() + labels.sum()
+        return loss.item()
+
+
+def in_numpy(features, labels):
+    return features.sum().detach().numpy()
+
+
+def of_numpy(features, labels):
+    return features.numpy().sum()
+
+
+def forgets(features, labels):
+    features.sum()
+
+
+def per_row_list(features, labels):
+    """features [N, d]."""
+    return [row.sum() for row in features]
+
+
+def per_row_and_count(features, labels):
+    """features [N, d]."""
+    return features.sum(dim=1), torch.tensor(float(len(labels)))
+
+
+def of_two_names(features, labels):
+    """features [N, d]."""
+    return {"rnc_loss": features.sum(), "mse_loss": features.mean()}
+
+
+@dataclasses.dataclass
+class Options:
+    tau: float
+    similarity: str = "l2"
+
+
+class OptionsOfAClass(Right):
+    def __init__(self, config: Options):
+        super().__init__(config.tau)
+
+
+class OptionsRenamed(Right):
+    def __init__(self, cfg):
+        super().__init__()
+        self.options = cfg.losses
+        self.scale = cfg["scale"]
+
+    def forward(self, features, labels):
+        return super().forward(features, labels) / self.options.rnc.temp * self.scale
+
+
+class OptionsWithDefaults(Right):
+    def __init__(self, cfg):
+        super().__init__(cfg.get("temperature", 2.0))
+
+
+class OptionsOfABase(NeedsArgs):
+    pass
+
+
+class OptionsOrNone(Right):
+    def __init__(self, config=None):
+        super().__init__(config.tau)
+
+
+class OneOfTwo(Right):
+    def __init__(self, method, device):
+        super().__init__()
+        if method not in ("expw", "threshold"):
+            raise ValueError(method)
+        self.zero = torch.zeros(1, device=device)
+
+
+def with_options(features, labels, args):
+    return features.sum() / args.temp
 '''
 STAND_INS = """
 import a_trainer_that_nobody_has as trainer
 import a_logger_that_nobody_has
 class Loss(trainer.Module):
+    def forward(self, features, labels):
+        return features.sum() + labels.sum()
+"""
+PARTS = """
+import torch
+from a_logger_that_nobody_has import get_logger
+from ..core import base
+from .registry import register_loss, pairwise as near
+
+log = get_logger(__name__)
+
+@register_loss("rnc")
+class Loss(base.Base):
+    def forward(self, features, labels):
+        log.info("called")
+        return near(features).sum() + labels.sum()
+"""
+STARRED = """
+import torch
+from types_that_nobody_has import *
+def loss(features: Shaped[torch.Tensor, "n d"], labels):
+    return features.sum() + labels.sum() * SCALE
+"""
+MEMBER = """
+from .parts import Base
+class Loss(Base):
+    def __init__(self, size):
+        super().__init__()
     def forward(self, features, labels):
         return features.sum() + labels.sum()
 """
@@ -243,9 +378,18 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(SOURCE)
     (tmp_path / "stands.py").write_text(STAND_IN)
     (tmp_path / "several.py").write_text(STAND_INS)
+    (tmp_path / "parts.py").write_text(PARTS)
+    (tmp_path / "starred.py").write_text(STARRED)
     (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "framework.py").write_text("import paddle\nclass Loss(paddle.nn.Layer): ...\n")
+    (tmp_path / "own.py").write_text("from utils import near\ndef loss(z, y): ...\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "parts.py").write_text("import torch\nBase = torch.nn.Module\n")
+    (tmp_path / "package" / "member.py").write_text(MEMBER)
+    (tmp_path / "package" / "outer.py").write_text("from .inner import Loss\n")
+    (tmp_path / "package" / "inner.py").write_text("from . import lost\nLoss = lost.Loss\n")
     (tmp_path / "broken.py").write_text("import torch\ndef loss(:\n")
-    (tmp_path / "relative.py").write_text("from .base import Base\nclass Loss(Base): ...\n")
+    (tmp_path / "relative.py").write_text(STAND_IN.replace("authors", "").replace(", Mixin", ""))
     (tmp_path / "early.py").write_text("import torch\nzero = torch.zeros(1).cuda()\n")
     return tmp_path
 
@@ -271,7 +415,28 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("stands.py:Loss", "package", "No module named 'authors'"),
         ("several.py:Loss", "package", "No module named 'a_trainer_that_nobody_has'"),
         ("script.py:loss", "load", "SystemExit: 2"),
-        ("relative.py:Loss", "package", "attempted relative import"),
+        ("relative.py:Loss", "package", "line 2, imports `Base` from `base.py`, which does not"),
+        ("package/outer.py:Loss", "package", "inner.py, line 1, imports `lost.py`, which does not"),
+        (
+            "parts.py:Loss",
+            "package",
+            "No module named 'a_logger_that_nobody_has'",
+        ),
+        ("framework.py:Loss", "package", "No module named 'paddle'"),
+        ("own.py:loss", "package", "No module named 'utils'"),
+        ("mine.py:TwoViewsAlone", "call", "takes no labels: by their names, `zis` and `zjs` are"),
+        ("mine.py:query_and_key", "call", "takes no labels: by their names, `query` and `positive"),
+        ("mine.py:scaled", "call", "takes no labels: by their names, `image_features` and `text_"),
+        ("mine.py:OneArgument", "call", "takes one argument, `batch`, not embeddings and labels"),
+        ("mine.py:letters", "call", "the names `a`, `b`, `c`, `d` and `e` do not say which are"),
+        ("mine.py:OneNumber", "call", "labels): it returned a float, not a tensor."),
+        ("mine.py:in_numpy", "call", "labels): it returned a NumPy value, not a tensor."),
+        ("mine.py:of_numpy", "call", "Can't call numpy() on Tensor that requires grad"),
+        ("mine.py:forgets", "call", "it returned None; is a `return` missing?"),
+        ("mine.py:per_row_list", "call", "it returned a list of 3 losses."),
+        ("mine.py:per_row_and_count", "call", "it returned a loss of shape (3,), not a scalar."),
+        ("mine.py:of_two_names", "call", "a dict of several losses: 'rnc_loss', 'mse_loss'."),
+        ("mine.py:OptionsOrNone", "construct", "no attribute 'tau' (mine.py, line"),
         ("early.py:zero", "device", "CUDA"),
         ("mine.py:NeedsSize", "construct", "it needs `hidden_size`"),
         ("mine.py:of_unit_rows", "call", "features must be L2-normalized"),
@@ -323,6 +488,25 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
     ("name", "filled"),
     [
         ("stands.py:Loss", {}),
+        ("relative.py:Loss", {}),
+        ("parts.py:Loss", {"pairwise = ...": "pairwise = abs"}),
+        ("starred.py:loss", {"SCALE = ...": "SCALE = 1"}),
+        ("package/member.py:Loss", {"size=...": "size=3"}),
+        ("mine.py:OneArgument", {}),
+        (
+            "mine.py:letters",
+            {"a=...": "a=features", "b=...": "b=features", "d=...": "d=labels", "=...": "=1"},
+        ),
+        ("mine.py:per_row_list", {}),
+        ("mine.py:per_row_and_count", {}),
+        ("mine.py:of_two_names", {}),
+        ("mine.py:OptionsOfAClass", {"Options(tau=...)": "Options(tau=2.0)"}),
+        ("mine.py:OptionsRenamed", {"temp=...": "temp=2.0", "scale=...": "scale=1"}),
+        ("mine.py:OptionsWithDefaults", {}),
+        ("mine.py:OptionsOfABase", {"temp=...": "temp=2.0"}),
+        ("mine.py:OptionsOrNone", {"tau=...": "tau=2.0"}),
+        ("mine.py:OneOfTwo", {"method=...": "method='expw'"}),
+        ("mine.py:with_options", {"temp=...": "temp=2.0"}),
         ("several.py:Loss", {}),
         ("mine.py:of_unit_rows", {}),
         ("mine.py:Scheduled", {"temperature_scheduler=...": "temperature_scheduler=float"}),
@@ -342,7 +526,7 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("mine.py:Model.ranked", {"encoder=...": "encoder=None"}),
         (
             "mine.py:NeedsScale",
-            {"mean=...": "mean=__import__('torch').ones(1)", "device=...": "device='cpu'"},
+            {"mean=...": "mean=__import__('torch').ones(1)", 'device="cpu"': "device='cpu'"},
         ),
         ("mine.py:NeedsEpoch", {"epoch=...": "epoch=1"}),
         ("mine.py:needs_indices", {"indices=...": "indices=None"}),
@@ -366,6 +550,41 @@ def test_a_wrapper_runs_once_its_gap_is_filled(
         wrapper = wrapper.replace(gap, text)
     (folder / "wrapped.py").write_text(wrapper)
     assert find_calls(load(locate(f"{folder}/wrapped.py:loss")))
+
+
+@pytest.mark.parametrize(
+    ("name", "advised"),
+    [
+        ("relative.py:Loss", "Put it there, or use this wrapper, which stands in for it, and"),
+        ("framework.py:Loss", "supcr-bench measures PyTorch: write it in torch, in place of pad"),
+        ("own.py:loss", "It is likely the author's own code: put `utils.py` beside the file, or"),
+        ("mine.py:OneNumber", "without `.item()` (mine.py, line "),
+        ("mine.py:in_numpy", "without `.numpy()` (mine.py, line "),
+        ("mine.py:of_numpy", "NumPy keeps no gradient"),
+        ("mine.py:OptionsWithDefaults", "Verify this wrapper's `loss`."),
+        ("mine.py:OneOfTwo", "Fill in `method` ('expw' or 'threshold') in this wrapper and"),
+    ],
+)
+def test_the_advice_names_the_cause_or_what_to_fill_in(
+    folder: Path, name: str, advised: str
+) -> None:
+    assert advised in outcome(folder, name).advice
+
+
+def test_a_file_of_the_author_put_where_it_is_missing_makes_the_loss_run(folder: Path) -> None:
+    (folder / "base.py").write_text("from torch.nn import Module as Base\n")
+    assert find_calls(load(locate(f"{folder}/relative.py:Loss")))
+
+
+@pytest.mark.parametrize("named", ["package:Right", "package/deep/:Right", "package/deep/it:Right"])
+def test_a_folder_or_a_file_without_its_ending_is_told_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "package" / "deep").mkdir()
+    (folder / "package" / "deep" / "it.py").write_text(SOURCE)
+    with pytest.raises(SubjectError, match=r"did you mean 'package/deep/+it\.py:Right'"):
+        locate(named)
 
 
 def test_the_advice_for_methods_can_be_followed(folder: Path) -> None:

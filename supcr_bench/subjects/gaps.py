@@ -1,0 +1,149 @@
+"""Writes what to fill in for an argument without a default: all that the source reads from it."""
+
+import ast
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+from supcr_bench.subjects import signature
+
+CONFIG = ("class AnyConfig(dict):", "    __getattr__ = dict.__getitem__", "")
+"""A mapping whose keys can be read as attributes too, for a source that does both."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gap:
+    """The code of an argument, ``...`` where it must be filled in.
+
+    Attributes:
+        imported: the class that the code calls, to import from the file of the loss.
+        choices: the texts that the source compares the argument with.
+    """
+
+    code: str = "..."
+    imported: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+def gap(argument: str, target: Any) -> Gap:
+    """What to fill in for an argument of a class or function."""
+    sources = [signature.source_of(owner) for owner in _owners(target)]
+    if isinstance(of := _annotation(argument, target), type) and dataclasses.is_dataclass(of):
+        absent = dataclasses.MISSING
+        required = [f.name for f in dataclasses.fields(of) if f.init and f.default is absent]
+        required = [n for n in required if of.__dataclass_fields__[n].default_factory is absent]
+        return Gap(f"{of.__name__}({', '.join(f'{n}=...' for n in required)})", of.__name__)
+    code, choices = read("\n".join(sources), argument)
+    if code == "..." and argument == "device":
+        code = '"cpu"'
+    return Gap(code, choices=choices)
+
+
+def _owners(target: Any) -> list[Any]:
+    """The function, or the class with the bases that the author wrote."""
+    bases = getattr(target, "__mro__", None)
+    if bases is None:
+        return [target]
+    return [
+        base for base in bases if base.__module__.partition(".")[0] not in ("torch", "builtins")
+    ]
+
+
+def _annotation(argument: str, target: Any) -> Any:
+    parameter = signature.parameters_of(target).get(argument)
+    found = parameter.annotation if parameter else None
+    function = vars(target).get("__init__") if isinstance(target, type) else target
+    return getattr(function, "__globals__", {}).get(found) if isinstance(found, str) else found
+
+
+def read(source: str, argument: str) -> tuple[str, tuple[str, ...]]:
+    """Code with all that a source reads from an argument, and the texts it is compared with."""
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except SyntaxError:
+        return "...", ()
+    reader = _Reader({argument: ()})
+    known = 0
+    while known != len(reader.stands_for):  # such as self.config = config, loss = self.config.loss
+        known = len(reader.stands_for)
+        for node in nodes:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute):
+                path = reader.path(node.value)
+                if path is not None:
+                    found = {ast.unparse(target): path for target in node.targets}
+                    reader.stands_for |= {
+                        n: p for n, p in found.items() if n not in reader.stands_for
+                    }
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    fields: dict[str, Any] = {}
+    for node in nodes:
+        path = None if id(node) in called else reader.path(node)
+        inner = fields
+        for name in path or ():
+            if inner is not fields and hasattr(Tensor, name):
+                break  # of a value, such as temperature.device
+            inner = inner.setdefault(name, {})
+    choices = dict.fromkeys(text for node in nodes for text in _compared(node, reader))
+    if not (fields or reader.optional) or (fields and all(hasattr(Tensor, n) for n in fields)):
+        return "...", tuple(choices)
+    return _code(fields, reader.ways | reader.optional), ()
+
+
+class _Reader:
+    """Follows what is read from an argument, by the names that stand for it or a part of it."""
+
+    def __init__(self, stands_for: dict[str, tuple[str, ...]]) -> None:
+        self.stands_for = stands_for
+        self.ways: set[str] = set()
+        self.optional: set[str] = set()
+
+    def path(self, node: ast.AST) -> tuple[str, ...] | None:
+        """The names from the argument to what a node reads; ``None`` if it reads something else."""
+        if isinstance(node, ast.Name | ast.Attribute):
+            known = self.stands_for.get(ast.unparse(node))
+            if known is not None or isinstance(node, ast.Name):
+                return known
+            return self._inner(node.value, node.attr, "attribute")
+        match node:
+            case ast.Subscript(value=owner, slice=ast.Constant(value=str(name))):
+                return self._inner(owner, name, "key")
+            case ast.Call(func=ast.Attribute(value=owner, attr="get" | "pop"), args=[one]):
+                return self._inner(owner, getattr(one, "value", None), "key")
+            case ast.Call(func=ast.Name(id="getattr"), args=[owner, one]):
+                return self._inner(owner, getattr(one, "value", None), "attribute")
+            case ast.Call(func=ast.Attribute(value=owner, attr="get" | "pop"), args=[_, _]):
+                self._read_with_default(owner, "key")
+            case ast.Call(func=ast.Name(id="getattr"), args=[owner, _, _]):
+                self._read_with_default(owner, "attribute")
+        return None
+
+    def _read_with_default(self, owner: ast.AST, way: str) -> None:
+        if self.path(owner) == ():
+            self.optional.add(way)
+
+    def _inner(self, owner: ast.AST, name: object, way: str) -> tuple[str, ...] | None:
+        outer = self.path(owner)
+        if outer is None or not isinstance(name, str):
+            return None
+        self.ways.add(way)
+        return (*outer, name)
+
+
+def _compared(node: ast.AST, reader: _Reader) -> Iterator[str]:
+    if isinstance(node, ast.Compare) and reader.path(node.left) == ():
+        for part in ast.walk(node.comparators[0]):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield part.value
+
+
+def _code(fields: dict[str, Any], ways: set[str]) -> str:
+    parts = {name: _code(inner, ways) if inner else "..." for name, inner in fields.items()}
+    parts |= {name: '"cpu"' for name in parts if name == "device"}
+    if ways == {"key"} and not parts:
+        return "dict()"
+    if ways == {"key"}:
+        return f"{{{', '.join(f'{name!r}: {code}' for name, code in parts.items())}}}"
+    owner = "AnyConfig" if len(ways) > 1 else "types.SimpleNamespace"
+    return f"{owner}({', '.join(f'{name}={code}' for name, code in parts.items())})"
