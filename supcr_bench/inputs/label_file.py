@@ -253,6 +253,15 @@ def _precision(path: Path, column: "pd.Series[Any]") -> list[str]:
     ]
 
 
+def _spread(column: "pd.Series[Any]") -> list[str]:
+    """A note if a column has no two different labels."""
+    values = column.dropna().unique()
+    if len(values) > 1:
+        return []
+    what = f"is {values[0]}" if len(values) else "is missing"
+    return [f"every label of column {column.name!r} {what}, which tells no losses apart"]
+
+
 def _require_labels(path: Path, frame: "pd.DataFrame") -> None:
     """Refuse columns that are unlikely to be labels, unless the user named them."""
     names = [str(name) for name in frame.columns]
@@ -320,6 +329,7 @@ def read_label_file(spec: str) -> LabelFile:
     digest = hashlib.sha256(repr(table.shape).encode() + table.tobytes()).hexdigest()[:12]
     notes.insert(0, f"labels are {len(table)} rows of {path.name}: {', '.join(chosen)}")
     with warnings.catch_warnings(action="ignore"):  # NaN is of many kinds
-        notes += [note for column in chosen for note in _precision(path, frame[column])]
+        for column in chosen:
+            notes += [*_precision(path, frame[column]), *_spread(frame[column])]
     place = str(path.resolve())
     return LabelFile(place, tuple(chosen), digest, len(table), tuple(notes), table)

@@ -15,6 +15,7 @@ MOST_LINES = 12
 LEAST_DEGREES = 0.005
 ROUNDING = "float32 rounding"
 """The row that shows, for comparison, how far rounding alone turns a gradient."""
+COLUMNS = "length: over that of the definition; pairs: share whose term differs"
 LOST = "a gradient is zero or not finite"
 """Part of the note of a row for which some or all batches give no angle."""
 AS_ROUNDING = 10
@@ -110,30 +111,35 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
     one, generated = found[0], on_generated(found)
     left_out = f" ({one.left_out} rows have no label)" if one.left_out else ""
     heading = (
-        f"Degrees between its gradient at temperature {one.temperature or 0:g} and that of "
-        f"{one.definition}, over {max(row.batches for row in found)} batches of {one.batch_size} "
-        f"rows of {'generated labels' if generated else one.labels}{left_out}, embeddings "
-        f"{'' if generated else 'at random or '}ordered by label as after training:"
+        f"Degrees between the gradient of this loss, or of one departure alone, and that of "
+        f"{one.definition} at temperature {one.temperature or 0:g}: median (95 % interval) of "
+        f"{max(row.batches for row in found)} batches of {one.batch_size} rows of "
+        f"{'generated labels' if generated else one.labels}{left_out}, embeddings "
+        f"{'' if generated else 'random or '}ordered by label as after training; {COLUMNS}:"
     )
     alike = grouped(found, lambda row: (row.departure, row.definition))
     notes = [f"Note: {note}." for note in dict.fromkeys(row.note for row in found) if note]
     notes = ["--labels measures it on yours."] if generated else [*notes, _advice(found)]
-    below = [line for text in notes for line in wrap(text, WIDTH)]
+    below = [line for text in notes for line in _wrapped(text)]
     if generated and all(row.departure is None and _is_same(row) for row in found):
         return []
     if not one.batches:
         return [] if generated else below
     heads = ("continuous", "tied") if generated else ("random", "ordered")
-    above = [*wrap(heading, WIDTH), _line("", (*heads, "length", "pairs"))]
+    above = [*_wrapped(heading), _line("", (*heads, "length", "pairs"))]
     lines = list(above)
     for (departure, definition), same in alike.items():
-        words = (departure or f"all, from {definition}").partition(":")[0]
+        words = (departure or f"loss, from {definition}").partition(":")[0]
         name = shorten(words, WIDTH - 2, placeholder=" ...")
         long = len(name) > NAME_WIDTH  # which needs a line of its own
         own = [f"  {name}"] * long + [_line("" if long else name, _cells(same))]
         if len(lines) + len(own) + len(below) <= MOST_LINES:
             lines += own
     return [*lines, *below]
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, WIDTH, break_on_hyphens=False)
 
 
 def _is_same(row: Impact) -> bool:
@@ -179,14 +185,14 @@ def _advice(found: Sequence[Impact]) -> str:
         return ""
     worst = max(row.angle or 0.0 for row in judged)
     if worst <= AS_ROUNDING * rounding:
-        return f"It is the gradient of {nearest} but for rounding: no reason to train again."
+        return f"This loss has the gradient of {nearest} but for rounding: no need to train again."
     if worst >= 90:
-        return f"At worst, a training step raises {nearest}: if you want that loss, train again."
+        return f"At worst, a training step raises {nearest}: if you want {nearest}, train again."
     lost = 1 - math.cos(math.radians(worst))
-    step = f"At worst, a training step lowers {nearest} {100 * lost:.2g} % less than one along "
-    step += "the gradient of that loss"
+    step = f"At worst, a training step lowers {nearest} {100 * lost:.2g} % less than a step with "
+    step += f"{nearest} itself"
     if lost < 0.01:
         return f"{step}: little reason to train again."
     if lost < 0.1:
         return f"{step}: compare two short trainings before you train again."
-    return f"{step}: if you want that loss, train again."
+    return f"{step}: if you want {nearest}, train again."

@@ -119,7 +119,7 @@ class ImpactStudy:
         if n > len(kept):
             reason = f"{len(kept)} rows have a label{' in every column' if whole_rows else ''}"
             reason += f", fewer than a batch of {n}"
-        elif bool((kept == kept[0]).all()):
+        elif all(len(np.unique(column[~np.isnan(column)])) < 2 for column in kept.T):
             reason = "all labels are equal, which shows no difference between losses"
         if reason:
             yield Impact(definition=self._near.name, labels=name, batch_size=n, note=reason)

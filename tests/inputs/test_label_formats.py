@@ -131,3 +131,13 @@ def test_labels_stay_apart(
     assert len(np.unique(batch.labels.double())) == n
     said = any("float32 would merge" in note for note in file.notes)
     assert said is (len(np.unique(np.float32(table))) < n)
+
+
+def test_a_column_without_two_different_labels_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("age,same,none\n1,3,\n2,3,\n4,,\n")
+    notes = read_label_file(f"{path}:age,same,none").notes[1:]
+    assert notes == (
+        "every label of column 'same' is 3.0, which tells no losses apart",
+        "every label of column 'none' is missing, which tells no losses apart",
+    )

@@ -96,13 +96,14 @@ def interval_holds(shown: str, row: Impact) -> bool:
 
 def heading_holds(rows: Sequence[Impact], text: str) -> bool:
     told = re.fullmatch(
-        r"Degrees between its gradient at temperature (\S+) and that of (\S+), over (\d+) batches "
-        r"of (\d+) rows of (.+?)(?: \((\d+) rows have no label\))?, embeddings (at random or )?"
-        r"ordered by label as after training:",
+        r"Degrees between the gradient of this loss, or of one departure alone, and that of (\S+) "
+        r"at temperature (\S+): median \(95 % interval\) of (\d+) batches of (\d+) rows of (.+?)"
+        r"(?: \((\d+) rows have no label\))?, embeddings (random or )?ordered by label as after "
+        r"training; length: over that of the definition; pairs: share whose term differs:",
         text,
     )
     assert told, text
-    tau, nearest, batches, n, labels, left_out, random = told.groups()
+    nearest, tau, batches, n, labels, left_out, random = told.groups()
     kinds = {row.labels for row in rows}
     return (
         {row.temperature for row in rows} == {float(tau)}
@@ -118,7 +119,7 @@ def heading_holds(rows: Sequence[Impact], text: str) -> bool:
 
 def rows_of(rows: Sequence[Impact], heads: Sequence[str], name: str) -> dict[str, Impact]:
     """The rows that a line is of, by the head of the column."""
-    whole = re.fullmatch(r"all, from (\S+)", name)
+    whole = re.fullmatch(r"loss, from (\S+)", name)
     return {
         head: row
         for row in rows
@@ -149,12 +150,12 @@ def advice_holds(rows: Sequence[Impact], text: str) -> bool:
     if any("not finite" in (r.note or "") for r in own) or nearest not in text:
         return False
     worst = max(r.angle or 0 for r in own)
-    if text.startswith("It is the gradient"):
+    if text.startswith("This loss has the gradient of"):
         noise = [r.angle or 0 for r in rows if r.departure == "float32 rounding"]
-        return worst <= 10 * max(noise, default=0) and "but for rounding: no reason" in text
+        return worst <= 10 * max(noise, default=0) and "but for rounding: no need" in text
     if "raises" in text:
-        return worst >= 90 and text.endswith("if you want that loss, train again.")
-    told = re.search(r"lowers \S+ (\S+) % less than one along .* loss: (.*)\.$", text)
+        return worst >= 90 and text.endswith(f"if you want {nearest}, train again.")
+    told = re.search(r"lowers \S+ (\S+) % less than a step with \S+ itself: (.*)\.$", text)
     assert told, text
     lost = 100 * (1 - np.cos(np.radians(worst)))
     advice = ("little reason", "compare two", "if you want")[int(lost >= 1) + int(lost >= 10)]
@@ -187,7 +188,7 @@ def judged(rows: Sequence[Impact], lines: Sequence[str]) -> Iterator[tuple[str, 
         yield "heading", heading_holds(rows, heading)
     for name, line in own:
         yield "row", row_holds(rows, heads, name, line)
-    for said in re.findall(r"Note: .*?\.(?= Note: | It is | At worst| --labels|$)", text):
+    for said in re.findall(r"Note: .*?\.(?= Note: | This loss | At worst| --labels|$)", text):
         yield "note", said[6:-1] in {row.note for row in rows}
         text = text.replace(said, "", 1)
     if text.strip() == "--labels measures it on yours.":
@@ -242,8 +243,8 @@ def test_what_is_wholly_lost_has_no_figures_beside_it(every: Told) -> None:
 
 
 FALSE_LINES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
-    (r"over (\d+) batches", "over 99 batches"),
-    (r"at temperature \S+", "at temperature 7"),
+    (r"of (\d+) batches", "of 99 batches"),
+    (r"at temperature \S+:", "at temperature 7:"),
     (r"of (64|256) rows", "of 63 rows"),
     (r"(\d)([\d.]*)%$", lambda told: f"{(int(told[1]) + 4) % 10}{told[2]}%"),
     (r"(\d)(\.?\d*) % less than", r"9\1\2 % less than"),
@@ -324,7 +325,7 @@ def test_the_printed_angle_is_that_of_gradients_by_loops(tmp_path: Path) -> None
     rows = list(ImpactStudy(context, None, definition, ImpactQuestion(f"{path}:age", 8)).rows())
     batches = [b for b in SEEN if len(b[2]) == 8][-16:]
     lines = impact_lines(rows)
-    (line,) = (line for line in lines if line.startswith("  all, from no-self"))
+    (line,) = (line for line in lines if line.startswith("  loss, from no-self"))
     shown = [line[a:b].split()[0] for a, b in COLUMNS[:3]]
     for at, own in enumerate((batches[::2], batches[1::2])):
         angles, lengths = [], []

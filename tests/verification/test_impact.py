@@ -182,7 +182,7 @@ def test_a_departure_alone_is_the_whole_and_its_size_has_an_interval(ages: str) 
 def test_a_right_loss_is_no_farther_off_than_rounding(ages: str) -> None:
     rows = study(RightNoSelf, ImpactQuestion(ages, 24), member_of(NO_SELF))
     assert of(rows, None, "no-self").angle == pytest.approx(0, abs=1e-3)
-    assert impact_lines(rows)[-1].endswith("but for rounding: no reason to train again.")
+    assert impact_lines(rows)[-1].endswith("but for rounding: no need to train again.")
 
 
 @FEW_BATCHES
@@ -348,11 +348,12 @@ def test_rows_need_a_label_in_every_column_under_a_joint_distance(tmp_path: Path
 @FEW_BATCHES
 def test_labels_that_are_all_equal_show_nothing(tmp_path: Path) -> None:
     path = tmp_path / "equal.csv"
-    path.write_text("a\n" + "7\n" * 30)
-    rows = study(RightNoSelf, ImpactQuestion(str(path), 24))
-    assert impact_lines(rows) == [
-        "Note: all labels are equal, which shows no difference between losses."
-    ]
+    for text in ("a\n" + "7\n" * 30, "a,b\n" + "7,\n,2\n7,2\n" * 10):
+        path.write_text(text)
+        rows = study(RightNoSelf, ImpactQuestion(str(path), 24))
+        assert impact_lines(rows) == [
+            "Note: all labels are equal, which shows no difference between losses."
+        ]
 
 
 # --- the three of the note ----------------------------------------------------------------------
@@ -395,7 +396,7 @@ def test_the_formula_of_a_slow_loss_has_its_length_where_the_factor_is_the_same_
     rows = study(RightNoSelf, ImpactQuestion(ages, 24), member, factor_words=words, factors=factors)
     assert of(rows, None, "no-self").length == pytest.approx(length)
     assert ("leaves the length unknown" in str(rows[0].note)) == (length is None)
-    shown = next(line for line in impact_lines(rows) if "all, from no-self" in line)
+    shown = next(line for line in impact_lines(rows) if "loss, from no-self" in line)
     assert shown.split()[-1] == ("-" if length is None else str(length))
 
 
@@ -437,11 +438,11 @@ def test_it_takes_twelve_lines_of_eighty_columns_at_most() -> None:
 @pytest.mark.parametrize(
     ("angle", "advice"),
     [
-        (1e-4, "but for rounding: no reason to train again"),
-        (3.0, "0.14 % less than one along the gradient of that loss: little reason"),
+        (1e-4, "but for rounding: no need to train again"),
+        (3.0, "0.14 % less than a step with rank-n-contrast itself: little reason"),
         (20.0, "compare two short trainings"),
-        (60.0, "50 % less than one along the gradient of that loss: if you want that loss"),
-        (120.0, "At worst, a training step raises rank-n-contrast: if you want that loss, train"),
+        (60.0, "50 % less than a step with rank-n-contrast itself: if you want rank-n-contrast"),
+        (120.0, "a training step raises rank-n-contrast: if you want rank-n-contrast, train"),
     ],
 )
 def test_it_says_what_the_angle_means_for_a_trained_model(angle: float, advice: str) -> None:
@@ -454,4 +455,4 @@ def test_a_stored_verification_keeps_it_and_an_old_one_has_none() -> None:
     assert Verification.from_mapping(kept.to_mapping()) == kept
     old = {k: v for k, v in kept.to_mapping().items() if k != "impact"}
     assert Verification.from_mapping(old).impact == ()
-    assert "all, from rank-n-contrast" in str(kept)
+    assert "loss, from rank-n-contrast" in str(kept)
