@@ -66,7 +66,8 @@ def departures(reading: Reading, definition: Definition) -> Departures:
     if views != definition.views:
         depart("views", views, views if views in JOINED else None)
     joint = m.label_distance
-    if reading.several_dimensions and joint != definition.label_distance:
+    signed = m.measured.startswith("signed") and joint == "sum"  # which is said there
+    if reading.several_dimensions and joint != definition.label_distance and not signed:
         depart("label_distance", joint, None if joint in ("first", "last", "sum") else joint)
     strict = m.comparison == ">" and m.self_candidate != "always"  # the anchor is nearest
     across = m.views.startswith("across")  # where i is the partner in the other view

@@ -11,6 +11,11 @@ from supcr_bench.verification.probes import IN_FLOAT64, Probe, Prober, make_labe
 from supcr_bench.verification.reading import Reading
 
 ORDER_DECIDES = "ties taken by an order of rows (of a sort): equal labels are not treated alike"
+ANOTHER_ON = "another loss on"
+BATCH_SCALES = (
+    "similarities divided by a number that each batch has of its own, such as the mean distance of "
+    "its rows"
+)
 FAR = 1024.0
 """Labels times this are far apart, and divided by it they are near."""
 UNEQUAL = torch.tensor([0.0, 1.0, 4.0, 9.0, 15.0, 22.0, 32.0, 34.0], dtype=torch.float64)
@@ -44,7 +49,7 @@ def _read_ties(prober: Prober, reading: Reading, alive: list[Member]) -> list[Me
         rows = make_rows(len(labels), prober.count, 1)
         probe = prober.probe(rows, labels, prober.given)
         alive = _left(prober, reading, alive, probe, "equal labels")
-        if "another loss on equal labels" in reading.faults:
+        if f"{ANOTHER_ON} equal labels" in reading.faults:
             unequal = UNEQUAL[labels.long()]
             apart = (unequal, labels + NEAR_SHARE * unequal)
             fits = [bool(prober.fitting(alive, prober.probe(rows, y, prober.given))) for y in apart]
@@ -83,7 +88,9 @@ def _read_label_distance(
         if prober.fitting(several, prober.probe(probe.views, alike, prober.given)):
             reading.faults[-1] = PHRASES["labels"]["rescaled"]  # dimensions spread alike
         reading.several_dimensions, reading.complete = False, complete
-    elif not prober.fitting(alive, prober.probe(probe.views, labels / 4, prober.given)):
+    elif BATCH_SCALES not in reading.faults and not prober.fitting(
+        alive, prober.probe(probe.views, labels / 4, prober.given)
+    ):
         reading.faults.append(PHRASES["labels"]["small"])
     return alive
 
@@ -106,8 +113,19 @@ def _left(
         order = torch.arange(len(probe.labels)).roll(2).flip(0)
         views = tuple(v[order] for v in probe.views)
         other = prober.probe(views, probe.labels[order], prober.given)
-        by_order = not math.isclose(other.loss, probe.loss, rel_tol=1e-5)
-        fault = ORDER_DECIDES if by_order else f"another loss on {on}"
+        fault = f"{ANOTHER_ON} {on}"
+        if not math.isclose(other.loss, probe.loss, rel_tol=1e-5):
+            fault = ORDER_DECIDES
+        elif left := _at_another_temperature(prober, alive, probe):
+            fault = BATCH_SCALES
         reading.faults += [fault] if fault not in reading.faults else []
     reading.complete = False
-    return [plainest]
+    return left or [plainest]
+
+
+def _at_another_temperature(prober: Prober, alive: list[Member], probe: Probe) -> list[Member]:
+    """The members that fit a batch once its temperature is read from that batch alone."""
+    some = sorted(alive, key=plainness)[:60]
+    temperature = prober.nearest_temperature(some, probe)
+    moved = {m._replace(temperature=m.temperature * temperature): m for m in some}
+    return [moved[m] for m in prober.fitting(list(moved), probe)]

@@ -161,9 +161,9 @@ PHRASES: dict[str, dict[Any, str]] = {
     },
     "temperature": {
         "missing": "the temperature argument is not read",
-        "squared": "divided by the temperature squared",
-        "multiplies": "multiplied by the temperature",
-        "root": "divided by the root of the temperature",
+        "squared": "similarities divided by the temperature squared",
+        "multiplies": "similarities multiplied by the temperature in place of divided",
+        "root": "similarities divided by the root of the temperature",
         "partner": "the partner's similarity is not divided by the temperature",
         "denominator": "only the partner's similarity is divided by the temperature",
         "other": "the temperature enters in another way than by dividing the similarity",

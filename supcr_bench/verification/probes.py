@@ -103,6 +103,12 @@ def shortest(number: float, tolerance: float) -> float:
     return next((x for x in short if math.isclose(x, number, rel_tol=tolerance)), number)
 
 
+def alike(one: Probe, other: Probe) -> bool:
+    """Whether two calls on the same batch gave the same numbers."""
+    moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
+    return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
+
+
 def _step_along(core: Probe, size: float) -> Tensor:
     """[V, n, d]: a step along the gradient, of a length relative to that of the rows."""
     rows = torch.stack(core.views)
@@ -141,16 +147,28 @@ class Prober:
         self._plain: dict[tuple[object, ...], Probe] = {}
         self._nearest: dict[tuple[object, ...], float] = {}
 
-    def repeats(self, n: int, *, one_module: bool = False) -> bool:
-        """Whether a batch of n rows gives the same numbers twice, by two modules or by one."""
-        one, new = self.plain(n, 0, self.given), None
-        if one_module:
-            definition = self._subject.resolution.definition.at(self.given)
-            new = self._subject.build(definition, torch.ones(1), self._device)
-            one = self.probe(one.views, one.labels, self.given, module=new)
-        other = self.probe(one.views, one.labels, self.given, module=new)
-        moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
-        return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
+    def repeats(self, n: int) -> bool:
+        """Whether two modules give the same numbers on a batch of n rows."""
+        one = self.plain(n, 0, self.given)
+        return alike(one, self.probe(one.views, one.labels, self.given))
+
+    def again(self) -> Probe:
+        """The plain probe as a second call of a module that has had another batch before."""
+        one, module = self.plain(self.rows, 0, self.given), self._built(self.given)
+        other = make_rows(self.rows, self.count, 5, 2.0)
+        self.probe(other, make_labels(self.rows, 1, 5), self.given, module=module)
+        return self.probe(one.views, one.labels, self.given, module=module)
+
+    def in_evaluation_mode(self, temperature: float | None) -> Probe | None:
+        """The plain probe of a module in evaluation mode; ``None`` for what has no modes."""
+        one, module = self.plain(self.rows, 0, temperature), self._built(temperature)
+        if not isinstance(module, torch.nn.Module):
+            return None
+        return self.probe(one.views, one.labels, temperature, module=module.eval())
+
+    def _built(self, temperature: float | None) -> Any:
+        definition = self._subject.resolution.definition.at(temperature)
+        return self._subject.build(definition, torch.ones(1), self._device)
 
     def probe(
         self,

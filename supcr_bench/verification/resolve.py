@@ -17,9 +17,10 @@ from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification import scale_rules
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.departures import definition_of
+from supcr_bench.verification.label_distance import ANOTHER_ON, BATCH_SCALES
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import FITS, NotFiniteError, Prober
+from supcr_bench.verification.probes import FITS, NotFiniteError, Prober, alike
 from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.structure import BFLOAT16, RANDOM, read_structure
 
@@ -27,6 +28,12 @@ NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), 
 STATE = (
     "other numbers at the second call of a module, which keeps something, such as a queue, or "
     "draws random numbers"
+)
+TEMPERATURE_CHANGES = (
+    "the temperature changes from call to call of a module, as by a schedule or a moving average"
+)
+SCALE_CHANGES = (
+    "the scale of the loss changes from call to call of a module: a warm-up, or random numbers"
 )
 MANY_ROWS = 24
 """Rows of a batch that is large enough to show whether a loss samples rows."""
@@ -89,7 +96,7 @@ def read_choices(prober: Prober) -> Reading:
         if member is not None and reading.complete and member.ties == "by_value":
             read_tolerance(prober, reading, member)
         if member is None or not reading.complete:
-            return _unless_random(prober, reading)
+            return _with_changes(prober, _unless_random(prober, reading))
         counted = False
         # In a low precision, shares are rounded too much. Ranks have no missing labels.
         if prober.limit == FITS and not prober.ranked:
@@ -104,13 +111,11 @@ def read_choices(prober: Prober) -> Reading:
         scale_rules.read_default_temperature(prober, reading, member)
         scale_rules.read_factor(prober, reading, member, counted=counted)
         scale_rules.read_upstream(prober, reading)
-        if not reading.faults and not prober.repeats(prober.rows, one_module=True):
-            reading.faults.append(STATE)
         try:
             prober.plain(2, 0, prober.given)
         except (ValueError, AssertionError):  # its author means it
             reading.choices.append(PHRASES["batch"]["two refused"])
-        _unless_random(prober, reading)
+        _with_changes(prober, _unless_random(prober, reading))
     except NotFiniteError:
         reading.faults.append("the loss or its gradient is not finite on ordinary rows")
     except Exception as error:  # noqa: BLE001 - a loss may raise anything
@@ -126,6 +131,39 @@ def _unless_random(prober: Prober, reading: Reading) -> Reading:
             # Asked twice: a loss that leaves out one row may draw the same one again.
             if not (prober.repeats(MANY_ROWS) and prober.repeats(MANY_ROWS)):
                 reading.faults = [RANDOM]
+    return reading
+
+
+def _with_changes(prober: Prober, reading: Reading) -> Reading:
+    """The reading, with what a module does otherwise at its second call, or in evaluation mode.
+
+    In place of what is true of its first call only.
+    """
+    member = reading.member
+    if RANDOM in reading.faults:
+        return reading
+    temperature = prober.given and scale_rules.WARMER
+    still = prober.in_evaluation_mode(temperature)
+    trained = prober.plain(prober.rows, 0, temperature)
+    if still and not alike(trained, still):
+        reading.faults.append(
+            f"another loss in evaluation mode (module.eval()): {still.loss:.3g} in place of "
+            f"{trained.loss:.3g}"
+        )
+    first, second = prober.plain(prober.rows, 0, prober.given), prober.again()
+    if alike(first, second):
+        return reading
+    cause, untrue = STATE, list[str]()
+    share = float(first.gradient @ second.gradient / first.gradient.square().sum())
+    if alike(replace(first, loss=share * first.loss, gradient=share * first.gradient), second):
+        cause, untrue = SCALE_CHANGES, [reading.factor_words]
+    elif member is not None:
+        temperature = prober.nearest_temperature([member], second)
+        if prober.fitting([member._replace(temperature=member.temperature * temperature)], second):
+            cause, reading.default_temperature = TEMPERATURE_CHANGES, None
+            of_one_call = scale_rules.SCALED_BY, ANOTHER_ON, BATCH_SCALES
+            untrue = [fault for fault in reading.faults if fault.startswith(of_one_call)]
+    reading.faults = [cause, *(fault for fault in reading.faults if fault not in untrue)]
     return reading
 
 

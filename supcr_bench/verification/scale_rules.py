@@ -41,6 +41,8 @@ FAR = 32.0
 """The similarity -32, whose exponential is 1e-14: less than the eps of nearly every loss."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
 GROWS = "a factor that grows about as N^"
+SCALED_BY = "similarities divided by"
+"""How the words begin of a number beside the temperature."""
 HALVED, DOUBLED = f"{CONSTANT_FACTOR} 0.5", f"{CONSTANT_FACTOR} 2"
 
 
@@ -67,7 +69,7 @@ def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member
         columns = {WIDTH: "the number of columns", WIDTH**0.5: "the root of the number of columns"}
         named = (words for n, words in columns.items() if math.isclose(own, n, rel_tol=1e-3))
         times = next(named, f"{own:.4g}")
-        reading.faults.append(f"divided by {times} times the temperature")
+        reading.faults.append(f"{SCALED_BY} {times} times the temperature")
     return member
 
 
@@ -337,9 +339,9 @@ def factor_words(
     """
     words = []
     if math.isclose(warmer / at, 1.7, rel_tol=rough):
-        words.append("times the temperature")
+        words.append("the loss multiplied by the temperature")
     elif math.isclose(at / warmer, 1.7, rel_tol=rough):
-        words.append("divided by the temperature")
+        words.append("the loss divided by the temperature")
     elif not math.isclose(warmer, at, rel_tol=rough):
         words.append(f"a factor of {at:.4g} at temperature 1 and of {warmer:.4g} at 1.7")
     phrases = PHRASES["normaliser"]
@@ -359,13 +361,14 @@ def factor_words(
         for by_rows, formula in known.items()
         if math.isclose(more / formula(2 * n), at / formula(n), rel_tol=rough)
     }
+    digits = ".4g" if rough < LOW else ".2g"
     grows = f"{GROWS}{math.log2(abs(more / at)):.2g}"
     by_rows, constant = next(iter(constants.items()), (grows, at))
     words += [by_rows] if by_rows else []
     if math.isclose(constant, 1, rel_tol=rough):
         return ", ".join(words)
-    if words[:1] == ["times the temperature"]:  # over a base temperature
-        words[0] += f" over {1 / constant:.4g}"
+    if words[:1] == ["the loss multiplied by the temperature"]:  # over a base temperature
+        words[0] += f" over {1 / constant:{digits}}"
     else:
-        words.append(f"{CONSTANT_FACTOR} {constant:.4g}")
+        words.append(f"{CONSTANT_FACTOR} {'about ' * (digits == '.2g')}{constant:{digits}}")
     return ", ".join(words)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from supcr_bench.verification.family import TWO_VIEWS, Member, structures
 from supcr_bench.verification.foreign import label_changes, traits, why_foreign
-from supcr_bench.verification.label_distance import FAR, plainness, settle
+from supcr_bench.verification.label_distance import ANOTHER_ON, FAR, plainness, settle
 from supcr_bench.verification.phrases import FOREIGN, PHRASES, is_foreign
 from supcr_bench.verification.probes import (
     FITS,
@@ -95,7 +95,7 @@ def _ranked(prober: Prober, unknown: Reading) -> Reading:
     if reading.member is None:
         return unknown
     reading.faults = [f for f in reading.faults if f not in PHRASES["labels"].values()]
-    reading.faults = unknown.faults + [f for f in reading.faults if "another loss on" not in f]
+    reading.faults = unknown.faults + [f for f in reading.faults if ANOTHER_ON not in f]
     core = prober.plain(prober.rows, 0, prober.given)
     reading.complete = bool(prober.fitting([reading.member], core))
     return reading

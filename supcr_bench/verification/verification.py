@@ -29,8 +29,8 @@ NO_DEFINITION = "none"
 NAMED = 3
 """Most failed checks that a headline names."""
 FACTOR = re.compile(
-    r"a (constant )?factor(?! of -)|times the temperature"
-    r"|divided by (a further|M|N|the temperature(,|$))|not divided by the number"
+    r"a (constant )?factor(?! of -)|(the loss multiplied by|the loss divided by|times|divided by) "
+    r"the temperature(,| over|$)|divided by (a further|M|N)|not divided by the number"
 )
 """The first words of the causes that only multiply the loss by a factor."""
 ENDED = {

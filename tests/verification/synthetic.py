@@ -271,9 +271,9 @@ def _powers(partner: float, others: float) -> Callable[[float], tuple[float, flo
 
 def _temperature_departures() -> dict[str, Departure]:
     laws = {
-        "squared": ("divided by the temperature squared", _powers(2, 2)),
-        "multiplies": ("multiplied by the temperature", _powers(-1, -1)),
-        "root": ("divided by the root of the temperature", _powers(0.5, 0.5)),
+        "squared": ("similarities divided by the temperature squared", _powers(2, 2)),
+        "multiplies": ("similarities multiplied by the temperature", _powers(-1, -1)),
+        "root": ("similarities divided by the root of the temperature", _powers(0.5, 0.5)),
         "of the denominator alone": ("partner's similarity is not divided", _powers(0, 1)),
         "of the partner alone": ("only the partner's similarity is divided", _powers(1, 0)),
         "ignored": ("temperature argument is not read", lambda t: (0.5, 0.5)),
@@ -311,10 +311,10 @@ def _factor_departures() -> dict[str, Departure]:
         "over a further N^2": (("a further N\\^2",), lambda n, t: 1 / n**2),
         "twice": (("factor of 2($|,)|losses summed",), lambda n, t: 2.0),
         "a third": (("factor of 0.3333",), lambda n, t: 1 / 3),
-        "times the temperature": (("times the temperature",), lambda n, t: t),
-        "over the temperature": (("divided by the temperature",), lambda n, t: 1 / t),
+        "times the temperature": (("the loss multiplied by the temperature",), lambda n, t: t),
+        "over the temperature": (("the loss divided by the temperature",), lambda n, t: 1 / t),
         "temperature over base": (
-            ("times the temperature over 0.07",),
+            ("the loss multiplied by the temperature over 0.07",),
             lambda n, t: t / 0.07,
         ),
     }

@@ -623,6 +623,87 @@ def test_a_queue_is_named_though_the_first_call_is_right() -> None:
     assert fault.startswith("other numbers at the second call of a module")
 
 
+class OfCalls(nn.Module):
+    """A loss whose temperature, or factor, depends on how often a module was called."""
+
+    def __init__(self, change: str, temperature: float = 2.0) -> None:
+        super().__init__()
+        self.change, self.temperature, self.calls = change, temperature, 0
+        self.mean = torch.zeros(())
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        self.calls += 1
+        logits, factor = -distances(features) / self.temperature, 1.0
+        if self.change == "schedule":
+            logits = logits / (1 + 0.4 * 0.99**self.calls)
+        if self.change == "moving average":
+            mean = logits.detach().abs().mean()
+            self.mean = 0.9 * self.mean + 0.1 * mean if self.calls > 1 else mean
+            logits = logits / self.mean
+        if self.change == "warm-up":
+            factor = self.calls / 100
+        if self.change == "nothing to validate" and not self.training:
+            factor = 0.0
+        return factor * mean_over_pairs(logits, labels)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("schedule", "the temperature changes from call to call of a module"),
+        ("moving average", "the temperature changes from call to call of a module"),
+        ("warm-up", "the scale of the loss changes from call to call of a module"),
+        (
+            "nothing to validate",
+            r"another loss in evaluation mode \(module.eval\(\)\): 0 in place of",
+        ),
+    ],
+)
+def test_what_changes_with_calls_and_modes_is_one_cause(change: str, words: str) -> None:
+    class Loss(OfCalls):
+        def __init__(self, temperature: float = 2.0) -> None:
+            super().__init__(change, temperature)
+
+    found = recognised(Loss)  # type: ignore[arg-type]
+    (fault,) = found.faults
+    assert re.match(words, fault)
+    assert not any("temperature" in choice for choice in found.choices)
+
+
+def test_similarities_divided_by_a_number_of_the_batch_are_named() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
+        """features [N, d]"""
+        apart = distances(features)
+        return mean_over_pairs(-apart / (apart.detach().mean() * temperature), labels)
+
+    (fault,) = recognised(loss).faults
+    assert fault.startswith("similarities divided by a number that each batch has of its own")
+
+
+def test_signed_differences_over_several_dimensions_are_named_once() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = (labels[None] - labels[:, None]).sum(-1)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        logits = -distances(features) / temperature
+        terms = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
+        return terms[off].mean()
+
+    (fault,) = recognised(loss).faults
+    assert fault == "signed label differences y_k - y_i in place of absolute ones"
+
+
+def test_a_factor_in_a_low_precision_has_no_digits_that_it_cannot_show() -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        rows = features.bfloat16()
+        return 64 * mean_over_pairs((-distances(rows.float()) / 2).bfloat16().float(), labels)
+
+    assert recognised(loss).faults[-1] == "a constant factor of about 64"
+
+
 def test_a_low_precision_of_autocast_is_named_though_float64_escapes_it() -> None:
     def loss(features: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
         """features [N, d]"""
