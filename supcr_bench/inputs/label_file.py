@@ -326,6 +326,8 @@ def read_label_file(spec: str) -> LabelFile:
         _require_labels(path, frame)
     chosen = columns or list(frame.columns)
     table = _numeric(path, frame, chosen)
+    if not frame[chosen].notna().any(axis=None):
+        raise InputError(f"{path}: no row has a label in {', '.join(map(repr, chosen))}")
     digest = hashlib.sha256(repr(table.shape).encode() + table.tobytes()).hexdigest()[:12]
     notes.insert(0, f"labels are {len(table)} rows of {path.name}: {', '.join(chosen)}")
     with warnings.catch_warnings(action="ignore"):  # NaN is of many kinds

@@ -213,9 +213,11 @@ def claim(*, claim: str, verdict: Holds) -> str:
 
 @sentence
 def noise(*, spread: float, cells: int, device: str | None) -> str:
+    pairs = _pairs(cells, device)
+    which = f"of {pairs}, 95%" if cells >= 20 else pairs  # of fewer, that is all
     return (
-        f"Differences below {spread:.1%} may be noise: of {_pairs(cells, device)}, 95% differed "
-        "by at most that. What to use is decided by the noise at each N."
+        f"Differences below {spread:.1%} may be noise: {which} differed by at most that. What to "
+        "use is decided by the noise at each N."
     )
 
 
@@ -314,7 +316,10 @@ def along(*, name: str, axis: Axis, first: Case, last: Case, time_ratio: float) 
 
 @sentence
 def counters_differ(*, low: float, high: float) -> str:
-    return f"a second counter, of operations, differs by {low:+.1%} to {high:+.1%}"
+    least, most = f"{low:+.1%}", f"{high:+.1%}"
+    by = least if least == most else f"{least} to {most}"
+    by = by if max(-low, high) >= NO_ERROR / 2 else f"less than {NO_ERROR:.1%}"
+    return f"a second counter, of operations, differs by {by}"
 
 
 @sentence

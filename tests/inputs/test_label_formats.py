@@ -141,3 +141,10 @@ def test_a_column_without_two_different_labels_is_named(tmp_path: Path) -> None:
         "every label of column 'same' is 3.0, which tells no losses apart",
         "every label of column 'none' is missing, which tells no losses apart",
     )
+
+
+def test_a_file_without_any_label_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("age,other\nNaN,1\n,2\n")
+    with pytest.raises(InputError, match="no row has a label in 'age'"):
+        read_label_file(f"{path}:age")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.analysis.findings import find
+from supcr_bench.render import sentences
 from supcr_bench.render.answer import answer, headline, refuted, section_sentences
 from supcr_bench.render.terminal import MOST_LETTERS, MOST_LINES, answer_lines
 from supcr_bench.store.run import load_run
@@ -231,3 +232,29 @@ def test_a_row_that_is_too_wide_is_wrapped_and_those_beside_it_keep_one_line() -
     assert max(map(len, shown)) <= MOST_LETTERS
     assert any(line.startswith("        ") for line in shown[: -len(ENDS)])
     assert not lines_hold(found, [line.replace("name_b", "name_d") for line in shown], ENDS)
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (1, "may be noise: 1 pair of timings of identical code differed by at most that."),
+        (19, "may be noise: 19 pairs of timings of identical code differed by at most that."),
+        (20, "may be noise: of 20 pairs of timings of identical code, 95% differed by at most"),
+    ],
+)
+def test_a_share_of_few_pairs_is_all_of_them(cells: int, words: str) -> None:
+    assert words in sentences.noise(spread=0.05, cells=cells, device=None).text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "by"),
+    [
+        (0.0, 0.0, "less than 0.1%"),
+        (-0.0002, 0.0004, "less than 0.1%"),
+        (0.02, 0.0201, "+2.0%"),
+        (0.0, 0.06, "+0.0% to +6.0%"),
+    ],
+)
+def test_counters_that_agree_are_not_said_to_differ(low: float, high: float, by: str) -> None:
+    said = sentences.counters_differ(low=low, high=high).text
+    assert said == f"a second counter, of operations, differs by {by}"
