@@ -43,7 +43,7 @@ NEAR = 0.01
 differences."""
 WHOLE_NUMBERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Integer dtypes by size in bytes: non-negative floats sort faster as integers."""
-ANCHORS = (32, 128)
+ANCHORS = (32, 256)
 """The fewest and the most rows of a block on a CPU, where a smaller block stays in cache."""
 ELEMENTS = 2**23
 """Elements of a block on an accelerator, in each view: enough to keep it busy."""
@@ -471,25 +471,31 @@ def evaluate(
             at_sum, *at_each = grad_output.tolist()
             arriving = [at + at_sum * share for at, share in zip(at_each, shares, strict=True)]
         grad_points = torch.zeros_like(points) if wanted else None
-        sums: dict[int, Tensor] = {}
+        numbers: list[int] = []
+        sums: list[Tensor] = []
         terms = terms_of(choices, tau, high, width, points)
         for group in groups_of(labels, present, counts, choices, anchors):
             (c, m), (v, _, d) = group.rows.shape, points.shape
             own = points.index_select(1, group.rows.flatten()).view(v, c, m, d)
             own = own.transpose(0, 1).contiguous()
             total, grad = terms.sum_of_group(own, group, wanted)
+            numbers += group.numbers
+            sums.append(total)
+            if grad is None or grad_points is None:
+                continue
             for c, number in enumerate(group.numbers):
-                sums[number] = total[c]
-                if grad is not None and grad_points is not None:
-                    scale = factors[number] * arriving[number] / tau
-                    grad_points.index_add_(1, group.rows[c], grad[c], alpha=scale)
-        exact = sum_dtype(device)
-        if len(sums) < len(counts):
-            none = torch.zeros((), dtype=exact, device=device)
-            sums = {c: sums.get(c, none) for c in range(len(counts))}
-        weighing = torch.tensor([factors, shares], dtype=exact, device=device)
-        losses = torch.stack([sums[c] for c in range(len(counts))]).mul_(weighing[0])
-        loss, losses = losses.dot(weighing[1]).to(dtype), losses.to(dtype)
+                scale = factors[number] * arriving[number] / tau
+                grad_points.index_add_(1, group.rows[c], grad[c], alpha=scale)
+        exact, in_order = sum_dtype(device), list(range(len(counts)))
+        if without := [c for c in in_order if c not in numbers]:
+            numbers += without
+            sums.append(torch.zeros(len(without), dtype=exact, device=device))
+        losses = torch.cat(sums)
+        if numbers != in_order:
+            losses = losses[[numbers.index(c) for c in in_order]]
+        factor, share = torch.tensor([factors, shares], dtype=exact, device=device).unbind()
+        losses *= factor
+        loss, losses = losses.dot(share).to(dtype), losses.to(dtype)
         if grad_points is None:
             return Evaluated(loss, losses, None, None)
 
@@ -579,7 +585,7 @@ def groups_of(
     """
     least = 1 if choices.joins_views else 2
     if anchors is None and (not choices.joint or labels.shape[1] == 1):
-        ordered, order = labels.mT.sort(dim=1)  # what is missing comes last
+        ordered, order = labels.mT.contiguous().sort(dim=1)  # what is missing comes last
         ordered = ordered.unsqueeze(2)
         sizes: dict[int, list[int]] = {}
         for c, m in enumerate(counts):
@@ -589,7 +595,8 @@ def groups_of(
             together = max(anchors_at_once(labels.device, m) // max(m, 1), 1)
             for at in range(0, len(numbers) if m >= least else 0, together):
                 some = numbers[at : at + together]
-                at_once = slice(some[0], some[0] + 1) if len(some) == 1 else some
+                adjacent = some[-1] - some[0] < len(some)
+                at_once = slice(some[0], some[-1] + 1) if adjacent else some
                 yield Group(some, order[at_once, :m], ordered[at_once, :m], (0, m))
         return
     for c, m in enumerate(counts):
@@ -777,23 +784,19 @@ def order_by_distance(
         ending = logits.new_full((m,), each)
         ending[-1].sub_(1)  # the anchor is not a partner
         return order, ending
-    # At the end of a tie the number of places so far, 0 elsewhere: whole numbers are fastest here.
-    places = torch.arange(1, m, dtype=torch.int32, device=apart.device)
+    # At the end of a tie the number of partners so far, 0 elsewhere: whole numbers are fastest.
+    places = torch.arange(each, each * m, each, dtype=torch.int32, device=apart.device)
     ending = distance.to(torch.promote_types(distance.dtype, places.dtype))  # mostly in its memory
     torch.mul(apart.clamp_(max=1).flip(2), places, out=ending[..., :-1])
-    ending[..., -1].fill_(m)
+    ending[..., -1] = each * m - 1
     before = ending.cummax(dim=2).values
     ending[..., 1:].sub_(before[..., :-1])
-    ending.clamp_(min=0)
-    if each > 1:
-        ending *= each
-    ending[..., -1].sub_(1)
-    return order, ending
+    return order, ending.clamp_(min=0)
 
 
 def own_entries(x: Tensor, start: int) -> Tensor:
     """[C, V, B] of [C, V, B, K, M]: each anchor's entry for itself, to read and to change."""
-    x = x[:, :, :, 0] if x.shape[3] == 1 else x.diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
+    x = x.squeeze(3) if x.shape[3] == 1 else x.diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
     return x.diagonal(start, 2, 3)
 
 
