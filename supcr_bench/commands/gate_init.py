@@ -16,6 +16,7 @@ from supcr_bench.subjects.registry import locate
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file
+from supcr_bench.values.units import listed
 from supcr_bench.verification.phrases import is_foreign
 from supcr_bench.workers.messages import Failed
 
@@ -88,10 +89,11 @@ def set_up(console: Console) -> None:
     )
     if any("rank-n-contrast" in definition for definition in losses.values()):
         suite = suite.replace(MISSING_LABELS, "nan_density = 0")
-    write_file(SUITE, suite.replace('["LOSSES"]', json.dumps([*losses])))
-    if not WORKFLOW.exists():
-        write_file(WORKFLOW, workflow, folders=True)
-    wrote = f"Wrote {SUITE} and {WORKFLOW}."
+    files = {SUITE: suite.replace('["LOSSES"]', json.dumps([*losses]))}
+    files |= {} if WORKFLOW.exists() else {WORKFLOW: workflow}
+    for file, content in files.items():
+        write_file(file, content, folders=True)
+    wrote = f"Wrote {listed([*map(str, files)])}."
     print_sentence(console, f"{wrote} In each pull request, the gate will check:")
     for name, definition in losses.items():
         said = f"{name}: values and gradients by {definition}, operations, memory, time"

@@ -46,7 +46,7 @@ class GroupBrokenError(BaseException):
         self.arm, self.reason = arm, reason
 
 
-Step = Literal["build", "forward", "backward", "peak_memory", "work", "time"]
+Step = Literal["forward", "backward", "peak_memory", "work", "time"]
 """What all ranks do together: a step of the check of agreement, or a call to measure."""
 
 
@@ -80,26 +80,25 @@ class RankShard:
         if step != "time":
             gc.collect()
         with self._device.memory_limit(self._limit_bytes):
+            if name not in self._losses:
+                loss = self.subjects[name].bind(self._definitions[name], self._batch)
+                self._losses[name] = loss
+            loss = self._losses[name]
             match step:
-                case "build":
-                    loss = self.subjects[name].bind(self._definitions[name], self._batch)
-                    self._losses[name] = loss
-                    return None
                 case "forward":
-                    self._loss, parts = unpack(self._losses[name].forward(), self._dims)
+                    self._loss, parts = unpack(loss.forward(), self._dims)
                     own = self._loss.new_empty(0) if parts is None else parts
                     return self._loss.detach().cpu(), own.detach().cpu()
                 case "backward":
                     assert self._loss is not None
                     self._loss.backward()  # type: ignore[no-untyped-call]
                     self._loss = None
-                    views = self._losses[name].gradients()
+                    views = loss.gradients()
                     second = views[1] if len(views) == 2 else torch.zeros_like(views[0])
                     return views[0].cpu(), second.cpu()
                 case "time":
                     distributed.barrier()
-            call = partial(self._losses[name].call, arm.pass_)
-            return getattr(self._meter, step)(arm, call)
+            return getattr(self._meter, step)(arm, partial(loss.call, arm.pass_))
 
 
 class Coordinator(Meter):
@@ -149,10 +148,9 @@ class Coordinator(Meter):
 
 
 class RankedAdapter(Adapter):
-    """Binds a loss that all ranks build by their definitions; its target makes a step on all."""
+    """Binds the loss of all ranks; its target makes a step on all, and the first builds it."""
 
     def bind(self, _definition: Definition, batch: Batch) -> BoundLoss:
-        self.target("build")
         dims = batch.labels.shape[1]
         return RankedLoss(self.target, self.arguments(batch), dims, self.resolution)
 

@@ -67,6 +67,14 @@ def test_it_writes_what_it_will_check_once(repository, monkeypatch, capsys):
         gate_init.set_up(Console())
 
 
+def test_it_says_that_it_wrote_only_what_it_wrote(repository, monkeypatch, capsys):
+    monkeypatch.setattr(gate_init, "find_losses", lambda names: ({"src/mine/a.py:A": "x"}, {}))
+    repository.write(str(gate_init.WORKFLOW), "on: push\n")
+    gate_init.set_up(Console())
+    assert "Wrote supcr-gate.toml. In each" in " ".join(capsys.readouterr().out.split())
+    assert gate_init.WORKFLOW.read_text() == "on: push\n"
+
+
 def test_the_baseline_of_that_suite_is_recorded_then(repository, monkeypatch):
     name = "src/mine/losses.py:MyRankLoss"
     recorded = []
