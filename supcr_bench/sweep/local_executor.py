@@ -9,7 +9,7 @@ from supcr_bench.subjects.compiler import COMPILATION
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.runner import Event, Executor
 from supcr_bench.values.case import Workload
-from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took, new_session
 from supcr_bench.values.definition import NO_SELF
 from supcr_bench.values.machine import machine_of
 from supcr_bench.values.result import Result, Status
@@ -142,6 +142,8 @@ class LocalExecutor(Executor):
                             worker.send(response)
                     elif isinstance(response, messages.Failed):
                         broken = True
+                    elif isinstance(response, Took):
+                        yield response
                     elif isinstance(response, Account):
                         yield response
                         finished = True
@@ -153,13 +155,14 @@ class LocalExecutor(Executor):
                     continue  # an arm broke the group of ranks, or lost the device
                 return
             activity = worker.activity()
-            if activity is not None and activity.arm is not None:
-                yield Account(calls_s=activity.elapsed_s)
             verdict = verdict or (Status.FAILED, f"the worker ended: {worker.exit_description()}")
             self.close()
             for result in self._ended(attempt, done, activity, verdict, budget):
                 done.add(Arm(result.implementation, result.case.pass_))
                 yield replace(result, machine=self._machine)
+            if activity is not None and activity.arm is not None:
+                yield Took(activity.arm, activity.elapsed_s)
+                yield Account(calls_s=activity.elapsed_s)
 
     def _overdue(
         self, worker: WorkerProcess | RankGroupWorker, activity: messages.Activity, budget: Budget

@@ -19,9 +19,8 @@ from typing import Any, Protocol, TypeVar
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.run_end import RunEnd
-from supcr_bench.sweep.watched_cell import WatchedCell
 from supcr_bench.values.case import Workload
-from supcr_bench.values.cell import Account, Arm, Budget, Cell, new_session
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took, new_session
 from supcr_bench.values.machine import usable_cpus
 from supcr_bench.values.result import Key, Result, Status, grouped
 from supcr_bench.verification.outcome import Outcome
@@ -30,7 +29,7 @@ from supcr_bench.workers.messages import Activity, Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 from supcr_bench.workers.worker_process import BYSTANDERS
 
-Event = Result | Activity | Account
+Event = Result | Activity | Took | Account
 _Item = TypeVar("_Item")
 
 
@@ -155,15 +154,26 @@ class _Sweep:
                 skipped, cell = self._prepare(planned)
             yield from ((index, result) for result in skipped)
             if cell is not None:
-                watched = WatchedCell()
+                ran: dict[Arm, Result] = {}
                 for event in self._executor.run(cell, self._subjects, self._forecast.budget):
-                    watched.see(event)
                     with self._lock:
+                        self._learn(planned, event, ran)
                         found = self._of_process(planned, event)
                     yield index, found
-                with self._lock:
-                    watched.teach(self._forecast, planned)
             yield index, "ended"
+
+    def _learn(self, planned: Cell, event: Event, ran: dict[Arm, Result]) -> None:
+        """Let the forecast learn what an arm took, and what inputs and references took."""
+        match event:
+            case Result() if event.status is not Status.SKIPPED:
+                ran[Arm(event.implementation, event.case.pass_)] = event
+            case Took(arm, seconds) if arm in ran:
+                how = {"timed": planned.timed, "further": planned.further}
+                self._forecast.took(ran[arm], seconds, **how)
+            # The direct reference of small batches takes no time, and says nothing of the fast one.
+            case Account() if any(r.reference == "fast" for r in ran.values()):
+                seconds = event.inputs_s + event.reference_s
+                self._forecast.reference_took(planned.workload, seconds)
 
     def observe(self, result: Result) -> None:
         self._forecast.observe(result)

@@ -105,6 +105,14 @@ class Cell:
         return replace(self, arms=rest, session=session)
 
 
+@dataclass(frozen=True, slots=True)
+class Took:
+    """The seconds of a cell that an arm took, with the harness's own work beside its calls."""
+
+    arm: Arm
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Where the wall time of a cell went, in seconds: inputs, reference, and all calls."""

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.measure.version_times import VersionedCell
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.cell import Account, Arm, Budget, Cell
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.result import Result
 
@@ -34,7 +34,7 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class MeasureCell:
-    """Measure a cell (the arms of one workload); responses: a Result for each arm, then an Account.
+    """Measure a cell (the arms of one workload); responses: Results, what each took, an Account.
 
     If an arm breaks the group of ranks, Failed comes before the Account. ``labels`` are
     those of the user's file, if the workload has them.
@@ -128,7 +128,7 @@ class Failed:
     error: SubjectError | None = None
 
 
-Response = Returned | Failed | Subject | Result | Account | Alone
+Response = Returned | Failed | Subject | Result | Took | Account | Alone
 
 
 def write_message(message: Request | Response, pipe: IO[bytes]) -> None:

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -38,7 +39,7 @@ from supcr_bench.subjects.find_call import call_by_default, find_call
 from supcr_bench.subjects.process_state import ProcessState, children_of_this
 from supcr_bench.subjects.registry import Subject, load, require_own_imports
 from supcr_bench.subjects.source_files import changes, source_files
-from supcr_bench.values.cell import Arm
+from supcr_bench.values.cell import Arm, Took
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.result import Status
@@ -228,7 +229,14 @@ class Worker:
             coordinator = Coordinator(shard)
         roots = {s.name: Path(s.root) for s in wanted if s.root is not None}
 
+        took_s: dict[Arm | None, float] = defaultdict(float)
+        running, since_s = None, time.monotonic()
+
         def announce(stage: str, arm: Arm | None) -> None:
+            nonlocal running, since_s
+            before_s, since_s = since_s, time.monotonic()
+            took_s[running] += since_s - before_s
+            running = arm
             if arm is not None:  # its call may import a module of its own version
                 isolated.enter(roots.get(arm.implementation))
             self._page.write(stage, arm)
@@ -256,6 +264,9 @@ class Worker:
             for result in run.end_with(error.arm, error.reason):
                 self._respond(result)
             self._respond(messages.Failed(str(error)))
+        announce("end", None)
+        for arm in cell.arms:
+            self._respond(Took(arm, took_s[arm]))
         self._respond(run.account)
 
     @contextmanager

@@ -17,18 +17,18 @@ import pytest
 
 from supcr_bench.store.run import load_run
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep import run_end, watched_cell
+from supcr_bench.sweep import run_end
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.run_end import CASE_S, CASES, REPORT_S, RESULT_S, USUAL, RunEnd
 from supcr_bench.sweep.runner import Event, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import load_suite
 from supcr_bench.values.case import Case, Workload
-from supcr_bench.values.cell import Account, Arm, Budget, Cell
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took
 from supcr_bench.values.growth_law import get_law
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import Outcome, Verdict
 from supcr_bench.verification.session import TOTAL_LIMIT_S
-from supcr_bench.workers.messages import Activity, Failed
+from supcr_bench.workers.messages import Failed
 from tests.examples import implementation
 from tests.one_machine import OneMachine
 
@@ -102,14 +102,13 @@ class Replayed(OneMachine):
         self._verifying.go_on(BESIDE * seconds)
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-        stored, results = self.cells[cell.workload], []
+        stored, results = self.cells[cell.workload], list[Event]()
         ends_s = self.now_s + stored["took_s"]
         for name, pass_, status, seen_s, calls_s, fastest_s, samples, peak_bytes in stored["arms"]:
             arm = Arm(name, pass_)
             if arm not in cell.arms or status == Status.SKIPPED:
                 continue
             self._pass(seen_s)
-            yield Activity("time", arm, 0.0)
             result = cell.result(
                 arm,
                 budget,
@@ -119,7 +118,7 @@ class Replayed(OneMachine):
                 peak_bytes=peak_bytes,
                 reference="fast" if cell.workload.batch_size > 128 else "direct",
             )
-            results.append(result)
+            results += [result, Took(arm, seen_s)]
         yield from results
         yield Account(reference_s=stored["reference_s"])
         self._pass(ends_s - self.now_s)
@@ -133,7 +132,6 @@ def told(
     verifying = Verifying(stored["checks"] if verify else {})
     executor = Replayed(stored["cells"], verifying)
     clock = SimpleNamespace(monotonic=lambda: executor.now_s)
-    monkeypatch.setattr(watched_cell, "time", clock)
     monkeypatch.setattr(run_end, "time", clock)
     limits = suite.budget
     budget = Budget(

@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep import watched_cell
 from supcr_bench.sweep.forecast import Forecast
 from supcr_bench.sweep.plan import make_plan, over_processes
 from supcr_bench.sweep.runner import Event, SweepEvent, SweepProgress, run_sweep
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.case import Case
-from supcr_bench.values.cell import Account, Arm, Budget, Cell
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.messages import Activity, Failed
@@ -300,25 +298,20 @@ def test_the_time_left_falls_towards_the_end() -> None:
     assert left[-1] > 0
 
 
-def test_the_time_left_counts_what_cells_take_beside_their_results(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = [0.0]
-
-    class WithReferences(FakeExecutor):
-        """Each result takes a second, and its cell two more, as references do."""
+def test_the_time_left_counts_what_arms_take_beside_their_calls() -> None:
+    class Slow(FakeExecutor):
+        """Each arm takes two seconds."""
 
         def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
-            for event in super().run(cell, subjects, budget):
-                now[0] += 1.0 + 2.0 / len(cell.arms) if isinstance(event, Result) else 0.0
-                yield replace(event, spent_s=1.0) if isinstance(event, Result) else event
+            yield from super().run(cell, subjects, budget)
+            yield from (Took(arm, 2.0) for arm in cell.arms)
 
-    monkeypatch.setattr(watched_cell, "time", SimpleNamespace(monotonic=lambda: now[0]))
     cells = plan(batch_size=SIZES)
-    events = sweep(cells, WithReferences())
+    events = sweep(cells, Slow())
     left = [event.left_s for event in events if isinstance(event, SweepProgress)]
     references_s = [Forecast(BUDGET).reference_s(cell.workload) for cell in cells]
-    expected = [now[0] * k / 4 + sum(references_s[-k:]) for k in (3, 2, 1)]
+    arms_s = 2.0 * len(cells[0].arms)
+    expected = [arms_s * k + sum(references_s[-k:]) for k in (3, 2, 1)]
     assert left[1:] == pytest.approx(expected)
 
 

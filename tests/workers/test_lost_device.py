@@ -49,7 +49,7 @@ def test_a_cell_ends_where_its_process_has_lost_the_device(
     worker = Worker(responses.append, ActivityPage(tmp_path / "page"), lambda: None)
     cell = cell_of((broken.name, "rowsort"), "cpu")
     worker.answer(MeasureCell(cell, (broken, locate("rowsort")), BUDGET, None))
-    _, result, failed, account = responses
+    _, result, failed, *_, account = responses
     assert isinstance(result, Result)
     assert (result.implementation, result.status) == (broken.name, Status.FAILED)
     assert failed == Failed("AcceleratorError: CUDA error: device-side assert triggered")

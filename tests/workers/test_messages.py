@@ -11,7 +11,7 @@ from supcr_bench.measure.version_times import VersionTimes
 from supcr_bench.reference.compare import Answer
 from supcr_bench.subjects.registry import locate
 from supcr_bench.values.case import Case, Workload
-from supcr_bench.values.cell import Account, Arm, Budget, Cell
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST
 from supcr_bench.values.errors import SubjectError, UnavailableError
 from supcr_bench.values.implementation import Description, Resolution
@@ -77,6 +77,7 @@ ANSWER = Answer(torch.tensor(1.5), torch.tensor([1.0, math.nan]), (torch.ones(2,
         replace(SUBJECT, description=Description(title="A", source="b", tags=("note",))),
         Failed("is not there", UnavailableError("package", "is not there")),
         RESULT,
+        Took(Arm("rowsort", "forward"), 1.5),
         Account(calls_s=1.5),
         Returned([VersionTimes({"before": (0.1, 0.2), "after": (0.3, 0.4)})]),
         Returned([VersionTimes({}, "after", "RuntimeError: boom")]),
