@@ -76,10 +76,14 @@ _Listed = BeforeValidator(lambda value: value if isinstance(value, list | tuple)
 _Selected = AfterValidator(lambda names: None if names is None else select(names))
 """Replaces ``all`` and ``tag:TAG`` by names; raises an UnknownNameError if nothing has a tag."""
 
-Share = Annotated[
-    float | None,
-    BeforeValidator(lambda given: None if given is None else parse_fraction(str(given))),
-]
+
+def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
+    return BeforeValidator(
+        lambda value: parse(str(value)) if isinstance(value, str | int | float) else value
+    )
+
+
+Share = Annotated[float | None, _parsed(parse_fraction)]
 
 
 def _field(axis: Axis) -> Any:
@@ -143,12 +147,6 @@ class OwnDefinition(_choices, _Model):  # type: ignore[misc]
         if "eps" in changes:
             changes["eps"] = changes["eps"] or None
         return replace(get_definition(self.base), name=name, **changes)
-
-
-def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
-    return BeforeValidator(
-        lambda value: parse(str(value)) if isinstance(value, str | int | float) else value
-    )
 
 
 class Budgets(_Model):
