@@ -133,13 +133,15 @@ def _together(judged: Mapping[str, Judged], unseen: str, *, noisy: bool = False)
         verdict = Holds.CONDITION
     alike = grouped(judged.items(), lambda item: item[1])
     order = list(Holds)[::-1].index  # what speaks against the claim comes before what is for it
-    parts = [
+    parts = {
         f"{', '.join(where for where, _ in own[:MOST_NAMED])}"
-        f"{f' and {len(own) - MOST_NAMED} more' if len(own) > MOST_NAMED else ''}: {evidence}"
-        for (_, evidence), own in sorted(alike.items(), key=lambda item: order(item[0][0]))
-    ]
+        f"{f' and {len(own) - MOST_NAMED} more' if len(own) > MOST_NAMED else ''}: {evidence}": said
+        for (said, evidence), own in sorted(alike.items(), key=lambda item: order(item[0][0]))
+    }
+    firsts = [own[0] for own in grouped(parts, parts.__getitem__).values()]  # of each verdict one
+    kept = list(dict.fromkeys([*firsts, *parts]))[:MOST_NAMED]
     more = [f"and {len(parts) - MOST_NAMED} more"] if len(parts) > MOST_NAMED else []
-    return verdict, "; ".join([*parts[:MOST_NAMED], *more])
+    return verdict, "; ".join([*(part for part in parts if part in kept), *more])
 
 
 def _grows_at_most(
@@ -228,7 +230,7 @@ def _everywhere(duels: Duels) -> str:
 
 def _of_all(duels: Duels) -> str:
     count = {1: "two", 2: "three"}[min(map(len, duels.values()))]
-    return f"of the {count} {_everywhere(duels)}"
+    return f"of the {count} that were timed, {_everywhere(duels)}"
 
 
 def _at_end(end: Callable[[Iterable[int]], int], duels: Duels) -> Judged:

@@ -117,7 +117,7 @@ def time_table(results: Sequence[Result], pass_: Pass) -> Table:
 
 
 def second_counter(results: Sequence[Result]) -> list[Sentence]:
-    both = [(r.dispatch_peak_bytes, r.peak_bytes) for r in results]
+    both = [(r.second_peak_bytes, r.peak_bytes) for r in results]
     apart = [one / other - 1 for one, other in both if one and other]
     return [say.counters_differ(low=min(apart), high=max(apart))] if apart else []
 

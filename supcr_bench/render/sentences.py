@@ -299,7 +299,7 @@ def grows(*, name: str, case: Case, law: str, sizes: Sequence[int]) -> str:
 
 @sentence
 def outgrows(*, name: str, case: Case, law: str, claimed: str) -> str:
-    return f"{name} claims to grow as {claimed}, and grows as {law} ({place(case)})."
+    return f"{name} claims to grow as {claimed}, and its work grows as {law} ({place(case)})."
 
 
 @sentence

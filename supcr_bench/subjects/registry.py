@@ -244,7 +244,8 @@ def load(subject: Subject) -> Implementation:
     if not callable(found):
         raise UncallableError(
             "load",
-            f"{subject.name} is {type(found).__name__}, neither an Implementation nor callable.",
+            f"{subject.name} is of type {type(found).__name__}, which is neither an Implementation "
+            "nor callable.",
             "Name a class or a function of that file.",
         )
     doc = (getattr(found, "__doc__", None) or "").strip() or subject.attribute

@@ -45,7 +45,7 @@ class UnknownNameError(UsageError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like a name, if one is like it at all."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return near[0] if near else None
 
 

@@ -17,7 +17,7 @@ class Holds(StrEnum):
     YES = "holds"
     CONDITION = "holds with a condition"
     NO = "does not hold"
-    UNDECIDED = "cannot tell here"
+    UNDECIDED = "not decided"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -175,6 +175,12 @@ class Result:
     other_work_s: Mapping[str, float] | None = None
 
     @property
+    def second_peak_bytes(self) -> int | None:
+        """The peak by a count of operations; in blocks where the device's allocator gives those."""
+        on_cuda = self.case.device.startswith("cuda")
+        return (on_cuda and self.predicted_cuda_peak_bytes) or self.dispatch_peak_bytes
+
+    @property
     def untimed(self) -> bool:
         """Whether the case was measured, and its plan left out the timing."""
         return self.status.has_figures and self.time_samples_s is None

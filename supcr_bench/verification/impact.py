@@ -59,7 +59,7 @@ def find_question(
     if rows < max(2, batch_size or 2):
         raise UsageError(
             f"--labels {labels}: {rows} rows have a label, fewer than a batch of "
-            f"{batch_size or 2}; set --batch-size or take another column"
+            f"{batch_size or 2}; take a smaller --batch-size or another column"
         )
     most = whole if whole > 1 else rows  # a joint label distance drops rows that are not whole
     return ImpactQuestion(file.spec, batch_size or min(256, most), temperature)

@@ -95,6 +95,11 @@ def test_what_holds_in_one_series_holds_with_a_condition_if_noise_hides_another(
     assert verdicts(clear)[claim][0] is Holds.YES
     assert verdicts(clear + cell(64, 2, 1.0))[claim][0] is Holds.CONDITION
     assert verdicts(clear + cell(64, 2, 0.2))[claim][0] is Holds.CONDITION
+    # However many series speak against it, the one that speaks for it is named too.
+    many = [r for dims in range(2, 7) for n in (64, 64 + dims) for r in cell(n, dims, 0.2)]
+    evidence = verdicts(clear + many)[claim][1]
+    assert "training D=1 NaN 0%: at N=64" in evidence
+    assert evidence.endswith("; and 3 more")
     # It may still be faster at a larger size.
     assert verdicts(cell(64, 2, 0.2))[claim][0] is Holds.UNDECIDED
 

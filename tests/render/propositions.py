@@ -567,9 +567,10 @@ def along(run: Known, *, name: str, axis: Any, first: Case, last: Case, time_rat
 
 def counters_differ(run: Known, *, low: float, high: float) -> bool:
     apart = [
-        r.dispatch_peak_bytes / r.peak_bytes - 1
+        second / r.peak_bytes - 1
         for r in run.results
-        if r.peak_bytes and r.dispatch_peak_bytes
+        for in_blocks in (r.predicted_cuda_peak_bytes if "cuda" in r.case.device else None,)
+        if r.peak_bytes and (second := in_blocks or r.dispatch_peak_bytes)
     ]
     return (low, high) == (min(apart), max(apart))
 

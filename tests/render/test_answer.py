@@ -175,7 +175,7 @@ def test_the_sections_say_crossovers_what_fits_and_broken_claims() -> None:
     ]
     assert found["memory"][0].startswith("24 GiB hold the tensors of rowsort up to N=")
     assert (
-        "rowsort claims to grow as N^2 log N, and grows as N^3 (forward, D=1 NaN 0%)."
+        "rowsort claims to grow as N^2 log N, and its work grows as N^3 (forward, D=1 NaN 0%)."
         in found["growth"]
     )
 

@@ -227,7 +227,7 @@ def test_a_single_implementation_has_no_baseline_and_what_is_not_told_is_counted
     text = page(results)
     assert 'id="base"' not in text
     assert "This run decides none of the 16 claims of the note." in text
-    assert 'class="open">cannot tell here' not in text
+    assert 'class="open">not decided' not in text
 
 
 def test_what_failed_is_said_in_the_answer() -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.console import Console
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.commands.report_page import Shown
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.run_tables import run_tables
+from supcr_bench.render.run_tables import run_tables, second_counter
 from supcr_bench.render.terminal import print_table
 from supcr_bench.store.run import load_run
 from supcr_bench.values.result import Result, Status
@@ -257,3 +258,14 @@ def test_a_definition_that_departs_from_a_shipped_one_is_marked_and_explained_be
     assert alone.title == "Agreement with the definition rank-n-contrast*"
     assert alone.note.endswith(explained)
     assert "* " not in tables(two_definitions())["agreement"].note
+
+
+def test_a_second_counter_counts_in_the_blocks_of_a_cuda_allocator() -> None:
+    small: dict[str, Any] = {
+        "peak_bytes": 1024,
+        "dispatch_peak_bytes": 80,
+        "predicted_cuda_peak_bytes": 1024,
+    }
+    for device, by in (("cuda", "less than 0.1%"), ("cpu", "-92.2%")):
+        (said,) = second_counter([make_result("loopy", case={"device": device}, **small)])
+        assert said.text.endswith(f"differs by {by}")

@@ -224,7 +224,9 @@ def test_a_wrong_attribute_is_named(mine: Path) -> None:
 
 
 def test_what_is_not_callable_is_refused(mine: Path) -> None:
-    with pytest.raises(SubjectError, match="is int, neither an Implementation nor callable"):
+    with pytest.raises(
+        SubjectError, match="is of type int, which is neither an Implementation nor callable"
+    ):
         load(locate(f"{mine}:NUMBER"))
 
 

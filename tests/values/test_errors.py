@@ -6,7 +6,13 @@ from supcr_bench.values.errors import SupcrBenchError, UnknownNameError, UsageEr
 
 @pytest.mark.parametrize(
     ("given", "nearest"),
-    [("lopy", "loopy"), ("brodcast", "broadcast"), ("rowsrt", "rowsort"), ("xyz", None)],
+    [
+        ("lopy", "loopy"),
+        ("brodcast", "broadcast"),
+        ("rowsrt", "rowsort"),
+        ("xyz", None),
+        ("lost", None),
+    ],
 )
 def test_the_nearest_known_name_is_suggested(given: str, nearest: str | None) -> None:
     error = UnknownNameError("implementation", given, ["loopy", "broadcast", "rowsort"])
