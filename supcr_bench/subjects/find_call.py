@@ -135,6 +135,10 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
             told = signature.read_call(subject.target, subject.target)
             if told.keys and not isinstance(owner, type):
                 raise needs_more(implementation, own, told, subject.target)
+            forward = getattr(owner, "forward", None) if isinstance(owner, type) else None
+            taken = signature.read_call(owner, forward.__get__(object())) if forward else told
+            if len(taken.unlabelled) == 2 and signature.are_twins(*taken.unlabelled):
+                raise takes_no_labels(implementation, own, taken.unlabelled)
             raise not_constructed(implementation, missing)
     batch = make_batch(replace(SMALL, device=device))
     try:

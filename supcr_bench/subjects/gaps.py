@@ -13,6 +13,10 @@ CONFIG = ("class AnyConfig(dict):", "    __getattr__ = dict.__getitem__", "")
 """A mapping whose keys can be read as attributes too, for a source that does both."""
 
 
+_OF_VALUES = ("shape", "ndim", "dtype", "device", "data", "grad")
+"""What is read from a number or tensor in a configuration."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gap:
     """The code of an argument, ``...`` where it must be filled in.
@@ -68,27 +72,42 @@ def read(source: str, argument: str) -> tuple[str, tuple[str, ...]]:
     known = 0
     while known != len(reader.stands_for):  # such as self.config = config, loss = self.config.loss
         known = len(reader.stands_for)
-        for node in nodes:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute):
-                path = reader.path(node.value)
-                if path is not None:
-                    found = {ast.unparse(target): path for target in node.targets}
-                    reader.stands_for |= {
-                        n: p for n, p in found.items() if n not in reader.stands_for
-                    }
+        for target, value in _assignments(nodes):
+            if (path := reader.path(value)) is not None:
+                reader.stands_for.setdefault(ast.unparse(target), path)
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     fields: dict[str, Any] = {}
     for node in nodes:
         path = None if id(node) in called else reader.path(node)
         inner = fields
         for name in path or ():
-            if inner is not fields and hasattr(Tensor, name):
+            if inner is not fields and name in _OF_VALUES:
                 break  # of a value, such as temperature.device
             inner = inner.setdefault(name, {})
     choices = dict.fromkeys(text for node in nodes for text in _compared(node, reader))
+    if source.strip() and not (fields or choices or reader.optional or _is_used(nodes, reader)):
+        return "None", ()
     if not (fields or reader.optional) or (fields and all(hasattr(Tensor, n) for n in fields)):
         return "...", tuple(choices)
     return _code(fields, reader.ways | reader.optional), ()
+
+
+def _assignments(nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, ast.AST]]:
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                yield from zip(targets, values, strict=False)
+            case ast.Assign(targets=targets, value=value):
+                yield from ((target, value) for target in targets)
+            case ast.AnnAssign(target=target, value=ast.AST() as value):
+                yield target, value
+
+
+def _is_used(nodes: list[ast.AST], reader: "_Reader") -> bool:
+    """Whether an argument is used at all, and not only kept."""
+    kept = [id(value) for _, value in _assignments(nodes)]
+    kept += [id(node) for node in nodes if not isinstance(getattr(node, "ctx", None), ast.Load)]
+    return any(reader.path(node) == () and id(node) not in kept for node in nodes)
 
 
 class _Reader:

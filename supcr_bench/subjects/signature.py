@@ -5,7 +5,7 @@ import functools
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any
@@ -133,6 +133,10 @@ def is_temperature(name: str, default: object = None) -> bool:
     return named and (absent or (isinstance(default, int | float) and default is not False))
 
 
+def is_prediction(name: str) -> bool:
+    return re.fullmatch(_PREDICTIONS, name.lower()) is not None
+
+
 def role_of(name: str) -> str | None:
     """The role of an argument by its name: views, labels, distances, extra, or unknown."""
     for word in reversed(re.split(r"[_\d]+", name.lower())):
@@ -258,7 +262,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     order = [*views, *labels]
     if len(views) == 1:
         doubled = any(role == "labels" and _DOUBLED.fullmatch(dims[0]) for role, dims in shapes)
-        documented = [_features(d, doubled) for role, d in shapes if role == "views" and d[1:]]
+        documented = [_features(d, doubled) for d in _taken(shapes)]
         hints = {c: rf"(?im){hint.format(re.escape(views[0]))}" for c, hint in _HINTS.items()}
         likely = next((c for c in hints if re.search(hints[c], f"{text}\n{source}")), None)
         calls = tuple(sorted(ONE_ARGUMENT, key=lambda call: call != likely))
@@ -313,7 +317,7 @@ def _roles(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str], l
     last = tensors.index(labels[-1]) if labels else -1
     views = [n for n in left if roles[n] == "views" or tensors.index(n) < last or n == left[0]]
     # Predictions belong to another term, beside the embeddings.
-    views = [n for n in views if not re.fullmatch(_PREDICTIONS, n.lower())][:2] or views[:2]
+    views = [n for n in views if not is_prediction(n)][:2] or views[:2]
     labels = labels[: len(views)]
     extra = [n for n in required if n not in (*views, *labels) and not is_temperature(n)]
     return (views, labels, extra) if views and labels else ([], [], extra)
@@ -359,6 +363,13 @@ def _shapes(
             yield "labels", dims
         elif word in views or (word and not re.fullmatch(_OTHERS, word, re.I)):
             yield "views", dims
+
+
+def _taken(shapes: Iterable[tuple[str, list[str]]]) -> Iterator[list[str]]:
+    """The shapes of the embeddings that a call may have; windows of images are flattened first."""
+    for role, dims in shapes:
+        if role == "views" and (len(dims) in (2, 3) or "view" in "".join(dims[1:2])):
+            yield dims
 
 
 def _features(dims: list[str], doubled: bool) -> Call:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from supcr_bench.subjects.packages import membership
 
 _CLASS = "torch.nn.Module"
@@ -122,6 +124,13 @@ def missing_parts(path: Path, line: int) -> dict[str, list[str]]:
     return absent
 
 
+def missing_modules(path: Path) -> list[str]:
+    """The modules that a file imports at its top and that are not there, but its own parts."""
+    file = _File(path)
+    found = (one for one in file.imports(file.tree.body) if one.is_missing and not one.is_relative)
+    return list(dict.fromkeys(one.module for one in found))
+
+
 def stand_in(name: str, missing: str = "", importer: Path | None = None) -> str | None:
     """A wrapper with stand-ins, to fill in, for the modules that a file imports and lacks.
 
@@ -153,7 +162,7 @@ def stand_in(name: str, missing: str = "", importer: Path | None = None) -> str 
     replaced = {name: _replacement(spelling, own, nodes) for name, spelling in needed.items()}
     for value in dict.fromkeys(replaced.values()):
         names = [f"stub.{name}" for name in replaced if replaced[name] == value]
-        note = "  # put here what it is" * ("..." in value or value == _CLASS)
+        note = "  # put here what it is" * ("..." in value or _CLASS in value)
         # What must be filled in has a line of its own.
         lines = names if "..." in value else [" = ".join(names)]
         stub += [f"{line} = {value}{note}" for line in lines]
@@ -203,6 +212,14 @@ def _undefined(file: _File) -> list[str]:
     return [name for name in used if name not in defined]
 
 
+def _called_on_self(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """The methods that the code calls on ``self`` without using what they return."""
+    for node in nodes:
+        match node:
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))):
+                yield name
+
+
 def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
     """What stands in for a name that is missing, by how the code uses it; ``...`` if it must be."""
 
@@ -211,7 +228,12 @@ def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
 
     bases = [base for node in nodes if isinstance(node, ast.ClassDef) for base in node.bases]
     if any(map(is_it, bases)):
-        return _CLASS
+        own_names = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+        absent = {*_called_on_self(nodes)} - own_names - {*dir(nn.Module)}
+        if not absent:
+            return _CLASS
+        inherited = f"dict.fromkeys({sorted(absent)}, lambda *_, **__: None)"  # as self.log(...)
+        return f'type("Base", ({_CLASS},), {inherited})'
     decorators = [d for node in nodes for d in getattr(node, "decorator_list", ())]
     if any(map(is_it, decorators)):
         return "lambda x: x"

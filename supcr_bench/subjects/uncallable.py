@@ -113,24 +113,40 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
         wrapper = _text(subject, [f"def loss({given}):", f"    return {{}}.apply({given})"])
         reason = f"{subject.name} is a torch.autograd.Function, which is called by its `apply`."
         return UncallableError("call", reason, "Verify this wrapper's `loss`.", wrapper)
-    methods: dict[str, str] = {}
-    for name in set(dir(owner)) - {*dir(object), *dir(nn.Module)}:
-        method = getattr(owner, name)
-        if callable(method) and not isinstance(method, type) and not name.startswith("_"):
-            bare = inspect.isfunction(inspect.getattr_static(owner, name))
-            read = signature.read_call(owner, method.__get__(object()) if bare else method)
-            if read.tensors and not read.extra:
-                methods[name] = f"({', '.join(read.tensors)})"
     reason = f"{subject.name} has neither forward nor __call__"
-    if not methods:
+    if not (methods := _fitting_methods(owner)):
         reason += ", and none of its methods fits; it is not a loss."
         return UncallableError("call", reason, "Name a class or a function that computes a loss.")
     fitting = [f"`{name}{given}`" for name, given in sorted(methods.items())]
     first, given = min(methods.items())
     reason += "; several methods fit: " if len(methods) > 1 else "; one method fits: "
     advice = f"Verify `{subject.name}.{first}`, or this wrapper's `loss`, which calls {first}."
-    wrapper = _text(subject, [f"def loss{given}:", f"    return {{}}().{first}{given}"])
-    return UncallableError("call", f"{reason}{', '.join(fitting[:6])}.", advice, wrapper)
+    reason += f"{', '.join(fitting[:6])}."
+    return UncallableError("call", reason, advice, _of_method(subject, first, given))
+
+
+def _of_method(subject: Implementation, method: str, given: str) -> str:
+    """A wrapper that constructs an object and calls its method."""
+    parameters = signature.parameters_of(subject.factory)
+    named = signature.named_parameters(subject.factory)
+    required = [n for n in named if parameters[n].default is inspect.Parameter.empty]
+    gaps = {name: gap(name, signature.behind(subject.factory)) for name in required}
+    filled = ", ".join(f"{name}={found.code}" for name, found in gaps.items())
+    body = [f"def loss{given}:", f"    return {{}}({filled}).{method}{given}"]
+    return _text(subject, body, gaps.values())
+
+
+def _fitting_methods(owner: type) -> dict[str, str]:
+    """The methods of a class that take embeddings and labels, each with its arguments."""
+    methods: dict[str, str] = {}
+    for name in set(dir(owner)) - {*dir(object), *dir(nn.Module)}:
+        method = getattr(owner, name)
+        if callable(method) and not isinstance(method, type) and not name.startswith("_"):
+            bare = inspect.isfunction(inspect.getattr_static(owner, name))
+            read = signature.read_call(owner, method.__get__(object()) if bare else method)
+            if read.tensors and not read.extra and not read.unlabelled:
+                methods[name] = f"({', '.join(read.tensors)})"
+    return methods
 
 
 def needs_more(
@@ -140,12 +156,16 @@ def needs_more(
     if told.keys and not told.tensors:
         return _takes_a_batch(subject, own, told)
     gaps = {name: gap(name, signature.function_of(loss)) for name in told.extra}
+    predicted = [n for n in gaps if signature.is_prediction(n)] if told.tensors else []
+    gaps |= {name: Gap(told.tensors[-1]) for name in predicted}
     names = list(told.tensors or ("features", "labels"))
     given = [f"{name}={name}" if told.tensors else name for name in names]
     given += [f"{name}={found.code}" for name, found in gaps.items()]
     reason = f"{subject.name} cannot be called: beside embeddings and labels it needs "
     reason += f"{listed([f'`{name}`' for name in gaps])}."
     advice = _to_fill_in(gaps)
+    if predicted:
+        advice = f"{advice[:-1]}; it gives the labels for {listed([f'`{n}`' for n in predicted])}."
     if told.unnamed:
         names, given = ["features", "labels"], [f"{name}=..." for name in told.unnamed]
         reason = f"{subject.name} cannot be called: the names "
@@ -167,9 +187,16 @@ def takes_no_labels(
         advice += "verify its `loss`."
         given = ["features", "labels"]
     else:
+        owner = signature.behind(subject.factory)
+        methods = _fitting_methods(owner) if isinstance(owner, type) else {}
         reason = f"{subject.name} takes one argument, `{names[0]}`, not embeddings and labels."
         advice = "If that holds both, say in this wrapper how, and verify its `loss`; else name a "
         advice += "loss that takes labels."
+        if methods:
+            first, given_to = min(methods.items())
+            reason += f" Its method `{first}{given_to}` fits."
+            advice = f"Verify this wrapper's `loss`, which calls {first}."
+            return UncallableError("call", reason, advice, _of_method(subject, first, given_to))
         given = ["(features, labels)"]
     wrapper = _calling(subject, own, ["features", "labels"], given)
     return UncallableError("call", reason, advice, wrapper)
@@ -217,8 +244,10 @@ def not_called(
         if others and not isinstance(error, NumberError | SeveralLossesError):
             reason += f" Tried: {'; '.join(others)}."
         advice = "Fix the error, or say in this wrapper how it is called, and verify its `loss`."
-        if held:
-            advice = f"It holds parameters of its own (`{held[0]}`): if they belong to the model, "
+        inner = f"parameters of its own (`{held[0]}`)" if held else ""
+        if inner or "running_mean" in str(error):
+            advice = f"It holds {inner or 'a layer for embeddings of one width'}: if they belong "
+            advice += "to the model, "
             advice += "verify the loss of their output, in a function or a wrapper like this one."
     shown = works or own
     unit = works is None and UNIT_ROWS.search(str(error))
@@ -312,6 +341,9 @@ def _text(subject: Implementation, body: Sequence[str], gaps: Iterable[Gap] = ()
     target = str(Path(target).resolve()) if target.endswith(".py") else target
     classes = [found.imported for found in gaps if found.imported]
     imports, called = import_lines(target, attribute, *modules, classes=classes)
+    if called.partition(".")[0] == "loss":  # which the wrapper defines
+        imports = [re.sub(r"import loss\b", "import loss as original", line) for line in imports]
+        called = f"original{called.removeprefix('loss')}"
     helper = CONFIG if "AnyConfig(" in code else ()
     return "\n".join([*imports, "", *helper, *(line.replace("{}", called) for line in body), ""])
 

@@ -1,11 +1,11 @@
 """Says why a subject cannot be imported, and writes a wrapper for what it lacks."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
-from supcr_bench.subjects.stand_ins import missing_parts, stand_in
+from supcr_bench.subjects.stand_ins import missing_modules, missing_parts, stand_in
 from supcr_bench.subjects.uncallable import DEVICE, error_text, needs_device, place_of
 from supcr_bench.values.errors import (
     UnavailableError,
@@ -21,6 +21,14 @@ _OWN_NAMES = re.compile(
     r"|base|core|modules?|layers?|networks?|args|options?|tools?)(?:_\w+)?"
 )
 """Names that authors give to files of their own, and that are other packages on PyPI."""
+_ON_PYPI = {
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "yaml": "PyYAML",
+}
+"""Packages whose modules have another name."""
 
 
 def not_loaded(name: str, error: BaseException) -> UncallableError:
@@ -43,22 +51,30 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
     if f"{target}.".startswith(f"{missing}."):
         advice = "Name a module that Python can import here, or path/to/file.py:attribute."
         return UnavailableError("package", reason, advice)
-    top = missing.partition(".")[0]
-    if top in _OTHER_FRAMEWORKS:
+    modules = list(dict.fromkeys((missing, *(missing_modules(place[0]) if place else ()))))
+    if foreign := [m for m in modules if m.partition(".")[0] in _OTHER_FRAMEWORKS]:
+        top = foreign[0].partition(".")[0]
         advice = f"supcr-bench measures PyTorch: write it in torch, in place of {top}."
         return UnavailableError("package", reason, advice)
     wrapper = stand_in(name, missing)
-    advice = f"Install `{top}`. If it is the author's own code, put it beside the file"
-    if _OWN_NAMES.fullmatch(top):
-        advice = f"It is likely the author's own code: put `{missing.replace('.', '/')}.py` beside "
-        advice += "the file"
-    advice += f", or {_fill(wrapper)}." if wrapper else "."
+    own = [m for m in modules if _OWN_NAMES.fullmatch(m.partition(".")[0])]
+    others = dict.fromkeys(m.partition(".")[0] for m in modules if m not in own)
+    advice = (
+        f"Install {listed([f'`{_ON_PYPI.get(top, top)}`' for top in others])}" if others else ""
+    )
+    if own:
+        files = listed([f"`{module.replace('.', '/')}.py`" for module in own])
+        advice += f"{', and put' if others else 'Put'} the author's {files} beside the file"
+    else:
+        one = "one" if len(others) > 1 else "it"
+        advice += f". If {one} is the author's own code, put it beside the file"
+    advice += f", or {_fill(wrapper, modules)}." if wrapper else "."
     return UnavailableError("package", reason, advice, wrapper)
 
 
-def _fill(wrapper: str) -> str:
-    verb = "fill in" if "..." in wrapper else "use"
-    return f"{verb} this wrapper, which stands in for it, and verify its `loss`"
+def _fill(wrapper: str, missing: Sized) -> str:
+    verb, them = "fill in" if "..." in wrapper else "use", "them" if len(missing) > 1 else "it"
+    return f"{verb} this wrapper, which stands in for {them}, and verify its `loss`"
 
 
 def _parts_missing(
@@ -72,7 +88,7 @@ def _parts_missing(
     reason += f"{f'{imported} from ' if imported else ''}{files}, "
     reason += f"{'which do' if len(parts) > 1 else 'which does'} not exist."
     advice = f"Put {'them' if len(parts) > 1 else 'it'} there"
-    advice += f", or {_fill(wrapper)}." if wrapper else "."
+    advice += f", or {_fill(wrapper, parts)}." if wrapper else "."
     return UnavailableError("package", reason, advice, wrapper)
 
 

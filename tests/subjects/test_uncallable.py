@@ -41,6 +41,7 @@ class Right(nn.Module):
 class NeedsSize(Right):
     def __init__(self, hidden_size, temperature=2.0):
         super().__init__()
+        self.half = hidden_size / 2
 
 
 class NeedsConfig(nn.Module):
@@ -319,6 +320,64 @@ class OneOfTwo(Right):
         self.zero = torch.zeros(1, device=device)
 
 
+class Kept(Right):
+    def __init__(self, args, *, size: int = 3):
+        super().__init__()
+        self.args, self.size = args, size
+
+
+class OptionsInside(Right):
+    def __init__(self, cfg):
+        super().__init__()
+        self.loss: dict = cfg["model"]["loss"]
+        self.tau = self.loss["tau"]
+
+
+class Trained(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        self.tau = cfg.tau
+
+    def forward(self, x):
+        return x
+
+    def training_step(self, batch, batch_index):
+        return self.ranked(self(batch[0]), batch[1])
+
+    def ranked(self, features, gaze):
+        return features.sum() / self.tau + gaze.sum()
+
+
+class ClipNeedsAFunction(nn.Module):
+    def __init__(self, criterion):
+        super().__init__()
+
+    def forward(self, image_features1, image_features2, logit_scale):
+        return logit_scale * (image_features1 @ image_features2.T).sum()
+
+
+class FixedWidth(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(128, affine=False)
+
+    def forward(self, features, labels):
+        return self.norm(features).sum()
+
+
+def loss(features, labels):
+    """features [N, d]."""
+    return features.sum(dim=1)
+
+
+def windows(features, labels):
+    """
+    :param features: (batch_size, 1, features, length)
+    :param labels: (batch_size, 1, 1, length)
+    """
+    return torch.cdist(features, features).mul(labels.view(-1, 1) - labels.view(1, -1)).sum()
+
+
 def with_options(features, labels, args):
     return features.sum() / args.temp
 '''
@@ -326,6 +385,9 @@ STAND_INS = """
 import a_trainer_that_nobody_has as trainer
 import a_logger_that_nobody_has
 class Loss(trainer.Module):
+    def __init__(self):
+        super().__init__()
+        self.save_settings()
     def forward(self, features, labels):
         return features.sum() + labels.sum()
 """
@@ -354,6 +416,7 @@ from .parts import Base
 class Loss(Base):
     def __init__(self, size):
         super().__init__()
+        self.half = size / 2
     def forward(self, features, labels):
         return features.sum() + labels.sum()
 """
@@ -382,6 +445,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "starred.py").write_text(STARRED)
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "framework.py").write_text("import paddle\nclass Loss(paddle.nn.Layer): ...\n")
+    (tmp_path / "lacks.py").write_text(
+        "import scikit_that_nobody_has.metrics\nfrom logs_that_nobody_has import log\n"
+    )
     (tmp_path / "own.py").write_text("from utils import near\ndef loss(z, y): ...\n")
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "parts.py").write_text("import torch\nBase = torch.nn.Module\n")
@@ -436,6 +502,12 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("mine.py:per_row_list", "call", "it returned a list of 3 losses."),
         ("mine.py:per_row_and_count", "call", "it returned a loss of shape (3,), not a scalar."),
         ("mine.py:of_two_names", "call", "a dict of several losses: 'rnc_loss', 'mse_loss'."),
+        (
+            "mine.py:ClipNeedsAFunction",
+            "call",
+            "takes no labels: by their names, `image_features1` and `image_features2` are embedd",
+        ),
+        ("mine.py:FixedWidth", "call", "running_mean should contain 7 elements not 128"),
         ("mine.py:OptionsOrNone", "construct", "no attribute 'tau' (mine.py, line"),
         ("early.py:zero", "device", "CUDA"),
         ("mine.py:NeedsSize", "construct", "it needs `hidden_size`"),
@@ -507,6 +579,9 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("mine.py:OptionsOrNone", {"tau=...": "tau=2.0"}),
         ("mine.py:OneOfTwo", {"method=...": "method='expw'"}),
         ("mine.py:with_options", {"temp=...": "temp=2.0"}),
+        ("mine.py:Kept", {"args=None": "args=0"}),
+        ("mine.py:OptionsInside", {"{'loss': {'tau': ...}}": "{'loss': {'tau': 2.0}}"}),
+        ("mine.py:loss", {}),
         ("several.py:Loss", {}),
         ("mine.py:of_unit_rows", {}),
         ("mine.py:Scheduled", {"temperature_scheduler=...": "temperature_scheduler=float"}),
@@ -521,15 +596,15 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("mine.py:OutputsAndBatch", {}),
         ("mine.py:BatchTuple", {}),
         ("mine.py:BatchFields", {}),
-        ("mine.py:WithPredictions", {"preds=...": "preds=labels"}),
-        ("mine.py:WithPredictionsAndViews", {"predictions=...": "predictions=targets"}),
-        ("mine.py:Model.ranked", {"encoder=...": "encoder=None"}),
+        ("mine.py:WithPredictions", {}),
+        ("mine.py:WithPredictionsAndViews", {}),
+        ("mine.py:Model.ranked", {}),
         (
             "mine.py:NeedsScale",
             {"mean=...": "mean=__import__('torch').ones(1)", 'device="cpu"': "device='cpu'"},
         ),
         ("mine.py:NeedsEpoch", {"epoch=...": "epoch=1"}),
-        ("mine.py:needs_indices", {"indices=...": "indices=None"}),
+        ("mine.py:needs_indices", {}),
         ("mine.py:on_cuda", {}),
         ("mine.py:CudaByDefault", {}),
         ("mine.py:pathless", {}),
@@ -557,7 +632,10 @@ def test_a_wrapper_runs_once_its_gap_is_filled(
     [
         ("relative.py:Loss", "Put it there, or use this wrapper, which stands in for it, and"),
         ("framework.py:Loss", "supcr-bench measures PyTorch: write it in torch, in place of pad"),
-        ("own.py:loss", "It is likely the author's own code: put `utils.py` beside the file, or"),
+        ("own.py:loss", "Put the author's `utils.py` beside the file, or use this wrapper"),
+        ("lacks.py:loss", "Install `scikit_that_nobody_has` and `logs_that_nobody_has`. If one is"),
+        ("mine.py:FixedWidth", "It holds a layer for embeddings of one width"),
+        ("mine.py:WithPredictions", "`loss`; it gives the labels for `preds`."),
         ("mine.py:OneNumber", "without `.item()` (mine.py, line "),
         ("mine.py:in_numpy", "without `.numpy()` (mine.py, line "),
         ("mine.py:of_numpy", "NumPy keeps no gradient"),
@@ -585,6 +663,22 @@ def test_a_folder_or_a_file_without_its_ending_is_told_the_file(
     (folder / "package" / "deep" / "it.py").write_text(SOURCE)
     with pytest.raises(SubjectError, match=r"did you mean 'package/deep/+it\.py:Right'"):
         locate(named)
+
+
+def test_a_model_is_told_the_method_that_is_its_loss(folder: Path) -> None:
+    (folder / "wrapped.py").write_text(outcome(folder, "mine.py:Trained").wrapper or "")
+    text = (folder / "wrapped.py").read_text().replace("tau=...", "tau=2.0")
+    (folder / "built.py").write_text(text)
+    found = outcome(folder, "built.py:loss")
+    assert "takes one argument, `x`" in found.reason
+    assert found.reason.endswith("Its method `ranked(features, gaze)` fits.")
+    (folder / "method.py").write_text(found.wrapper or "")
+    assert find_calls(load(locate(f"{folder}/method.py:loss")))
+
+
+def test_windows_in_a_docstring_are_not_two_views(folder: Path) -> None:
+    (own,) = find_calls(load(locate(f"{folder}/mine.py:windows")))
+    assert own.definition.call == "features_single_view"
 
 
 def test_the_advice_for_methods_can_be_followed(folder: Path) -> None:
