@@ -237,7 +237,8 @@ def duel_holds(claim: str, duel: Duel, said: str) -> bool:
     hidden = [n for n, own in at.items() if "hidden" in own]
     sizes, slowest = list(at), claim.startswith("loopy is")
     good = [n for n, own in at.items() if own == {"faster"}] if slowest else won
-    if told := re.fullmatch(r"(of the (two|three) )?(?:at every N from )?(?:at )?N=(.*)", plain):
+    several = r"(of the (two|three) that were timed, )?(?:at every N from )?(?:at )?N=(.*)"
+    if told := re.fullmatch(several, plain):
         fewest = {1: "two", 2: "three"}[min(map(len, duel.values()))]
         return good == sizes and told[2] in (None, fewest) and _span(told[3]) == _ends(sizes)
     if told := re.fullmatch(
@@ -744,7 +745,7 @@ KINDS = {
     "ran out": "; yet it ran out of",
     "not for larger N": "does not hold for larger N",
     "at every N": "at every N from",
-    "only at one N": r"(^|: )(of the \w+ )?at N=",
+    "only at one N": r"(^|: )(of the \w+ that were timed, )?at N=",
     "from N on": "from N=\\d+ on, not at",
     "up to N": "up to N=\\d+, not at",
     "not at": "(^|: )not at N=",
