@@ -125,9 +125,18 @@ def several_definitions(*, computed: Mapping[str, Sequence[str]]) -> str:
 
 def explanation(found: Recommendation) -> str:
     first, *rest = recommendation_sentences(found)
-    text = "; ".join(sentence.text for sentence in rest)
+    alike = grouped(rest, lambda said: said.facts.get("reason", said.text))
+    text = "; ".join(_together(own) for own in alike.values())
     as_it_is = rest[0].facts.get("alone") or ":" in text.split()[0]  # it begins with a name
     return f"{first.text} {text if as_it_is else text[0].upper() + text[1:]}."
+
+
+def _together(said: Sequence[Sentence]) -> str:
+    """One clause for the implementations that are ruled out for the same reason."""
+    if len(said) == 1:
+        return said[0].text
+    facts, names = said[0].facts, [own.facts["name"] for own in said]
+    return ruled_out(**{**facts, "name": listed(names, "and" if facts["alone"] else "or")}).text
 
 
 def recommendation_sentences(found: Recommendation) -> Iterator[Sentence]:

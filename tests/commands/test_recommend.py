@@ -79,7 +79,7 @@ def test_the_axis_that_is_off_is_named(cli: Cli, workplace: Path) -> None:
     ):
         done = cli("recommend", "--batch-size", "128", *option)
         assert done.returncode == 3
-        assert words in " ".join(done.stdout.split())
+        assert f"recommended. cubic and square: {words}." in " ".join(done.stdout.split())
 
 
 def test_a_device_or_definition_that_does_not_exist_is_a_usage_error(
