@@ -80,9 +80,12 @@ def format_bytes(size: float | None) -> str:
 
 
 def format_limit_bytes(size: float | None) -> str:
-    """A limit in binary units, as people write them on the command line, or a dash."""
+    """A limit in binary units, or in decimal ones if it is whole in these alone, or a dash."""
     if size is None:
         return MISSING
+    for unit, scale in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if size >= scale and size % scale == 0 and size % 2**20:
+            return f"{size / scale:.0f} {unit}"
     for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if size >= scale:
             return f"{size / scale:.4g} {unit}"

@@ -162,7 +162,7 @@ def test_whole_bytes_and_seconds_are_read_back_as_written(number: int) -> None:
     assert parse_duration_s(number) == number
 
 
-@given(st.sampled_from([8, 100, 999]), st.sampled_from(["KiB", "MiB", "GiB"]))
+@given(st.sampled_from([8, 100, 999]), st.sampled_from(["KiB", "MiB", "GiB", "MB", "GB", "TB"]))
 @settings(deadline=None, derandomize=True, max_examples=20)
 def test_a_limit_is_written_as_a_person_gave_it(count: int, unit: str) -> None:
     assert format_limit_bytes(parse_bytes(f"{count}{unit}")) == f"{count} {unit}"
