@@ -223,7 +223,7 @@ class ScanSupCR(nn.Module):
         return f"temperature={tau}, eps={eps}, definition={self.definition!r}"
 
     def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
-        """Embeddings and labels to the weighted loss and the [D] per-dimension losses.
+        """Return the weighted loss and the [D] per-dimension losses of embeddings and labels.
 
         Args:
             views: two views [N, d] each, or both in one tensor [N, 2, d] or [2N, d], or one view

@@ -68,7 +68,7 @@ class BatchedSupCR(nn.Module):
         return (terms[0] + terms[1]) / (rows * (rows - 1))
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, d], [N, d] and [N, D] to the weighted loss and the [D] per-dimension losses."""
+        """Return the weighted loss and the [D] losses of views [N, d] and labels [N, D]."""
         if bool(torch.isinf(labels).any()):
             raise ValueError("a label is infinite: its distances have no order")
         if not labels.is_floating_point():

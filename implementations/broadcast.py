@@ -40,7 +40,7 @@ class BroadcastSupCR(LoopySupCR):
         return total / off_diagonal.sum()
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, d], [N, d] and [N, D] to the weighted loss and the [D] per-dimension losses."""
+        """Return the weighted loss and the [D] losses of views [N, d] and labels [N, D]."""
         per_dimension = torch.stack(
             [self.dimension_loss(perturbed, intact, labels[:, c]) for c in range(labels.shape[1])]
         )

@@ -80,7 +80,7 @@ class DistributedSupCR(ScanSupCR):
         self.averaged = averaged
 
     def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
-        """A rank's embeddings and labels to the whole batch's loss and its [D] losses.
+        """Return the whole batch's loss and its [D] losses, for a rank's embeddings and labels.
 
         Arguments and results are those of :class:`~._scan.ScanSupCR`. If backward starts from the
         [D] losses, each rank processes all rows: W times the work of backward from the loss.

@@ -58,7 +58,7 @@ class LoopySupCR(nn.Module):
         return total / off_diagonal.sum().clamp(min=1)
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, d], [N, d] and [N, D] to the weighted loss and the [D] per-dimension losses."""
+        """Return the weighted loss and the [D] losses of views [N, d] and labels [N, D]."""
         per_dimension = torch.zeros(labels.shape[1], device=perturbed.device)
         for c in range(labels.shape[1]):
             per_dimension[c] = self.dimension_loss(perturbed, intact, labels[:, c])

@@ -32,7 +32,7 @@ class RnCLoop(nn.Module):
         self.temperature = temperature
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """[N, 2, d] and [N, D] to the loss."""
+        """Return the loss of embeddings [N, 2, d] and labels [N, D]."""
         rows = torch.cat((features[:, 0], features[:, 1]))
         y = labels.repeat(2, 1)
         apart = without_diagonal((y[:, None] - y[None]).abs().sum(dim=-1))

@@ -248,7 +248,7 @@ def _at_end(end: Callable[[Iterable[int]], int], duels: Duels) -> Judged:
 
 
 def _faster_for_large_n(known: Measured) -> Judged:
-    """Undecided where it is not: at larger sizes than any measured one it still may be."""
+    """A claim that fails at the largest size is undecided: it may hold at a larger one."""
     at_end = partial(_at_end, max)
     verdict, evidence = _duels(at_end, "rowsort", ["broadcast"], known, PASSES)
     return Holds.UNDECIDED if verdict is Holds.NO else verdict, evidence

@@ -127,7 +127,7 @@ class Comparison:
 
     @property
     def slower_cases(self) -> dict[str, tuple[int, int, int]]:
-        """By implementation: slower cases, those slower than a session explains, and all judged."""
+        """Numbers of cases that are slower, slower than a session explains, and judged, by name."""
         judged = [(r.implementation, r.time) for r in self.rows if r.time and r.time.low]
         found = {}
         for name, own in grouped(judged, lambda pair: pair[0]).items():

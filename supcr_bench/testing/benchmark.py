@@ -165,7 +165,7 @@ class SupcrBenchmark:
         return replace(result, time_samples_s=tuple(taken.stats.data)) if taken else result
 
     def use_up(self) -> None:
-        """Keep pytest-benchmark from warning that a test that failed first took no times."""
+        """Let a test that failed count as timed, else pytest-benchmark warns of it."""
         if not self._used:
             self._used = True
             with suppress(StopIteration):  # to pytest-benchmark, a call that fails is a use
