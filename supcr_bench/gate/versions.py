@@ -49,7 +49,11 @@ def _placed(
         inside = file.is_relative_to(top)
         member = rooted(file.relative_to(top), lambda _: True) if inside else rooted(file, exists)
         top = top if inside else PurePosixPath(member[0])
-    elif subject.kind == "file" and (found := membership(file, source, exists)):
+    elif (
+        subject.kind == "file"
+        and (found := membership(file, source, exists))
+        and "." in found[1]  # at the top of a checkout, the package has no name
+    ):
         top, member = PurePosixPath(found[0]), found
     else:
         kind: Literal["folder", "file"] = "file" if subject.kind == "file" else "folder"

@@ -33,6 +33,8 @@ UNIT_ROWS = re.compile(r"^(?!.*(label|target)).*(normali[sz]ed|unit.(norm|length
 """The text of an error of a loss that demands normalised embeddings."""
 _LEAVES_TORCH = re.compile(r"\.(?:item|tolist|numpy)\(\)|\bfloat\((?=[a-z])|\bnp\.\w+\(")
 """Code that makes a number of a tensor."""
+_INTERNAL = re.compile(r"\bsupcr_bench_(?:side|subject)_\w+\.?")
+"""Names of modules that the harness makes of files."""
 LONGEST = 200
 """Most characters of an error's text that a message repeats."""
 _OTHERS = (
@@ -46,7 +48,7 @@ _OTHERS = (
 
 def error_text(error: BaseException) -> str:
     """An exception in a line, with the last line of the author's code that led to it."""
-    text = " ".join(str(error).split())
+    text = _INTERNAL.sub("", " ".join(str(error).split()))
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     place = place_of(error)
     where = f" ({place[0].name}, line {place[1]})" if place else ""
@@ -276,7 +278,11 @@ def _of_surroundings(
 ) -> UncallableError | None:
     """The error for a missing package or process group, or another device, if that is the cause."""
     if isinstance(error, ImportError):
-        return UnavailableError("package", reason, f"Install {error.name or 'what it imports'}.")
+        missing = _INTERNAL.sub("", error.name or "")
+        advice = f"Install {missing or 'what it imports'}."
+        if missing != (error.name or ""):  # a relative import
+            advice = f"Put the author's `{missing.replace('.', '/')}.py` beside its file."
+        return UnavailableError("package", reason, advice)
     if "leaf Variable" in str(error):
         advice = "It changes its inputs in place, and with them the encoder's output: compute a "
         advice += "new tensor, as in `x = x / n` for `x /= n`."

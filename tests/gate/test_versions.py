@@ -9,7 +9,7 @@ from supcr_bench.store import checkout
 from supcr_bench.store.checkout import Checkout, RevisionError
 from supcr_bench.subjects import isolated
 from supcr_bench.subjects.registry import Subject, load, locate
-from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.errors import SubjectError, UnavailableError
 from tests.repository import Repository
 
 
@@ -368,6 +368,29 @@ def packaged(repository: Repository) -> Repository:
     repository.write("src/isosrc/common.py", "X = 1\n")
     repository.commit()
     return repository
+
+
+def test_a_file_at_the_top_of_a_checkout_imports_its_neighbour_relatively(repository, tmp_path):
+    repository.write("at_top.py", RELATIVE)
+    repository.write("helper.py", "X = 1\n")
+    repository.commit()
+    repository.write("helper.py", "X = 2\n")
+    found = versions(tmp_path, "at_top.py:Loss")
+    assert found.before is not None
+    assert (x_of(found.before), x_of(found.after)) == (1, 2)
+
+
+def test_a_file_that_a_version_lacks_is_named_without_names_of_the_harness(repository, tmp_path):
+    repository.write("at_top.py", RELATIVE)
+    repository.commit()
+    repository.write("helper.py", "X = 2\n")
+    found = versions(tmp_path, "at_top.py:Loss")
+    assert found.before is not None
+    with pytest.raises(
+        UnavailableError, match=r"imports `X` from `helper\.py`, which does"
+    ) as raised:
+        load(found.before)
+    assert "supcr_bench_" not in str(raised.value)
 
 
 DOORS = ["src/isosrc/inner/{}.py:Loss", "isosrc.inner.{}:Loss"]

@@ -676,6 +676,15 @@ def test_a_model_is_told_the_method_that_is_its_loss(folder: Path) -> None:
     assert find_calls(load(locate(f"{folder}/method.py:loss")))
 
 
+def test_a_part_that_is_missing_when_called_is_named_without_names_of_the_harness() -> None:
+    own = Resolution(definition=NO_SELF)
+    name = "supcr_bench_side_0a1b2c.parts"
+    error = ModuleNotFoundError(f"No module named {name!r}", name=name)
+    found = not_called(load(locate("scan")), (own, error), [own], None, "cpu")
+    assert "No module named 'parts'" in found.reason
+    assert found.advice == "Put the author's `parts.py` beside its file."
+
+
 def test_windows_in_a_docstring_are_not_two_views(folder: Path) -> None:
     (own,) = find_calls(load(locate(f"{folder}/mine.py:windows")))
     assert own.definition.call == "features_single_view"
