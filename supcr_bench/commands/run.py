@@ -91,24 +91,29 @@ def run(
     from supcr_bench.store.run import RESULTS, find_run
     from supcr_bench.sweep.suite import load_suite, read_axes, read_budgets
 
-    options = (suite, implementation, definition, labels, axes, budgets, mode)
-    given = any(options) or seed is not None
-    if given or resume is None:
-        name = suite or DEFAULT_SUITE
-        wanted = load_suite(name).with_axes(read_axes(axes)).with_definition(definition)
-        budget = read_budgets(budgets, wanted.budget)
-        seed = wanted.seed if seed is None else seed
-        wanted = wanted.model_copy(update={"budget": budget, "seed": seed})
-        names = in_modes(implementation or wanted.implementations, mode)
-        work = make_work(wanted, names, labels, suite_file(name))
-    root, folder = out or RESULTS, None
+    root, folder, stored = out or RESULTS, None, None
     if resume is not None:
         folder = find_run(resume, root)
         if folder.is_file():
             raise UsageError(f"{folder} is one file; --resume needs the folder of a run")
         info = opt.read_run(str(folder)).info
-        stored = stored_work(info)
-        if given and (differences := work.differences(stored)):
+        work = stored = stored_work(info)
+    options = (suite, implementation, definition, labels, axes, budgets, mode)
+    if any(options) or seed is not None or stored is None:
+        # What is not given is that of the resumed run, unless a suite says otherwise.
+        name, before = suite or DEFAULT_SUITE, None if suite else stored
+        base = before.suite if before else load_suite(name)
+        wanted = base.with_axes(read_axes(axes)).with_definition(definition)
+        budget = read_budgets(budgets, wanted.budget)
+        seed = wanted.seed if seed is None else seed
+        wanted = wanted.model_copy(update={"budget": budget, "seed": seed})
+        if before:
+            labels = labels or (before.labels.spec if before.labels else None)
+            implementation = implementation or [subject.name for subject in before.subjects]
+        names = in_modes(implementation or wanted.implementations, mode)
+        work = make_work(wanted, names, labels, None if before else suite_file(name))
+    if stored is not None:
+        if work is not stored and (differences := work.differences(stored)):
             raise UsageError(
                 f"{folder} was begun with other options ({', '.join(differences)}); --resume takes "
                 f"them from the run, so leave them out, or {new_run(info)}"

@@ -15,6 +15,7 @@ from rich.console import Console
 from supcr_bench.commands.progress import make_progress
 from supcr_bench.commands.run_work import Work, new_run, provenance
 from supcr_bench.render.cells import definitions_note
+from supcr_bench.render.machine import value_text
 from supcr_bench.render.terminal import make_console, print_sentence
 from supcr_bench.store.run import RunWriter, default_page, load_run, new_run_id
 from supcr_bench.subjects.registry import Subject
@@ -306,8 +307,21 @@ def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, 
         )
     for key in SAME_MACHINE if len(known) == 1 else ():
         if home.get(key) != now.get(key):
+            then, here_now = (value_text(key, facts.get(key)) or "none" for facts in (home, now))
             raise StoreError(
-                f"the run was begun with {key} {home.get(key)}, and this machine has "
-                f"{now.get(key)}; {new_run(info)}"
+                f"the run was begun with {key.replace('_', ' ')} {then}, and this machine has "
+                f"{here_now}; {new_run(info)}"
+            )
+    return {**known, **here}
+    if len(known) > 1 and not set(here) <= set(known):
+        raise StoreError(
+            f"the run was measured on {len(known)} kinds of machine, and this one is none of "
+            f"them; continue it on a cluster, or {new_run(info)}"
+        )
+    for key in SAME_MACHINE if len(known) == 1 else ():
+        if home.get(key) != now.get(key):
+            raise StoreError(
+                f"the run was begun with {key.replace('_', ' ')} {value_text(key, home.get(key))}, "
+                f"and this machine has {value_text(key, now.get(key))}; {new_run(info)}"
             )
     return {**known, **here}

@@ -146,7 +146,7 @@ def locate(name: str) -> Subject:
         known = registered()
     if name in known:
         return known[name]
-    if not target and Path(name).is_dir():
+    if name and not target and Path(name).is_dir():
         raise SubjectError(f"{name} is a folder: name a file, as in {name}/losses.py:Class")
     if not target or not (attribute or is_file):
         raise UnknownNameError("implementation", name, known, _HINT)

@@ -237,11 +237,12 @@ def test_a_run_is_not_continued_under_other_options(cli: Cli, run_here: Path) ->
         (("--set", "labels=tied"), "--set labels"),
         (("--labels", "own.csv:y"), "--labels"),
     ):
-        done = cli("run", "tiny.toml", *given, "--resume", "latest")
-        assert done.returncode == 2
-        said = re.search(r"was begun with other options \((.*?)\)", done.stderr)
-        assert said is not None, done.stderr
-        assert sorted(said[1].split(", ")) == sorted(options.split(", "))
+        for suite in ([], ["tiny.toml"]):  # that of the run is meant if none is named
+            done = cli("run", *suite, *given, "--resume", "latest")
+            assert done.returncode == 2
+            said = re.search(r"was begun with other options \((.*?)\)", done.stderr)
+            assert said is not None, done.stderr
+            assert sorted(said[1].split(", ")) == sorted(options.split(", "))
     done = cli("run", "quick", "--resume", "latest")
     assert "begun with other options (SUITE, " in done.stderr
     file = run_here / "measurements.jsonl"
@@ -257,11 +258,16 @@ def test_a_run_is_not_continued_under_other_options(cli: Cli, run_here: Path) ->
 def test_a_run_is_not_continued_on_another_machine(cli: Cli, run_here: Path) -> None:
     file = run_here / "run.json"
     info = json.loads(file.read_text())
-    info["environment"]["torch"] = "1.0.0"
-    file.write_text(json.dumps(info))
-    done = cli("run", "--resume", "latest")
-    assert done.returncode == 2
-    assert "begun with torch 1.0.0" in done.stderr
+    for key, then, words in (
+        ("torch", "1.0.0", "begun with torch 1.0.0, and this machine has "),
+        ("cpus_usable", 99, "begun with cpus usable 99, and this machine has "),
+        ("accelerators", [{"name": "A GPU"}], "begun with accelerators A GPU, and this machine"),
+    ):
+        other = {**info, "environment": {**info["environment"], key: then}}
+        file.write_text(json.dumps(other))
+        done = cli("run", "--resume", "latest")
+        assert done.returncode == 2
+        assert words in done.stderr
 
 
 def test_a_run_says_that_a_definition_does_not_support_the_missing_labels_of_a_file(
