@@ -24,7 +24,7 @@ from supcr_bench.measure.agreement import errors_of, pair_differences
 from supcr_bench.measure.device import Device, Elapsed, Meter
 from supcr_bench.measure.interpreter import is_small
 from supcr_bench.measure.outcome import describe_error, outcome_of
-from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_of
+from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_of, shuffled
 from supcr_bench.measure.timing import garbage_collection_held, sample_arms
 from supcr_bench.reference.compare import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
@@ -237,15 +237,20 @@ class CellRun:
     ) -> Iterator[Result]:
         """Record memory, operations and instructions of a call in parts; end an arm that fails.
 
-        The figures of an arm are those of its part and of the parts before.
+        The figures of an arm are those of its part and of the parts before. Each figure is of a
+        batch that the loss has not met: one that remembers answers would cost nothing.
         """
         first = next(iter(parts))
         implementation, loss = first.implementation, self._losses[first.implementation]
+        subject = self.subjects[implementation]
         takes = (("memory", meter.peak_memory), ("work", meter.work), ("work", meter.interpreted))
+        order = -len(takes) * PASSES.index(first.pass_)  # no timed call has a negative number
         for stage, take in takes:
+            order -= 1
             if stage == "work" and original(loss.module) is not None:
                 continue  # the counter would see what it was compiled from
             ended: list[Result] = []
+            loss.arguments = subject.arguments(shuffled(self._batch, order))
             with self._accounted("calls_s"), self._limited():
                 for arm, part in parts.items():
                     figures = self._figures[arm]
@@ -267,7 +272,7 @@ class CellRun:
             yield from ended
             if first in self._ended:
                 return
-        if self.subjects[implementation].device_specific:
+        if subject.device_specific:
             for arm in parts:
                 self._figures[arm]["predicted_cuda_peak_bytes"] = None
 

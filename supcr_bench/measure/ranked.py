@@ -22,7 +22,7 @@ from torch import Tensor, distributed
 
 from supcr_bench.inputs.tensors import Batch, make_batch
 from supcr_bench.measure.device import Device, Elapsed, Meter, PeakMemory
-from supcr_bench.measure.timed_loss import BrokenCallError
+from supcr_bench.measure.timed_loss import BrokenCallError, shuffled
 from supcr_bench.measure.work import Work
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import unpack
@@ -71,6 +71,7 @@ class RankShard:
         self._batch = whole.rows(rows.to(whole.labels.device))
         self._losses: dict[str, BoundLoss] = {}
         self._loss: Tensor | None = None
+        self._measured = 0
 
     def do(self, step: Step, arm: Arm) -> Any:
         """Do this rank's part of a step, and return what rank 0 gathers."""
@@ -96,8 +97,12 @@ class RankShard:
                     views = loss.gradients()
                     second = views[1] if len(views) == 2 else torch.zeros_like(views[0])
                     return views[0].cpu(), second.cpu()
-                case "time":
-                    distributed.barrier()
+            self._measured += 1  # each call meets its rank's rows in another order
+            rows = shuffled(self._batch, self._measured)
+            loss.arguments = self.subjects[name].arguments(rows)
+            if step == "time":
+                self._device.flush_caches()  # which rows in another order have filled
+                distributed.barrier()
             return getattr(self._meter, step)(arm, partial(loss.call, arm.pass_))
 
 

@@ -61,7 +61,9 @@ HOSTILE = {
 }
 REFUSED = ("lazy_tensor", "lazy_method")
 """Files whose answer is no plain tensor: every door says so, and measures nothing."""
-HONEST = ("last_answer_by_content", "lazy_output", "sleeping_threads")
+REMEMBERING = ("last_answer_by_content", "every_answer_by_content")
+"""Files that compute nothing for a batch that they have met."""
+HONEST = (*REMEMBERING, "lazy_output", "sleeping_threads")
 """Files whose trait gains and spoils nothing, so that there is nothing to say."""
 
 

@@ -16,7 +16,7 @@ from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers.verification import WorkerVerification
-from tests.hostile import FOLDER, HONEST, HOSTILE, REFUSED, end_processes
+from tests.hostile import FOLDER, HONEST, HOSTILE, REFUSED, REMEMBERING, end_processes
 
 WORKLOAD = Workload(batch_size=6, dims=2, nan_density=0.2, embedding_size=8)
 BY_CHANCE = "last_answer_by_address"
@@ -76,6 +76,13 @@ def test_each_is_noticed_and_the_one_beside_it_is_as_it_is_alone(
         if expected is not None and expected.finding:
             assert own.status in (Status.WRONG, Status.FAILED), name
             assert str(expected.finding) in str(own.reason), name
+
+
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_costs_are_those_of_a_batch_that_a_loss_has_not_met(alone: Result, name: str) -> None:
+    found = measured(name)[name]
+    for cost in ("peak_bytes", "dispatch_peak_bytes", "dispatched_ops", "python_instructions"):
+        assert getattr(found, cost) >= getattr(alone, cost), cost
 
 
 @pytest.mark.parametrize("name", [name for name, own in HOSTILE.items() if own.check])

@@ -54,6 +54,14 @@ class Hangs(Loss):
     def before(self, rank):
         if rank == 1: time.sleep(600)
 
+class NeverTwice(Loss):
+    def forward(self, perturbed, intact, labels):
+        self.met = getattr(self, "met", [])
+        if any(torch.equal(perturbed, before) for before in self.met):
+            raise ValueError("this batch has come before")
+        self.met.append(perturbed.detach().clone())
+        return super().forward(perturbed, intact, labels)
+
 class Disagrees(Loss):
     def forward(self, perturbed, intact, labels):
         loss, parts = super().forward(perturbed, intact, labels)
@@ -115,6 +123,13 @@ def test_ranks_answer_for_the_whole_batch_and_share_the_memory(executor: LocalEx
         assert result.peak_bytes and result.peak_bytes < (alone[key].peak_bytes or 0) + rows_bytes
         assert "of the rank that needs most" in str(result.memory_method)
     assert shared["distributed", "training"].gradient_tolerances is not None
+
+
+def test_no_rank_measures_rows_in_an_order_that_its_loss_has_met(
+    executor: LocalExecutor, losses: Path
+) -> None:
+    found = run(executor, locate(f"{losses}:NeverTwice"))
+    assert {(r.status, r.reason) for r in found.values()} == {(Status.MEASURED, None)}
 
 
 WRONG = (
