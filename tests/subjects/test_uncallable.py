@@ -475,8 +475,8 @@ def outcome(folder: Path, name: str) -> UncallableError:
     [
         ("broken.py:loss", "load", "SyntaxError"),
         ("mine.py:Rihgt", "load", "(did you mean 'Right'?). It defines Table, Right"),
-        ("mine.py:CONSTANT", "load", "is int, neither"),
-        ("mine.py:NOTHING", "load", "is NoneType, neither"),
+        ("mine.py:CONSTANT", "load", "is of type int, which is neither"),
+        ("mine.py:NOTHING", "load", "is of type NoneType, which is neither"),
         ("mine.py:Table", "call", "neither forward nor __call__, and none of its methods fits"),
         ("stands.py:Loss", "package", "No module named 'authors'"),
         ("several.py:Loss", "package", "No module named 'a_trainer_that_nobody_has'"),
