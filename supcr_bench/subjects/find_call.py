@@ -87,7 +87,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
     loss = construct(implementation, subject, device)
     told = signature.read_call(subject.target, loss)
     subject = _with_arguments_at_call(subject, loss)
-    if len(told.unlabelled) == 2 and signature.are_twins(*told.unlabelled):
+    if signature.are_views(told.unlabelled):
         raise takes_no_labels(implementation, subject.resolution, told.unlabelled)
     if told.extra:
         raise needs_more(implementation, subject.resolution, told, loss)
@@ -137,7 +137,7 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
                 raise needs_more(implementation, own, told, subject.target)
             forward = getattr(owner, "forward", None) if isinstance(owner, type) else None
             taken = signature.read_call(owner, forward.__get__(object())) if forward else told
-            if len(taken.unlabelled) == 2 and signature.are_twins(*taken.unlabelled):
+            if signature.are_views(taken.unlabelled):
                 raise takes_no_labels(implementation, own, taken.unlabelled)
             raise not_constructed(implementation, missing)
     batch = make_batch(replace(SMALL, device=device))

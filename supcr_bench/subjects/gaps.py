@@ -87,7 +87,8 @@ def read(source: str, argument: str) -> tuple[str, tuple[str, ...]]:
     choices = dict.fromkeys(text for node in nodes for text in _compared(node, reader))
     if source.strip() and not (fields or choices or reader.optional or _is_used(nodes, reader)):
         return "None", ()
-    if not (fields or reader.optional) or (fields and all(hasattr(Tensor, n) for n in fields)):
+    of_a_tensor = reader.ways == {"attribute"} and all(hasattr(Tensor, name) for name in fields)
+    if not (fields or reader.optional) or (fields and of_a_tensor):
         return "...", tuple(choices)
     return _code(fields, reader.ways | reader.optional), ()
 

@@ -32,7 +32,7 @@ _ROLES = {
     "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t"
     r"|ranks?|ranking|grades?|levels?|prices?",
     "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
-    r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|query|q|k|keys?"
+    r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|negatives?|query|queue|q|k|keys?"
     r"|perturbed|intact|preds?|predictions?|augmented|original",
 }
 """Words in the names of arguments, by role; the last word that has a role decides."""
@@ -146,8 +146,15 @@ def role_of(name: str) -> str | None:
     return None
 
 
-def are_twins(first: str, second: str) -> bool:
-    """Whether two names differ in one part, as z1 and z2, or in one letter, as zis and zjs."""
+def are_views(names: Sequence[str]) -> bool:
+    """Whether arguments, embeddings by their names, are surely all views of the same rows.
+
+    These are three, as of a triplet, or two whose names differ in one part, as z1 and z2, or in one
+    letter, as zis and zjs.
+    """
+    if len(names) != 2:
+        return len(names) > 2
+    first, second = names
     parts = [re.split(r"_|(?<=\D)(?=\d)", name) for name in (first, second)]
     apart = [a != b for a, b in zip(*parts, strict=False)]
     letters = [a != b for a, b in zip(first, second, strict=False)]

@@ -356,6 +356,15 @@ class ClipNeedsAFunction(nn.Module):
         return logit_scale * (image_features1 @ image_features2.T).sum()
 
 
+def triplet(anchor, positive, negative):
+    return ((anchor - positive).norm(dim=1) - (anchor - negative).norm(dim=1)).relu().mean()
+
+
+class KeyNamedLikeAMethod(Right):
+    def __init__(self, *, cfg):
+        super().__init__(cfg["t"])
+
+
 class FixedWidth(nn.Module):
     def __init__(self):
         super().__init__()
@@ -507,6 +516,7 @@ def outcome(folder: Path, name: str) -> UncallableError:
             "call",
             "takes no labels: by their names, `image_features1` and `image_features2` are embedd",
         ),
+        ("mine.py:triplet", "call", "no labels: by their names, `anchor`, `positive` and `negat"),
         ("mine.py:FixedWidth", "call", "running_mean should contain 7 elements not 128"),
         ("mine.py:OptionsOrNone", "construct", "no attribute 'tau' (mine.py, line"),
         ("early.py:zero", "device", "CUDA"),
@@ -582,6 +592,7 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("mine.py:Kept", {"args=None": "args=0"}),
         ("mine.py:OptionsInside", {"{'loss': {'tau': ...}}": "{'loss': {'tau': 2.0}}"}),
         ("mine.py:loss", {}),
+        ("mine.py:KeyNamedLikeAMethod", {"'t': ...": "'t': 2.0"}),
         ("several.py:Loss", {}),
         ("mine.py:of_unit_rows", {}),
         ("mine.py:Scheduled", {"temperature_scheduler=...": "temperature_scheduler=float"}),
