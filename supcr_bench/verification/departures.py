@@ -1,18 +1,22 @@
 """Compares the recognised choices of a loss with a definition: departures and faults."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
 from supcr_bench.values.definition import DEFINITIONS, DEPARTS, TORCHCELL, Call, Definition
 from supcr_bench.values.units import listed
-from supcr_bench.verification.family import SIMILARITIES, Member
+from supcr_bench.verification.family import EARLY, SIMILARITIES, Member
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.reading import Reading
 
 JOINED = {"sum": "separate", "mean": "separate", "concatenate": "concatenated", "single": "single"}
 """A member's word for the use of views, for each word of a definition."""
-FAULTS = ("comparison", "pairs", "measured", "ties", "gradient")
+FAULTS = ("odd", "comparison", "pairs", "measured", "ties", "gradient")
 """Fields of a member that have only one right value, for all definitions."""
+LARGE_EPS = 0.1
+"""A larger eps is no choice, but a fault."""
+ONE_ADDED = "exp(0) = 1 in the denominator, as eps of 1 or a mask that multiplies logits adds it"
 WEIGHTS = {"self_candidate": 2.0, "eps": 0.5, "nan_labels": 0.25, "temperature": 0.25}
 """The weight of a departure in the search for the nearest definition; others have weight 1."""
 
@@ -74,13 +78,21 @@ def departures(reading: Reading, definition: Definition) -> Departures:
     own = m.self_candidate == definition.self_candidate or strict or across
     if not own and reading.complete:
         depart("self_candidate", m.self_candidate)
+        if m.self_candidate == "always" and m.similarity != "dot":
+            found["self_candidate"] = f"{found['self_candidate'][0]} ({ONE_ADDED})", None
     plain = Member(pairs=m.pairs if across else "all")
     for name in FAULTS:
-        if getattr(m, name) != getattr(plain, name):
-            depart(name, getattr(m, name))
+        chosen = getattr(m, name)
+        if chosen != getattr(plain, name) and chosen != EARLY:
+            depart("odd pairs" if chosen in PHRASES["odd pairs"] else name, chosen)
+    for where, limit in (("below", m.low), ("above", m.high)):
+        if math.isfinite(limit):
+            found["cut"] = f"similarities cut {where} {limit:.3g}", None
     if m.ties != "by_value" and m.comparison == ">" and not m.keeps_partner:
         del found["ties"]
         found["comparison"] = PHRASES["sort"]["late"], None
+    elif m.comparison == EARLY:
+        found["ties"] = PHRASES["sort"]["early"], None
     elif not m.keeps_partner and m.measured != "partner":
         before = f"{found['comparison'][0]}, " if "comparison" in found else ""
         found["comparison"] = before + PHRASES["keeps_partner"][False], None
@@ -90,6 +102,9 @@ def departures(reading: Reading, definition: Definition) -> Departures:
     if reading.complete and eps != right and not hidden:
         words = PHRASES["eps"][m.eps_rule if m.eps else "none"]
         found["eps"] = words + (f" ({m.eps:.3g})" if m.eps else ""), m.eps
+        if m.eps > LARGE_EPS:
+            one = f", {ONE_ADDED}" if math.isclose(m.eps, 1, rel_tol=1e-2) else ""
+            found["eps"] = f"{found['eps'][0]}{one}, which ordinary denominators show", None
     rule, missing = reading.nan_labels, definition.nan_labels
     joins = joint in ("l1", "l2", "max") and rule == "drop_row" and missing != "unsupported"
     if rule and not reading.counted:

@@ -11,6 +11,7 @@ from torch import Tensor
 from supcr_bench.reference.contrast import denominators, numerators
 from supcr_bench.values.result import grouped
 from supcr_bench.verification.family import (
+    EARLY,
     NOTHING,
     STRICT,
     Member,
@@ -22,6 +23,8 @@ from supcr_bench.verification.family import (
     rule_of,
     with_rules,
 )
+from supcr_bench.verification.odd_terms import odd_terms
+from supcr_bench.verification.phrases import PHRASES
 
 Rows = tuple[tuple[float, ...], ...]
 """A matrix as nested tuples of numbers, a key of the caches below."""
@@ -72,7 +75,7 @@ def _evaluate(
         for alike in grouped(range(len(indices)), keys.__getitem__).values():
             m = members[indices[alike[0]]]
             chosen = dict(zip(rules, (of_rules[alike[0]] for of_rules in pairs), strict=True))
-            rule = m.eps_rule if m.eps else ""
+            rule = m.odd or (m.eps_rule if m.eps else "")
             terms += [Term(part, m, rule, chosen[part.rules], distinct) for part in parts]
             for at in alike:
                 places[indices[at]] = distinct
@@ -89,9 +92,9 @@ def _evaluate(
     return sums, gradients, torch.tensor(places, dtype=torch.long)
 
 
-_numbers = attrgetter("temperature", "partner", "eps", "eps_rule")
+_numbers = attrgetter("temperature", "partner", "eps", "eps_rule", "odd")
 _fields_of_kind = attrgetter(
-    "similarity", "normalised", "views", "measured", "label_distance", "gradient"
+    "similarity", "normalised", "views", "measured", "label_distance", "gradient", "low", "high"
 )
 
 
@@ -154,7 +157,7 @@ class Term(NamedTuple):
     """A part of one member, which stands for all members that have the same numbers there.
 
     Attributes:
-        rule: the member's rule for eps; empty if it has none.
+        rule: the member's odd term, or its rule for eps; empty if it has neither.
         place: where these members are among those evaluated.
     """
 
@@ -206,6 +209,15 @@ def _terms(terms: Sequence[Term], rule: str, *, warm: bool) -> tuple[Tensor, Ten
         sums = (alike * similarities).sum((1, 2)), -(weight * partner * similarities).sum((1, 2))
         return torch.stack(sums, 1), torch.stack((alike, -(weight * partner)), 1).flatten(2)
     temperature = column([m.temperature for m in members])
+    if rule in PHRASES["odd"]:
+        leaf = similarities.requires_grad_()
+        value = (weight * odd_terms(rule, leaf / temperature, chosen)).sum((1, 2))
+        (slope,) = torch.autograd.grad(value.sum(), leaf)
+        nothing = torch.zeros_like(value), torch.zeros_like(slope)
+        return (
+            torch.stack((value.detach(), nothing[0]), 1),
+            torch.stack((slope, nothing[1]), 1).flatten(2),
+        )
     s = similarities / temperature
     empty = ~chosen.any(-1)
     held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf).masked_fill_(empty.unsqueeze(-1), 0.0)
@@ -244,12 +256,13 @@ def evaluate_large(
     log_eps, rule = torch.tensor(member.eps, dtype=torch.float64).log(), member.eps_rule
     in_row = member.measured not in ("partner", "candidate")
     sorts = in_row and (member.comparison in STRICT or member.keeps_partner)
+    sorts = sorts and not member.odd and member.comparison != EARLY
     pulled: list[Tensor] = []
     terms: list[Tensor] = []
     for similarity, difference, share in losses(member, leaves, labels):
         logits, n = similarity / member.temperature, len(similarity)
         s, itself = logits.detach().requires_grad_(), torch.eye(n, dtype=torch.bool)
-        block = n if sorts else max(1, ELEMENTS // n**2)
+        block = n if sorts or member.odd else max(1, ELEMENTS // n**2)
         found = []
         for anchors in (slice(start, start + block) for start in range(0, n, block)):
             if sorts:
@@ -257,9 +270,12 @@ def evaluate_large(
             else:
                 chosen, weight = candidates(member, difference, anchors)
                 contrast = s[anchors].unsqueeze(1).masked_fill(~chosen, NOTHING).logsumexp(dim=2)
-            contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
-            contrast, _ = denominators(contrast, s[anchors], itself[anchors], log_eps, rule)
-            term = contrast - numerators(member.partner * s[anchors], contrast, log_eps, rule)
+            if member.odd:
+                term = odd_terms(member.odd, s, chosen)
+            else:
+                contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
+                contrast, _ = denominators(contrast, s[anchors], itself[anchors], log_eps, rule)
+                term = contrast - numerators(member.partner * s[anchors], contrast, log_eps, rule)
             term = torch.where(weight > 0, term, 0.0) * weight.to(s) * share
             term.sum().backward()  # type: ignore[no-untyped-call]
             found.append(term.detach())

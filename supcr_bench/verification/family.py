@@ -12,6 +12,7 @@ only the step size, so it is read last.
 
 import functools
 import itertools
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -47,7 +48,15 @@ RULES = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "
 """The fields of a member that choose pairs and candidates."""
 rule_of = operator.attrgetter(*RULES[:-1])
 """The fields that choose pairs and candidates where labels do not tie."""
-COMPARISONS = {">=": torch.ge, ">": torch.gt, "<=": torch.le, "<": torch.lt}
+EARLY = ">= one place before"
+"""A comparison of positions in a sort alone."""
+COMPARISONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    ">=": torch.ge,
+    ">": torch.gt,
+    "<=": torch.le,
+    "<": torch.lt,
+    EARLY: lambda place, limit: place >= limit - 1,
+}
 STRICT = (">", "<")
 WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
 NOTHING = -1e6
@@ -70,6 +79,8 @@ class Member(NamedTuple):
         temperature: what s is divided by; negative where its sign is turned.
         partner: what multiplies the partner's s where that has another temperature.
         gradient: ``anchors_detached`` or ``others_detached`` where it reaches only the others.
+        low, high: where similarities are cut, before the division by the temperature.
+        odd: what is computed in place of log(contrast) - s, a key of ``PHRASES``; empty if that is.
     """
 
     similarity: str = "dot"
@@ -87,11 +98,14 @@ class Member(NamedTuple):
     temperature: float = 1.0
     partner: float = 1.0
     gradient: str = ""
+    odd: str = ""
+    low: float = -math.inf
+    high: float = math.inf
 
     def faults(self) -> int:
         """The number of choices, also on ties and on the anchor, that are not the plain ones."""
         plain = Member()
-        names = (*RULES, "gradient")
+        names = (*RULES, "gradient", "odd", "low", "high")
         odd = [n for n in names if getattr(self, n) != getattr(plain, n)]
         return len(odd) + (self.views not in PLAIN_VIEWS)
 
@@ -105,6 +119,8 @@ class Member(NamedTuple):
             measured=self.measured if self.measured in WHOLE else "anchor",
             label_distance=self.label_distance,
             gradient=self.gradient,
+            low=self.low,
+            high=self.high,
         )
 
     @property
@@ -156,6 +172,7 @@ def stacked_rows(
         "separate": [(first, first, labels), (second, second, labels)],
         "averaged rows": [(mean, mean, labels)],
         "concatenated": [(both, both, twice)],
+        "concatenated first": [(torch.cat((first, first), dim=-2),) * 2 + (twice,)],
         "interleaved rows": [(interleaved, interleaved, twice)],
         "interleaved labels": [(both, both, labels.repeat_interleave(2, dim=0))],
         "across": [(first, second, labels)],
@@ -183,9 +200,15 @@ def similarities(rows: Tensor, others: Tensor, member: Member) -> Tensor:
     if member.normalised in (True, "columns"):
         axis = -1 if member.normalised is True else -2
         rows, others = (x / x.norm(dim=axis, keepdim=True).clamp(min=1e-12) for x in (rows, others))
-    if member.similarity in ("dot", "exponential"):
-        product = rows @ others.mT
-        return product.exp() if member.similarity == "exponential" else product
+    of_product: dict[str, Callable[[Tensor], Tensor]] = {
+        "dot": lambda x: x,
+        "exponential": torch.exp,
+        "absolute": torch.abs,
+        "square": torch.square,
+        "angle": lambda x: -x.clamp(-1 + 1e-12, 1 - 1e-12).acos(),
+    }
+    if member.similarity in of_product:
+        return of_product[member.similarity](rows @ others.mT)
     power = 1.0 if member.similarity == "manhattan" else 2.0
     d = torch.cdist(rows, others, p=power, compute_mode="donot_use_mm_for_euclid_dist")
     functions: dict[str, Callable[[Tensor], Tensor]] = {
@@ -215,7 +238,7 @@ def losses(
     for rows, others, y in stacked_rows(member.views, first, second, labels):
         rows = rows.detach() if member.gradient == "anchors_detached" else rows
         others = others.detach() if member.gradient == "others_detached" else others
-        s = similarities(rows, others, member)
+        s = similarities(rows, others, member).clamp(member.low, member.high)
         groups = [*y.T.unsqueeze(2)] if member.label_distance == "per_dimension" else [y]
         for group in groups:
             kept = ~group.isnan().any(dim=1)
@@ -232,6 +255,8 @@ def places(member: Member, difference: Tensor) -> Tensor:
     if member.ties == "by_value":
         return place
     sign = 1 if member.ties == "by_position" else -1
+    if member.comparison == EARLY:  # the sort leaves out the anchor
+        place = place - torch.eye(len(place), dtype=place.dtype)
     return sign * (sign * place).argsort(dim=1, stable=True).argsort(dim=1)
 
 
@@ -249,9 +274,26 @@ def pair_weights(member: Member, others: Tensor, itself: Tensor) -> Tensor:
         used = used & others
     if member.pairs == "once":
         used = used & (itself.cumsum(1) > 0)
+    if member.pairs in PHRASES["odd pairs"]:
+        used = used & _odd_pairs(member.pairs, itself)
+        return used.double() / used.sum().clamp(min=1)
     if member.pairs == "by anchor":
         return used.double() / used.sum(1, keepdim=True).clamp(min=1) / n
     return used.double() / count
+
+
+def _odd_pairs(how: str, itself: Tensor) -> Tensor:
+    """[B, n]: the pairs of B anchors that count, by a key of ``PHRASES``."""
+    n = itself.shape[1]
+    anchor, partner = itself.int().argmax(1).unsqueeze(1), torch.arange(n)
+    views = anchor * 2 < n, partner * 2 < n
+    ways = {
+        "once, the later first": partner < anchor,
+        "anchors of the first view": views[0].expand_as(itself),
+        "of one view": views[0] == views[1],
+        "of two views": views[0] != views[1],
+    }
+    return ways[how]
 
 
 def candidates(

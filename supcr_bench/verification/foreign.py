@@ -11,7 +11,7 @@ from torch import Tensor
 from supcr_bench.verification.departures import nearest_words
 from supcr_bench.verification.label_distance import FAR
 from supcr_bench.verification.phrases import FOREIGN
-from supcr_bench.verification.probes import Fit, NotFiniteError, Probe, Prober
+from supcr_bench.verification.probes import Fit, NotFiniteError, Probe, Prober, normalised
 
 UNKNOWN = f"{FOREIGN} that is known here, or one with a fault that is not"
 UNLABELLED = "labels change nothing"
@@ -29,6 +29,11 @@ def why_foreign(prober: Prober, core: Probe, nearest: Fit | None = None) -> str:
     hints = []
     if not _is_loss(prober, core, views, core.labels[order]):
         hints.append("it changes with the order of the rows")
+    rows = torch.stack(core.views)
+    scaled = [3 * view for view in core.views]
+    free = not normalised(rows, core.gradient.view_as(rows))
+    if free and _is_loss(prober, core, scaled, core.labels):
+        hints.append("the scale of all rows changes nothing, as if it were divided out")
     degrees = math.degrees(math.asin(min(nearest.residual, 1.0))) if nearest else 90.0
     if nearest and degrees <= FARTHEST:
         name = nearest_words(nearest.member)
@@ -69,7 +74,7 @@ def _of_labels(prober: Prober, core: Probe) -> list[str]:
     """Words for a loss in which labels do not count by the order of their distances."""
     changes = label_changes(prober, core)
     if not changes:
-        classes = (torch.arange(len(core.labels)) % 3).unsqueeze(1).to(core.labels)
+        classes = (torch.arange(len(core.labels)) % 3 + 1).unsqueeze(1).to(core.labels)
         equal = prober.probe(core.views, classes, prober.given)
         if _is_loss(prober, equal, core.views, classes.roll(1, 0)):
             return [UNLABELLED]

@@ -46,6 +46,9 @@ _TOGETHER = {
     "similarity": ("similarity", "normalised"),
     "comparison": ("comparison", "keeps_partner"),
     "eps": ("eps", "eps_rule"),
+    "ties": ("ties", "comparison"),
+    "cut": ("low", "high"),
+    "odd pairs": ("pairs",),
 }
 """The fields of a member that change together in one departure, by the departure's name."""
 

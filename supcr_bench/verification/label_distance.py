@@ -11,6 +11,8 @@ from supcr_bench.verification.probes import IN_FLOAT64, Probe, Prober, make_labe
 from supcr_bench.verification.reading import Reading
 
 ORDER_DECIDES = "ties taken by an order of rows (of a sort): equal labels are not treated alike"
+OFF = "its gradient is off by"
+FURTHER = "a term is added to the loss that depends on"
 ANOTHER_ON = "another loss on"
 BATCH_SCALES = (
     "similarities divided by a number that each batch has of its own, such as the mean distance of "
@@ -40,6 +42,11 @@ def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -
         if reading.complete and not prober.fitting([member], far):
             reading.faults.insert(0, PHRASES["labels"]["far"])
     reading.float32 = prober.is_quantised(core, IN_FLOAT64)
+
+
+def is_off(reading: Reading) -> bool:
+    """Whether the member that was read gives the gradient but for a part."""
+    return any(fault.startswith((OFF, FURTHER)) for fault in reading.faults)
 
 
 def _read_ties(prober: Prober, reading: Reading, alive: list[Member]) -> list[Member]:
@@ -88,7 +95,7 @@ def _read_label_distance(
         if prober.fitting(several, prober.probe(probe.views, alike, prober.given)):
             reading.faults[-1] = PHRASES["labels"]["rescaled"]  # dimensions spread alike
         reading.several_dimensions, reading.complete = False, complete
-    elif BATCH_SCALES not in reading.faults and not prober.fitting(
+    elif not (BATCH_SCALES in reading.faults or is_off(reading)) and not prober.fitting(
         alive, prober.probe(probe.views, labels / 4, prober.given)
     ):
         reading.faults.append(PHRASES["labels"]["small"])
@@ -109,7 +116,9 @@ def _left(
     if left:
         return left
     plainest = min(alive, key=plainness)
-    if not any(words in reading.faults for words in PHRASES["precision"].values()):
+    if is_off(reading):
+        left = [prober.fits(alive, probe)[0].member]
+    elif not any(words in reading.faults for words in PHRASES["precision"].values()):
         order = torch.arange(len(probe.labels)).roll(2).flip(0)
         views = tuple(v[order] for v in probe.views)
         other = prober.probe(views, probe.labels[order], prober.given)

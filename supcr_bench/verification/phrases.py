@@ -19,6 +19,7 @@ PHRASES: dict[str, dict[Any, str]] = {
         "second twice": "the second view used twice",
         "first only": "only the first view used",
         "second only": "only the second view used",
+        "concatenated first": "the first view concatenated with itself in place of the second",
         "averaged rows": "the two views of a row averaged into one",
         "interleaved rows": "rows interleaved (a0 b0 a1 b1 ...) while labels are concatenated, so "
         "that a row gets the label of another row",
@@ -44,6 +45,12 @@ PHRASES: dict[str, dict[Any, str]] = {
         "with itself": "the anchor counted as its own partner (the diagonal is not removed)",
         "once": "each pair counted once, with its first row as the anchor",
     },
+    "odd pairs": {
+        "once, the later first": "each pair counted once, with its second row as the anchor",
+        "anchors of the first view": "anchors of the first view only",
+        "of one view": "partners of the anchor's own view only",
+        "of two views": "partners of the other view only",
+    },
     "self_candidate": {
         "never": "the anchor itself never among the candidates",
         "when_tied": "the anchor itself among the candidates when the partner's label ties with it",
@@ -53,7 +60,7 @@ PHRASES: dict[str, dict[Any, str]] = {
         "anchor": "label distances from the anchor",
         "partner": "candidates' label distances measured from the partner in place of the anchor",
         "candidate": "the partner's label distance measured from the candidate in place of the "
-        "anchor",
+        "anchor, as a sum over the wrong axis does",
         "signed": "signed label differences y_k - y_i in place of absolute ones",
         "signed turned": "signed label differences y_i - y_k in place of absolute ones, which is a "
         "reversed inequality of y_k - y_i",
@@ -67,8 +74,34 @@ PHRASES: dict[str, dict[Any, str]] = {
         "distances are not treated alike",
     },
     "sort": {
+        "early": "candidates begin one place too early in a sort (off by one): the next nearer row "
+        "counts too, and equal label distances are not treated alike",
         "late": "candidates begin one place too late in a sort (off by one): the partner itself "
         "left out of its denominator, and equal label distances not treated alike",
+    },
+    "odd": {
+        "multiplied": "a mask multiplies logits in place of removing them: exp(0) = 1 stays in the "
+        "denominator for each row that is no candidate",
+        "multiplied others": "a mask of labels multiplies logits in place of removing them: "
+        "exp(0) = 1 stays in the denominator for each row that is no candidate",
+        "twice": "the partner counted twice in its own denominator",
+        "no logarithm": "the logarithm is missing: the mean of ratios in place of that of "
+        "logarithms",
+        "sum": "the logarithm of the denominator is missing",
+        "exponential": "the exponential of the partner's similarity in place of the similarity",
+        "squared": "the term of each pair is squared",
+        "from the partner": "candidates' similarities taken from the partner's row in place of the "
+        "anchor's",
+        "mean of an anchor": "the logarithm of the mean of an anchor's ratios in place of the mean "
+        "of their logarithms",
+        "mean of all": "the logarithm of the mean of all ratios in place of the mean of their "
+        "logarithms",
+        "maximum": "the row's maximum subtracted in the denominator alone",
+        "turned": "the partner's similarity has the wrong sign, that of the others has not",
+        "detached": "the partner's gradient detached: it reaches denominators alone",
+        "hardest": "the largest similarity of the candidates in place of the sum of exponentials",
+        "mean": "the mean of the candidates' similarities in place of the sum of exponentials",
+        "logistic": "a logistic loss of each candidate in place of one denominator for all",
     },
     "label_distance": {
         "per_dimension": "one loss for each label dimension",
@@ -95,6 +128,9 @@ PHRASES: dict[str, dict[Any, str]] = {
         "student": "1/(1 + d^2) as the similarity, with d the distance",
         "inverse": "1/(1 + d) as the similarity, with d the distance",
         "exponential": "exp(s) in place of the similarity s, the dot product",
+        "absolute": "the size of the similarity in place of the similarity",
+        "square": "the square of the similarity in place of the similarity",
+        "angle": "the negative angle as the similarity",
     },
     "normalised": {
         "columns": "columns normalised over the batch in place of rows (the wrong axis)",

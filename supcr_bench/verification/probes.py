@@ -29,6 +29,9 @@ ODD_TWINS = {
     "laplacian": "euclidean",
     "inverse": "euclidean",
     "exponential": "dot",
+    "absolute": "dot",
+    "square": "dot",
+    "angle": "euclidean",
 }
 """Similarities that no definition has, each with the one it resembles on rows nearly alike."""
 
@@ -107,6 +110,16 @@ def alike(one: Probe, other: Probe) -> bool:
     """Whether two calls on the same batch gave the same numbers."""
     moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
     return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
+
+
+def normalised(rows: Tensor, gradient: Tensor) -> bool | str:
+    """Whether rows, views or columns are normalised: then the gradient is orthogonal to them."""
+    for what, axes in ((True, (2,)), ("views", (0,)), ("columns", (0, 1))):
+        lengths = rows.square().sum(axes).sqrt() * gradient.square().sum(axes).sqrt()
+        along = (rows * gradient).sum(axes).norm() / lengths.norm()
+        if along < 3e-2 and not (what == "views" and len(rows) == 1):
+            return what
+    return False
 
 
 def _step_along(core: Probe, size: float) -> Tensor:

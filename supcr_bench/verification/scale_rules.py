@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from supcr_bench.verification.family import Member, pairs
+from supcr_bench.verification.odd_terms import mean_of_largest
 from supcr_bench.verification.phrases import CONSTANT_FACTOR, PHRASES
 from supcr_bench.verification.probes import (
     FITS,
@@ -78,6 +79,8 @@ def _unread(own: float) -> str:
 
 
 def read_default_temperature(prober: Prober, reading: Reading, member: Member) -> None:
+    if member.odd in ("hardest", "mean"):
+        return  # its temperature is a factor
     if prober.given is None:
         reading.default_temperature = abs(member.temperature)
     elif any(prober.powers):
@@ -203,7 +206,7 @@ def smallest_denominator(member: Member, probe: Probe) -> float:
 
 def read_value(prober: Prober, reading: Reading, member: Member) -> None:
     """Find how the loss's value departs from the value that fits its gradient."""
-    goals, own, counts = [], [], []
+    goals, own, counts, sizes, largest = [], [], [], [], []
     for n, seed in ((prober.rows, 0), (2 * prober.rows, 5)):
         probe = prober.plain(n, seed, prober.given)
         fit = prober.fits([member], probe)[0]
@@ -213,6 +216,8 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
             return
         goals.append(fit.value)
         counts.append(fit.factor * mean_log_count(member, probe))
+        sizes.append(-math.log(2 * n if member.joined else n) * fit.factor)
+        largest.append(-mean_of_largest(member, probe.views, probe.labels) * fit.factor)
         own.append(probe.loss)
         reading.factors.append(fit.factor)
     rough = 1e-4 if prober.limit == FITS else LOW
@@ -237,13 +242,17 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
         reading.shift = shifts[0]
         added = prober.value_sign * shifts[0]
         reading.faults.append(f"a constant of {added:.4g} is added to the loss, without a gradient")
-    elif all(map(close, shifts, counts)):
-        reading.faults.append(
-            "the mean over the candidates in place of their sum: the gradient is the same"
-        )
     else:
-        reading.ratio = math.nan
-        reading.faults.append("the loss is not the one that its gradient belongs to")
+        known = {
+            "the mean over the candidates in place of their sum": counts,
+            "the mean over all rows in place of the sum over the candidates": sizes,
+            "the row's maximum subtracted in the denominator alone, detached": largest,
+        }
+        named = [words for words, right in known.items() if all(map(close, shifts, right))]
+        reading.faults += [f"{words}: the gradient is the same" for words in named]
+        if not named:
+            reading.ratio = math.nan
+            reading.faults.append("the loss is not the one that its gradient belongs to")
 
 
 def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bool) -> None:
@@ -365,7 +374,9 @@ def factor_words(
     grows = f"{GROWS}{math.log2(abs(more / at)):.2g}"
     by_rows, constant = next(iter(constants.items()), (grows, at))
     words += [by_rows] if by_rows else []
-    if math.isclose(constant, 1, rel_tol=rough):
+    if by_rows == grows:
+        words[-1] += f" ({at:{digits}} for {n} rows)"
+    if by_rows == grows or math.isclose(constant, 1, rel_tol=rough):
         return ", ".join(words)
     if words[:1] == ["the loss multiplied by the temperature"]:  # over a base temperature
         words[0] += f" over {1 / constant:{digits}}"

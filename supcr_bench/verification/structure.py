@@ -11,20 +11,24 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import Literal
 
 import torch
-from torch import Tensor
 
+from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import TWO_VIEWS, Member, structures
 from supcr_bench.verification.foreign import label_changes, traits, why_foreign
-from supcr_bench.verification.label_distance import ANOTHER_ON, FAR, plainness, settle
+from supcr_bench.verification.label_distance import ANOTHER_ON, FAR, FURTHER, OFF, plainness, settle
+from supcr_bench.verification.odd_terms import cut_members, odd_members, plain_members
 from supcr_bench.verification.phrases import FOREIGN, PHRASES, is_foreign
 from supcr_bench.verification.probes import (
     FITS,
     ODD_TWINS,
+    Fit,
     Probe,
     Prober,
     make_rows,
+    normalised,
     shortest,
 )
 from supcr_bench.verification.reading import Reading
@@ -32,6 +36,10 @@ from supcr_bench.verification.reading import Reading
 EMPTY = "labels have no effect, as if no denominator counted a candidate (a mask always empty)"
 RANKED = PHRASES["labels"]["ranked"]
 RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
+NEAR_CUT = 0.2
+"""The largest residual of a cut that is one step of a coarse search away."""
+ODD_VIEWS = ("single", "separate", "concatenated", "first only", "second only")
+"""The uses of views that are tried with a mistake in the term of a pair."""
 WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
 NEAR = 3e-2
@@ -137,7 +145,7 @@ def _views(prober: Prober, reading: Reading, core: Probe) -> tuple[str, ...]:
     rows[at] = rows[at].roll(1, 0)
     moved = prober.probe(tuple(rows), core.labels, prober.given)
     if math.isclose(moved.loss, core.loss, rel_tol=1e-7, abs_tol=1e-9):
-        return ("second only" if at == 0 else "first only",)
+        return ("second only",) if at == 0 else ("first only", "concatenated first")
     reading.faults.append(PHRASES["gradient"][("first_detached", "second_detached")[at]])
     return tuple(views for views in both if views != "averaged rows")
 
@@ -145,7 +153,8 @@ def _views(prober: Prober, reading: Reading, core: Probe) -> tuple[str, ...]:
 def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
     """The members that give the gradient, or nearly, with a fault; empty if none does."""
     first: tuple[bool, list[Member]] | None = None
-    for members in _explanations(prober, core, _views(prober, reading, core)):
+    views = _views(prober, reading, core)
+    for members in _explanations(prober, core, views):
         if prober.detached:
             other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
             if math.isclose(other.loss, core.loss, rel_tol=1e-6):
@@ -158,7 +167,7 @@ def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
     else:
         assert first
         prober.detached = first[0]
-        alive = _nearly(prober, reading, first[1], core)
+        alive = _nearly(prober, reading, first[1], views, core)
     if prober.detached:
         reading.faults.insert(0, PHRASES["gradient"]["contrast_detached"])
     return alive
@@ -173,14 +182,14 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
     rows = core.views
     if torch.allclose(core.blocks[0], core.blocks[-1], rtol=1e-4, atol=0) and prober.count > 1:
         rows = ((rows[0] + rows[1]) / 2,) * 2
-    normalised = _normalised(torch.stack(rows), core.gradient.view(len(rows), *rows[0].shape))
+    unit = normalised(torch.stack(rows), core.gradient.view(len(rows), *rows[0].shape))
     near = make_rows(prober.rows, prober.count, 1, 1e-3)
-    if normalised:
+    if unit:
         base = make_rows(1, 1, 2)[0]
-        lengths = (v.norm(dim=1, keepdim=True) if normalised is True else 1.0 for v in near)
+        lengths = (v.norm(dim=1, keepdim=True) if unit is True else 1.0 for v in near)
         near = tuple(x * 1e3 * (base + 10 * v) for x, v in zip(lengths, near, strict=True))
     probe = prober.probe(near, core.labels, prober.given)
-    kinds = tuple((kind, normalised) for kind in ("dot", "euclidean", "squared", "manhattan"))
+    kinds = tuple((kind, unit) for kind in ("dot", "euclidean", "squared", "manhattan"))
     any_found = coarse = False
     for most_faults, some in ((1, kinds), (99, kinds[:3])):
         coarse = most_faults > 1 and prober.is_quantised(core, 1e-6)
@@ -197,7 +206,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
             alike = [
                 m._replace(gradient=gradient) if gradient else m
                 for how, kind, gradient in drawn
-                for m in structures((how,), ((kind, normalised),))
+                for m in structures((how,), ((kind, unit),))
             ]
             yield [
                 f.member if f.factor > 0 else f.member._replace(temperature=-1.0)
@@ -207,16 +216,6 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
         prober.detached = False
         turned = [m._replace(temperature=-1.0) for m in structures(views, kinds[:3], 1)]
         yield [*structures(views, kinds[:3], 3 if coarse else 1), *turned]
-
-
-def _normalised(rows: Tensor, gradient: Tensor) -> bool | str:
-    """Whether rows, views or columns are normalised: then the gradient is orthogonal to them."""
-    for what, axes in ((True, (2,)), ("views", (0,)), ("columns", (0, 1))):
-        lengths = rows.square().sum(axes).sqrt() * gradient.square().sum(axes).sqrt()
-        along = (rows * gradient).sum(axes).norm() / lengths.norm()
-        if along < NEAR and not (what == "views" and len(rows) == 1):
-            return what
-    return False
 
 
 # --- temperature --------------------------------------------------------------------------------
@@ -256,12 +255,88 @@ def _at_nearest(prober: Prober, members: list[Member], core: Probe) -> list[Memb
     return [m._replace(temperature=m.temperature * temperature) for m in members]
 
 
-def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe) -> list[Member]:
-    """The members that fit with the wrong sign, or nearly; ``reading`` gets the fault."""
+def _oddly(prober: Prober, reading: Reading, views: Sequence[str], core: Probe) -> list[Member]:
+    """The members that fit with a mistake in the term of a pair, be they negated or not."""
+    rows = core.views
+    unit = normalised(torch.stack(rows), core.gradient.view(len(rows), *rows[0].shape))
+    used = [how for how in views if how in ODD_VIEWS]
+    members = list(odd_members(used, unit))
+    searched = [m for m in members if m.faults() <= 1 + (m.eps > 0) and m.eps in (0.0, 0.1, 1.0)]
+    temperature = prober.nearest_temperature(searched, core) if searched else 1.0
+    wide = prober.plain(2 * prober.rows + 1, 0, prober.given)
+    for tau in (1.0, temperature):
+        fits = prober.fits([m._replace(temperature=tau) for m in members], core, most=prober.limit)
+        fits = fits or _cut(prober, plain_members(used, unit), tau, core)
+        there = {f.member for f in prober.fits([f.member for f in fits], wide, most=prober.limit)}
+        fits = [f for f in fits if f.member in there]
+        if fits:
+            alike = [f for f in fits if math.isclose(abs(f.value), abs(core.loss), rel_tol=1e-4)]
+            fits = alike or fits
+            if fits[0].factor < 0:
+                reading.sign = -1
+                reading.faults.append(PHRASES["sign"]["loss" if prober.turn(core) else "gradient"])
+            return [f.member for f in fits if f.factor * fits[0].factor > 0]
+    return _with_a_further_term(prober, reading, plain_members(used, unit), core)
+
+
+def _with_a_further_term(
+    prober: Prober, reading: Reading, members: Sequence[Member], core: Probe
+) -> list[Member]:
+    """The members that fit beside the gradient of another term, which ``reading`` gets told."""
+    views = torch.stack(core.views)
+    terms = {"the lengths of the rows": views}
+    if prober.count > 1:
+        terms["the distance between a row's two views"] = views - views.flip(0)
+    for m in members:
+        own = evaluate([m], core.views, core.labels)[1][0].sum(0)
+        for words, slope in terms.items():
+            columns = torch.stack((own, slope.flatten()), 1)
+            shares = torch.linalg.lstsq(columns, core.gradient.unsqueeze(1)).solution
+            rest = (columns @ shares).squeeze(1) - core.gradient
+            if rest.norm() <= prober.limit * core.gradient.norm() and float(shares[0]) > 0:
+                reading.faults.append(f"{FURTHER} {words}")
+                return [m]
+    return []
+
+
+def _cut(prober: Prober, plain: Sequence[Member], tau: float, core: Probe) -> list[Fit]:
+    """How well a member fits whose similarities are cut at the place that fits best."""
+    for own in plain:
+        at_tau = own._replace(temperature=tau)
+        for members in cut_members(at_tau, core.views, core.labels):
+            field: Literal["low", "high"] = "low" if math.isfinite(members[0].low) else "high"
+            places = [getattr(m, field) for m in members]
+            width = places[1] - places[0]
+            for _ in range(8):
+                trials = [_cut_at(at_tau, field, x) for x in places]
+                best = prober.fits(trials, core)[0]
+                if best.residual > NEAR_CUT:
+                    break
+                if best.residual <= prober.limit:
+                    rounded = _cut_at(at_tau, field, round(getattr(best.member, field), 3))
+                    return prober.fits([rounded], core, most=prober.limit) or [best]
+                middle, width = getattr(best.member, field), width / 4
+                places = [middle + width * x for x in range(-5, 6)]
+    return []
+
+
+def _cut_at(member: Member, field: Literal["low", "high"], value: float) -> Member:
+    return member._replace(low=value) if field == "low" else member._replace(high=value)
+
+
+def _nearly(
+    prober: Prober, reading: Reading, members: list[Member], views: Sequence[str], core: Probe
+) -> list[Member]:
+    """The members that fit with the wrong sign, oddly, or nearly; ``reading`` gets the fault."""
     members = _plain(members)
     turned = [m._replace(temperature=abs(m.temperature)) for m in members]
     turned += _at_nearest(prober, turned, core)
     wrong_sign = [f.member for f in prober.fits_more(turned, core, FITS)]
+    if not (wrong_sign or prober.is_quantised(core, 1e-6) or traits(prober, core)):
+        detached, prober.detached = prober.detached, False
+        if odd := _oddly(prober, reading, views, core):
+            return odd
+        prober.detached = detached
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
     if best.residual > NEAR:
@@ -280,7 +355,7 @@ def _nearly(prober: Prober, reading: Reading, members: list[Member], core: Probe
         if foreign := traits(prober, core):
             reading.faults.insert(0, foreign)
             return []
-        reading.faults.append(f"its gradient is off by {100 * best.residual:.1g} %")
+        reading.faults.append(f"{OFF} {100 * best.residual:.1g} %")
         return [best.member]
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
     reading.faults.append(PHRASES["precision"][precision])

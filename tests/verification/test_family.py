@@ -39,3 +39,7 @@ def test_at_a_high_temperature_the_gradient_is_the_warm_one() -> None:
 def test_phrases_are_unique() -> None:
     phrases = [text for choices in PHRASES.values() for text in choices.values()]
     assert len(set(phrases)) == len(phrases)
+
+
+def test_an_odd_term_and_a_rule_for_eps_never_share_a_name() -> None:
+    assert PHRASES["odd"].keys().isdisjoint(PHRASES["eps"])
