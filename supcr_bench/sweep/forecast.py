@@ -21,6 +21,12 @@ AHEAD = 4
 """The peak at a size is predicted from sizes that are at least this many times smaller."""
 WIDE = 3
 """A growth is measured between sizes that differ at least by this factor."""
+APART = 2
+"""The least factor between the sizes whose times tell whether the next size is worth starting: what
+noise does to the growth between nearer sizes, the next size multiplies."""
+STEEPEST = 4.0
+"""The largest exponent by which a case is skipped. No known loss takes more than N^3 operations:
+what grows much faster is noise."""
 SHARE_POWER = 0.7
 """How fast growth moves from the measured to the claimed; stored runs on CPU and GPU tell it."""
 ONE_SIZE_SHARE = 0.3
@@ -131,8 +137,8 @@ class Forecast:
             if law is None or last == n:
                 return points[last], f"as at N={last}"
             return points[last] * law.ratio(last, n), f"{law.name} as claimed, from N={last}"
-        before = sizes[-2]
-        exponent = max(0.0, math.log(points[last] / points[before]) / math.log(last / before))
+        before = max((size for size in sizes if APART * size <= last), default=sizes[0])
+        exponent = min(max(_exponent(points, before, last), 0.0), STEEPEST)
         predicted = points[last] * (n / last) ** exponent
         return predicted, f"N^{exponent:.1f} from N={before} and {last}"
 

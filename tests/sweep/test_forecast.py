@@ -61,6 +61,21 @@ def test_two_sizes_outweigh_a_claim() -> None:
     assert "claim" not in predicted[1]
 
 
+def test_noise_at_one_of_two_near_sizes_skips_nothing() -> None:
+    forecast = after(measured(16, 0.001), measured(24, 0.001), measured(32, 0.006))
+    seconds, how = forecast.call_s("one", case(64)) or (0.0, "")
+    assert seconds == pytest.approx(0.036)
+    assert how == "N^2.6 from N=16 and 32"
+    assert forecast.skip("one", case(64)) is None
+
+
+def test_no_case_is_skipped_by_a_growth_that_no_loss_has() -> None:
+    forecast = after(measured(32, 0.001), measured(64, 0.05))
+    seconds, how = forecast.call_s("one", case(128)) or (0.0, "")
+    assert seconds == pytest.approx(0.05 * 2**4)
+    assert how == "N^4.0 from N=32 and 64"
+
+
 @given(st.floats(0.5, 4), st.sampled_from([2, 4, 16]))
 @settings(deadline=None, derandomize=True, max_examples=30)
 def test_a_power_law_is_continued(power: float, factor: int) -> None:
