@@ -458,11 +458,11 @@ def folder(tmp_path: Path) -> Path:
         "import scikit_that_nobody_has.metrics\nfrom logs_that_nobody_has import log\n"
     )
     (tmp_path / "own.py").write_text("from utils import near\ndef loss(z, y): ...\n")
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "parts.py").write_text("import torch\nBase = torch.nn.Module\n")
-    (tmp_path / "package" / "member.py").write_text(MEMBER)
-    (tmp_path / "package" / "outer.py").write_text("from .inner import Loss\n")
-    (tmp_path / "package" / "inner.py").write_text("from . import lost\nLoss = lost.Loss\n")
+    (tmp_path / "its_package").mkdir()
+    (tmp_path / "its_package" / "parts.py").write_text("import torch\nBase = torch.nn.Module\n")
+    (tmp_path / "its_package" / "member.py").write_text(MEMBER)
+    (tmp_path / "its_package" / "outer.py").write_text("from .inner import Loss\n")
+    (tmp_path / "its_package" / "inner.py").write_text("from . import lost\nLoss = lost.Loss\n")
     (tmp_path / "broken.py").write_text("import torch\ndef loss(:\n")
     (tmp_path / "relative.py").write_text(STAND_IN.replace("authors", "").replace(", Mixin", ""))
     (tmp_path / "early.py").write_text("import torch\nzero = torch.zeros(1).cuda()\n")
@@ -491,7 +491,11 @@ def outcome(folder: Path, name: str) -> UncallableError:
         ("several.py:Loss", "package", "No module named 'a_trainer_that_nobody_has'"),
         ("script.py:loss", "load", "SystemExit: 2"),
         ("relative.py:Loss", "package", "line 2, imports `Base` from `base.py`, which does not"),
-        ("package/outer.py:Loss", "package", "inner.py, line 1, imports `lost.py`, which does not"),
+        (
+            "its_package/outer.py:Loss",
+            "package",
+            "inner.py, line 1, imports `lost.py`, which does not",
+        ),
         (
             "parts.py:Loss",
             "package",
@@ -573,7 +577,7 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("relative.py:Loss", {}),
         ("parts.py:Loss", {"pairwise = ...": "pairwise = abs"}),
         ("starred.py:loss", {"SCALE = ...": "SCALE = 1"}),
-        ("package/member.py:Loss", {"size=...": "size=3"}),
+        ("its_package/member.py:Loss", {"size=...": "size=3"}),
         ("mine.py:OneArgument", {}),
         (
             "mine.py:letters",
@@ -665,22 +669,24 @@ def test_a_file_of_the_author_put_where_it_is_missing_makes_the_loss_run(folder:
     assert find_calls(load(locate(f"{folder}/relative.py:Loss")))
 
 
-@pytest.mark.parametrize("named", ["package:Right", "package/deep/:Right", "package/deep/it:Right"])
+@pytest.mark.parametrize(
+    "named", ["its_package:Right", "its_package/deep/:Right", "its_package/deep/it:Right"]
+)
 def test_a_folder_or_a_file_without_its_ending_is_told_the_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     monkeypatch.chdir(folder)
-    (folder / "package" / "deep").mkdir()
-    (folder / "package" / "deep" / "it.py").write_text(SOURCE)
-    with pytest.raises(SubjectError, match=r"did you mean 'package/deep/+it\.py:Right'"):
+    (folder / "its_package" / "deep").mkdir()
+    (folder / "its_package" / "deep" / "it.py").write_text(SOURCE)
+    with pytest.raises(SubjectError, match=r"did you mean 'its_package/deep/+it\.py:Right'"):
         locate(named)
 
 
 def test_a_model_is_told_the_method_that_is_its_loss(folder: Path) -> None:
     (folder / "wrapped.py").write_text(outcome(folder, "mine.py:Trained").wrapper or "")
     text = (folder / "wrapped.py").read_text().replace("tau=...", "tau=2.0")
-    (folder / "built.py").write_text(text)
-    found = outcome(folder, "built.py:loss")
+    (folder / "constructed_first.py").write_text(text)
+    found = outcome(folder, "constructed_first.py:loss")
     assert "takes one argument, `x`" in found.reason
     assert found.reason.endswith("Its method `ranked(features, gaze)` fits.")
     (folder / "method.py").write_text(found.wrapper or "")
