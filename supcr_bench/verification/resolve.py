@@ -115,6 +115,8 @@ def read_choices(prober: Prober) -> Reading:
             prober.plain(2, 0, prober.given)
         except (ValueError, AssertionError):  # its author means it
             reading.choices.append(PHRASES["batch"]["two refused"])
+        except NotFiniteError:
+            reading.faults.append("the loss or its gradient is not finite on a batch of two rows")
         _with_changes(prober, _unless_random(prober, reading))
     except NotFiniteError:
         reading.faults.append("the loss or its gradient is not finite on ordinary rows")

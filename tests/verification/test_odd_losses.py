@@ -204,3 +204,16 @@ def test_a_first_view_concatenated_with_itself_is_named() -> None:
 
     faults = recognised(loss).faults
     assert faults == ("the first view concatenated with itself in place of the second",)
+
+
+def test_a_mean_over_no_pair_is_said_of_two_rows_and_not_of_ordinary_ones() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d], labels [N, D]"""
+        s, chosen = -distances(features) / temperature, torch.cdist(labels, labels, p=1.0)
+        farther = candidates(chosen, strict=True)
+        terms = torch.logaddexp(contrast(s, farther), s) - s
+        return terms[farther.any(-1) & ~torch.eye(len(s), dtype=torch.bool)].mean()
+
+    faults = recognised(loss).faults
+    assert faults[0].startswith("strict inequality")
+    assert faults[-1] == "the loss or its gradient is not finite on a batch of two rows"
