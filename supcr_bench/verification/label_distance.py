@@ -6,6 +6,7 @@ from contextlib import suppress
 import torch
 
 from supcr_bench.verification.family import WHOLE, Member
+from supcr_bench.verification.label_range import read_range
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import IN_FLOAT64, Probe, Prober, make_labels, make_rows
 from supcr_bench.verification.reading import Reading
@@ -28,19 +29,17 @@ NEAR_SHARE = 2.0**-12
 
 def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -> None:
     """Find the rule on ties and the label distance, and take the simplest member left."""
+    if reading.complete and not prober.ranked:
+        read_range(prober, reading, prober.fitting(alive, core))
     alive = _read_ties(prober, reading, alive)
     probe = _of_several_dimensions(prober)
-    if probe is not None:
+    if probe is not None and PHRASES["labels"]["outliers"] not in reading.faults:
         reading.several_dimensions = True
         alive = _read_label_distance(prober, reading, alive, probe)
     member = min(alive, key=plainness)
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = member._replace(comparison=member.comparison[0])
     reading.member = member
-    with suppress(Exception):  # it may refuse labels beyond a range, and a check shows the rest
-        far = prober.probe(core.views, FAR * core.labels, prober.given)
-        if reading.complete and not prober.fitting([member], far):
-            reading.faults.insert(0, PHRASES["labels"]["far"])
     reading.float32 = prober.is_quantised(core, IN_FLOAT64)
 
 

@@ -71,6 +71,7 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     small = PHRASES["labels"]["small"]  # which this explains
     reading.faults = [fault for fault in reading.faults if fault != small] + [words]
     prober.label_unit *= 2.0 ** math.ceil(math.log2(LARGE * LABEL_STEPS * step))
+    reading.complete = prober.label_unit * LABEL_STEPS < prober.most_label
 
 
 def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:

@@ -1,6 +1,8 @@
 """Words for the choices that losses of the family make, right and wrong."""
 
 import math
+import re
+from collections.abc import Iterable
 from typing import Any
 
 CONSTANT_FACTOR = "a constant factor of"
@@ -155,8 +157,16 @@ PHRASES: dict[str, dict[Any, str]] = {
         "they are",
         "transformed": "labels are transformed inside, by more than a factor and a shift: equal "
         "distances between them come apart",
-        "far": "labels far apart count as nearer: their distance wraps around, as that of angles, "
-        "or stops growing",
+        "far": "labels far apart count otherwise: their distance wraps around, as that of angles, "
+        "or stops growing, or their pairs are left out",
+        "dropped": "rows with a label {} left out, as if it were missing",
+        "clipped": "labels {} clipped, so that they tie",
+        "signless": "labels taken without their sign, so that -1 and 1 tie",
+        "not finite": "labels {} make the loss or its gradient NaN",
+        "beyond": "labels {} count otherwise",
+        "outliers": "rows left out whose label is far from the others (as an outlier)",
+        "reserved": "rows with the label {} left out, as if it were missing",
+        "otherwise": "the label {} counts otherwise",
         "small": "on several label dimensions, small label differences count otherwise than large "
         "ones (a Huber or log-cosh distance, for example)",
         "rescaled": "each label dimension rescaled to its own spread before distances are taken",
@@ -233,3 +243,17 @@ def tried() -> str:
         f"Tried: {similarities} similarities, {len(PHRASES['views'])} uses of views and {sets} "
         "rules for pairs and candidates, at any temperature and eps."
     )
+
+
+def _one_of(keys: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(
+        "|".join(re.escape(PHRASES["labels"][key]).replace(r"\{\}", ".+") for key in keys)
+    )
+
+
+OF_LABELS = _one_of(PHRASES["labels"])
+"""What is done to labels before their distances are taken."""
+OF_SOME_LABELS = _one_of(
+    ("far", "dropped", "clipped", "not finite", "beyond", "reserved", "otherwise")
+)
+"""What is done to some labels, and not to others."""

@@ -142,6 +142,8 @@ class Prober:
         value_sign: -1 where its value has the wrong sign, too.
         limit: largest relative residual of a right gradient: more in a low precision.
         label_unit: what labels are multiplied by before the loss sees them.
+        label_shift: what is added to labels then.
+        most_label: the largest label that counts as others do.
         ranked: whether labels are replaced by their ranks, for a loss that does so itself.
         powers: powers of a given temperature that divide s: in denominators, and the partner's.
     """
@@ -156,7 +158,7 @@ class Prober:
         self.detached, self.limit, self.powers = False, FITS, (1.0, 1.0)
         self.sign = self.value_sign = 1
         self.label_unit = LABEL_STEPS if own.integer_labels else 1.0
-        self.ranked = False
+        self.label_shift, self.most_label, self.ranked = 0.0, math.inf, False
         self._plain: dict[tuple[object, ...], Probe] = {}
         self._nearest: dict[tuple[object, ...], float] = {}
 
@@ -205,7 +207,7 @@ class Prober:
         tensors = (
             views[0],
             views[-1],
-            self.label_unit * labels,
+            self.label_unit * labels + self.label_shift,
             torch.ones(dims) if weights is None else weights,
         )
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
@@ -228,7 +230,8 @@ class Prober:
 
     def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
         """The probe of a batch of n rows; asked for again, it is returned without a call."""
-        key = (n, seed, temperature, self.dtype, self.sign, self.label_unit, self.ranked)
+        given = (n, seed, temperature, self.dtype, self.sign)
+        key = (*given, self.label_unit, self.label_shift, self.ranked)
         if key not in self._plain:
             rows, labels = make_rows(n, self.count, seed), make_labels(n, 1, seed)
             self._plain[key] = self.probe(rows, labels, temperature)

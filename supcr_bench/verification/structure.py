@@ -20,7 +20,7 @@ from supcr_bench.verification.family import TWO_VIEWS, Member, structures
 from supcr_bench.verification.foreign import label_changes, traits, why_foreign
 from supcr_bench.verification.label_distance import ANOTHER_ON, FAR, FURTHER, OFF, plainness, settle
 from supcr_bench.verification.odd_terms import cut_members, odd_members, plain_members
-from supcr_bench.verification.phrases import FOREIGN, PHRASES, is_foreign
+from supcr_bench.verification.phrases import FOREIGN, OF_LABELS, PHRASES, is_foreign
 from supcr_bench.verification.probes import (
     FITS,
     ODD_TWINS,
@@ -40,6 +40,8 @@ NEAR_CUT = 0.2
 """The largest residual of a cut that is one step of a coarse search away."""
 ODD_VIEWS = ("single", "separate", "concatenated", "first only", "second only")
 """The uses of views that are tried with a mistake in the term of a pair."""
+NEAR_LABELS = ((1 / FAR, 0.0), (1 / 64, 64.0))
+"""The units and shifts of labels that are near to one another: near 0, and far from it."""
 WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
 NEAR = 3e-2
@@ -62,17 +64,22 @@ def read_structure(prober: Prober) -> Reading:
     Raises a NotFiniteError on ordinary rows, or what the loss raises on the first probe.
     """
     reading = _structure(prober)
-    if not any(map(is_foreign, reading.faults)) or prober.label_unit != 1:
+    # A distance that falls where labels are far apart seems a reversed inequality there.
+    falls = reading.member is not None and reading.member.comparison.startswith("<")
+    unknown = any(map(is_foreign, reading.faults))
+    if not (unknown or falls) or prober.label_unit != 1:
         return reading
-    prober.label_unit = 1 / FAR
-    with suppress(Exception):
-        near = _structure(prober)
-        if near.member is not None and set(near.faults) <= set(PHRASES["labels"].values()):
-            # Where labels are near, a transformation of them is as small as rounding.
-            scaled, transformed = (PHRASES["labels"][how] for how in ("scaled", "transformed"))
-            near.faults = [transformed if f == scaled else f for f in near.faults]
-            return near
-    prober.label_unit = 1.0
+    before = dict(vars(prober))
+    for prober.label_unit, prober.label_shift in NEAR_LABELS:
+        with suppress(Exception):
+            near = _structure(prober)
+            known = near.member is not None and near.member.comparison.startswith(">")
+            if known and all(map(OF_LABELS.match, near.faults)):
+                # Where labels are near, a transformation of them is as small as rounding.
+                scaled, transformed = (PHRASES["labels"][how] for how in ("scaled", "transformed"))
+                near.faults = [transformed if f == scaled else f for f in near.faults]
+                return near
+        vars(prober).update(before)
     return reading
 
 
@@ -102,7 +109,7 @@ def _ranked(prober: Prober, unknown: Reading) -> Reading:
     reading = _settled(prober, Reading(), prober.plain(prober.rows, 0, prober.given))
     if reading.member is None:
         return unknown
-    reading.faults = [f for f in reading.faults if f not in PHRASES["labels"].values()]
+    reading.faults = [f for f in reading.faults if not OF_LABELS.match(f)]
     reading.faults = unknown.faults + [f for f in reading.faults if ANOTHER_ON not in f]
     core = prober.plain(prober.rows, 0, prober.given)
     reading.complete = bool(prober.fitting([reading.member], core))
@@ -122,10 +129,12 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
         return RANDOM
     wide = prober.plain(2 * prober.rows + 1, 0, prober.given)  # on few rows, distances order alike
     ranks = wide.labels.argsort(0).argsort(0).to(wide.labels)
-    same = [
-        math.isclose(prober.probe(wide.views, y, prober.given).loss, wide.loss, rel_tol=1e-6)
-        for y in (ranks, -wide.labels, wide.labels.roll(1, 0))  # signed differences order alike too
-    ]
+    same = []
+    for labels in (ranks, -wide.labels, wide.labels.roll(1, 0)):  # signed differences order alike
+        loss = math.nan
+        with suppress(NotFiniteError):
+            loss = prober.probe(wide.views, labels, prober.given).loss
+        same.append(math.isclose(loss, wide.loss, rel_tol=1e-6))
     return RANKED if same == [True, True, False] else None
 
 

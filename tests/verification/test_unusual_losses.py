@@ -384,8 +384,8 @@ def test_scaled_labels_break_ties_and_their_distance_over_dimensions_is_no_choic
 
 
 FAR = (
-    "labels far apart count as nearer: their distance wraps around, as that of angles, or stops "
-    "growing"
+    "labels far apart count otherwise: their distance wraps around, as that of angles, or stops "
+    "growing, or their pairs are left out"
 )
 BENT = (
     "labels are transformed inside, by more than a factor and a shift: equal distances between "
@@ -417,17 +417,105 @@ def around(period: float) -> Callable[[Tensor], Tensor]:
 
 
 @pytest.mark.parametrize(
-    "distance",
+    ("distance", "start"),
     [
-        *(around(period) for period in (1.0, 2 * math.pi, 24.0, 360.0)),
-        lambda x: x.abs().clamp(max=100.0),
-        lambda x: 1 - (-x.abs() / 50).exp(),
+        *((around(period), period / 2) for period in (1.0, 2 * math.pi, 24.0, 360.0)),
+        (lambda x: x.abs().clamp(max=100.0), 100.0),
+        (lambda x: torch.minimum(x.abs(), 1 - x.abs()), 0.5),
+        (lambda x: 1 - (-x.abs() / 2).exp(), 65.0),
     ],
 )
-def test_a_label_distance_that_wraps_around_or_stops_growing_is_named(
-    distance: Callable[[Tensor], Tensor],
+def test_a_label_distance_that_wraps_around_or_stops_growing_is_named_with_its_size(
+    distance: Callable[[Tensor], Tensor], start: float
 ) -> None:
-    assert recognised(of_differences(distance)).faults[0] == FAR
+    fault = recognised(of_differences(distance)).faults[0]
+    named = re.fullmatch(re.escape(FAR) + r" \(from about ([\d.]+) on\)", fault)
+    assert named
+    assert math.isclose(float(named[1]), start, rel_tol=0.05)
+
+
+def keeping(kept: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """A loss that drops rows by their labels."""
+
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        some = kept(labels).all(1)
+        return mean_over_pairs(-distances(features[some]) / temperature, labels[some])
+
+    return loss
+
+
+MISSING = "left out, as if it were missing"
+
+
+@pytest.mark.parametrize(
+    ("kept", "faults"),
+    [
+        (lambda y: y > -900, (f"rows with a label below about -900 {MISSING}",)),
+        (lambda y: y <= 200, (f"rows with a label above about 200 {MISSING}",)),
+        (lambda y: y >= 0, (f"rows with a label below about 0 {MISSING}",)),
+        (lambda y: y != -1, (f"rows with the label -1 {MISSING}",)),
+        (lambda y: (y != 0) & (y != -9), (f"rows with the label -9 or 0 {MISSING}",)),
+        (
+            lambda y: (y - y.mean(0)).abs() <= 3 * y.std(0),
+            ("rows left out whose label is far from the others (as an outlier)",),
+        ),
+    ],
+)
+def test_labels_whose_rows_are_left_out_are_named(
+    kept: Callable[[Tensor], Tensor], faults: tuple[str, ...]
+) -> None:
+    assert recognised(keeping(kept)).faults == faults
+
+
+def test_a_far_number_that_is_reserved_is_told_as_a_choice() -> None:
+    found = recognised(keeping(lambda y: y != -999))
+    assert not found.faults
+    assert f"rows with the label -999 {MISSING}" in found.choices
+
+
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        (
+            lambda y: y.clamp(0, 100),
+            (
+                "labels above about 100 clipped, so that they tie",
+                "labels below about 0 clipped, so that they tie",
+            ),
+        ),
+        (lambda y: y.clamp(min=0), ("labels below about 0 clipped, so that they tie",)),
+        (
+            lambda y: y.clamp(-1, 1),
+            (
+                "labels above about 1 clipped, so that they tie",
+                "labels below about -1 clipped, so that they tie",
+            ),
+        ),
+        (torch.abs, ("labels taken without their sign, so that -1 and 1 tie",)),
+        (
+            lambda y: y % 24,
+            ("labels above about 24 count otherwise", "labels below about 0 count otherwise"),
+        ),
+        (
+            lambda y: y / (y <= 200),
+            ("labels above about 200 make the loss or its gradient NaN",),
+        ),
+    ],
+)
+def test_labels_that_are_changed_beyond_a_range_are_named_with_its_ends(
+    change: Callable[[Tensor], Tensor], faults: tuple[str, ...]
+) -> None:
+    assert recognised(of_labels(change)).faults == faults
+
+
+def test_a_loss_that_is_right_on_other_labels_is_said_to_be() -> None:
+    few = {"label transformations", "ties"}
+    for kept, right in ((lambda y: y < 300, True), (lambda y: y.abs() >= 0, False)):
+        loss = keeping(kept) if right else ends(torch.neg)
+        it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+        session = LocalSession(it, only=few)
+        assert ("On other labels, its formula is right." in str(session.verified())) == right
 
 
 def test_a_label_distance_that_goes_on_growing_is_right() -> None:
@@ -486,6 +574,8 @@ def test_a_distance_in_which_small_differences_count_otherwise_is_named() -> Non
     "change",
     [
         lambda y: y.sign() * y.abs().log1p(),
+        lambda y: y.clamp(min=1e-6).log(),
+        lambda y: y.abs().sqrt(),
         torch.tanh,
         torch.sigmoid,
     ],

@@ -1,0 +1,192 @@
+"""Finds labels that count otherwise than others: beyond a range, far apart, or reserved."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from supcr_bench.verification.family import WHOLE, Member
+from supcr_bench.verification.phrases import PHRASES
+from supcr_bench.verification.probes import (
+    LABEL_STEPS,
+    NotFiniteError,
+    Prober,
+    make_labels,
+    make_rows,
+    shortest,
+)
+from supcr_bench.verification.reading import Reading
+
+RESERVED = (
+    *(-1.0, -100.0, -999.0, 255.0, 0.0, -9999.0, 999.0, -99.0, 99.0, 9999.0, -2.0, -9.0, -200.0),
+    *(9.0, -1000.0, 1000.0, -32768.0, -10.0, 127.0, -500.0, 500.0),
+)
+"""Numbers that stand for a missing label in some data sets, and some between them."""
+ORDINARY = 10.0
+"""Labels up to this are in nearly any data set; a number beyond it may be reserved by choice."""
+ROUGHLY = 1e-2
+"""The relative error of a place where labels begin to count otherwise."""
+START = 0.057
+"""The first step of labels that are moved, which reaches no whole number."""
+FARTHEST = 2.0**15
+"""Labels are moved by up to this much."""
+WIDEST = 256.0
+"""The probes' largest label, as a multiple of the label unit."""
+ROWS = 17
+"""Rows of a batch with one label that is far from the others."""
+
+Beyond = tuple[float, str]
+"""How far labels count as they should, and what becomes of others, in words, which may be empty."""
+Given = tuple[tuple[Tensor, ...], Tensor, Tensor]
+"""The views of a batch, its labels, and the labels that these should count as."""
+
+
+class LabelRange:
+    """Tries labels that no other probe has; ``alive`` are members that fit all probes so far."""
+
+    def __init__(self, prober: Prober, alive: Sequence[Member]) -> None:
+        self._prober, self._alive, unit = prober, list(alive), prober.label_unit
+        n = 2 * prober.rows + 1
+        steps = make_labels(n, 1, 0)
+        steps[2] = steps[1] + 4 / LABEL_STEPS  # both are moved, and tie where they are clipped
+        self._rows, self._base = make_rows(n, prober.count, 0), unit * steps + prober.label_shift
+        self._moved = torch.isin(torch.arange(n), torch.tensor([1, 2])).unsqueeze(1)
+        self._width = 8.0 * unit
+
+    def read(self, reading: Reading) -> None:
+        """Add what is found to the faults and choices of ``reading``; keep later probes within."""
+        groups = [g for g in _apart(RESERVED) if not self._fits(self._of_reserved(g))]
+        outliers = not self._fits(self._with_outlier())
+        if not (groups or outliers) or self._state(0.0) != "fits":
+            return
+        phrases, (high, above), (low, below) = PHRASES["labels"], self._beyond(1), self._beyond(-1)
+        both_far = all(words.startswith(phrases["far"]) for words in (above, below))
+        faults = [above, "" if both_far else below]
+        if high == low == math.inf and outliers and self._fits(self._with_outlier(math.nan)):
+            reading.faults.append(phrases["outliers"])
+            return
+        reserved = [
+            v
+            for g in groups
+            for v in sorted(g)
+            if self._width - low < v < high - self._width and not self._fits(self._with(v))
+        ]
+        for ordinary in (True, False):
+            some = [v for v in reserved if (abs(v) <= ORDINARY) is ordinary]
+            left_out = [v for v in some if self._fits(self._with(v, math.nan))]
+            words = [phrases["otherwise"].format(f"{v:g}") for v in some if v not in left_out]
+            if left_out:
+                names = " or ".join(f"{v:g}" for v in left_out)
+                own = words if ordinary else reading.choices
+                own.append(phrases["reserved"].format(names))
+            faults += words
+        reading.faults += filter(None, faults)
+        prober = self._prober
+        prober.most_label = min(high, low if low > self._width else math.inf)
+        whole = prober.label_unit > 1 or min(self._alive, key=Member.faults).measured in WHOLE
+        if prober.most_label < WIDEST * prober.label_unit and not whole:
+            prober.label_unit = 2.0 ** math.floor(math.log2(prober.most_label / WIDEST))
+        if any(abs(v) <= ORDINARY for v in reserved) and not prober.label_shift:
+            prober.label_shift = 3.0 if whole else prober.label_unit / 2
+
+    def _beyond(self, sign: int) -> Beyond:
+        """Where labels that are moved up, or down, begin to count otherwise, and how."""
+        inside, size, state = 0.0, START * self._width, "fits"
+        while size <= FARTHEST and (state := self._state(sign * size)) == "fits":
+            inside, size = size, 2 * size
+        if state == "fits":
+            return math.inf, ""
+        outside = size
+        for _ in range(12):
+            middle = (inside + outside) / 2
+            fits = self._state(sign * middle) == "fits"
+            inside, outside = (middle, outside) if fits else (inside, middle)
+        low, high = sorted(sign * float(y) for y in self._base[self._moved])
+        far = sign * (1.5 * outside + self._width)
+        state, given, phrases = self._state(far), self._base + far * self._moved, PHRASES["labels"]
+        if state == "raises":
+            return outside + high, ""
+        meanings = {
+            "signless": given.abs(),
+            "dropped": torch.where(self._moved, math.nan, given),
+            "clipped": torch.where(self._moved, sign * (outside + low), given),
+        }
+        fitting = [
+            key
+            for key, y in meanings.items()
+            if state == "other" and self._fits((self._rows, given, y))
+        ]
+        bound = outside + (low if "clipped" in fitting else high)
+        # Labels that are all moved are as near to one another as before.
+        across = self._state(sign * bound - float(self._base.median()), everywhere=True)
+        if not fitting and across == "fits":
+            apart = shortest(bound - min(sign * y for y in self._base[:, 0].tolist()), ROUGHLY)
+            return apart, f"{phrases['far']} (from about {apart:.6g} on)"
+        key = next(iter(fitting), "not finite" if "nan" in (state, across) else "beyond")
+        near = 0.0 if abs(bound) < self._width / 64 else shortest(sign * bound, ROUGHLY)
+        return bound, phrases[key].format(f"{'above' if sign > 0 else 'below'} about {near:.6g}")
+
+    def _state(self, by: float, *, everywhere: bool = False) -> str:
+        labels = self._base + by * (self._moved | everywhere)
+        try:
+            return "fits" if self._fits((self._rows, labels, labels), refused=True) else "other"
+        except NotFiniteError:
+            return "nan"
+        except Exception:  # noqa: BLE001 - its author may mean it
+            return "raises"
+
+    def _fits(self, batch: Given, *, refused: bool = False) -> bool:
+        """Whether labels count as their ``meaning``, the last of the batch.
+
+        ``refused``: whether to raise what the loss raises.
+        """
+        rows, given, meaning = batch
+        unit, shift = self._prober.label_unit, self._prober.label_shift
+        if unit > 1:
+            given = given.round()
+        try:
+            probe = self._prober.probe(rows, (given - shift) / unit, self._prober.given)
+        except Exception:
+            if refused:
+                raise
+            return False
+        return bool(self._prober.fitting(self._alive, replace(probe, labels=meaning / unit)))
+
+    def _with(self, label: float, meaning: float | None = None) -> Given:
+        given, meant = self._base.clone(), self._base.clone()
+        given[3], meant[3] = label, label if meaning is None else meaning
+        return self._rows, given, meant
+
+    def _of_reserved(self, group: Sequence[float]) -> Given:
+        labels = torch.tensor(group, dtype=torch.float64).unsqueeze(1)
+        return make_rows(len(group), self._prober.count, 4), labels, labels
+
+    def _with_outlier(self, meaning: float | None = None) -> Given:
+        given = self._prober.label_unit * make_labels(ROWS, 1, 4) + self._prober.label_shift
+        given[5] = 100 * self._width
+        meant = given.clone()
+        meant[5] = given[5] if meaning is None else meaning
+        return make_rows(ROWS, self._prober.count, 4), given, meant
+
+
+def _apart(labels: Sequence[float]) -> list[list[float]]:
+    """The labels in groups in which no two distances are equal."""
+    groups: list[list[float]] = []
+    for label in labels:
+        for group in groups:
+            trial = torch.tensor([*group, label]).unsqueeze(1)
+            distances = torch.pdist(trial, p=1).sort().values
+            if bool((distances.diff() > 0).all()):
+                group.append(label)
+                break
+        else:
+            groups.append([label])
+    return [group for group in groups if len(group) > 1]
+
+
+def read_range(prober: Prober, reading: Reading, alive: Sequence[Member]) -> None:
+    """Find labels that count otherwise; the loss may raise on any, which is no fault."""
+    if alive:
+        LabelRange(prober, alive).read(reading)
