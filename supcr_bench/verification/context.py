@@ -32,7 +32,7 @@ from supcr_bench.verification.outcome import (
     Outcome,
     Verdict,
 )
-from supcr_bench.verification.phrases import NEAR_TIES, PHRASES
+from supcr_bench.verification.phrases import NEAR_TIES, PHRASES, ROUNDED
 
 SLOWEST_CALL_S = 8.0
 """Seconds of CPU time; a case whose call is predicted to take longer is skipped and counted."""
@@ -121,8 +121,10 @@ class CheckContext:
         if one_by_one and not own.integer_labels and not self._merges_near_labels:
             return problem
         # Sums of multiples of 1/64 are exact, so that no order of the dimensions can make or break
-        # a tie; no two differ by less; and they have integers of the same order and ties.
-        return replace(problem, labels=torch.round(problem.labels * 64) / 64)
+        # a tie; and they have integers of the same order and ties. Rounding, to decimal steps too,
+        # keeps whole numbers.
+        step = 1 if self._merges_near_labels else 1 / 64
+        return replace(problem, labels=torch.round(problem.labels * 64) * step)
 
     def _shortened(self, problem: Batch) -> Batch:
         kind, power = self.definition.similarity, 2
@@ -167,7 +169,7 @@ class CheckContext:
     @property
     def _merges_near_labels(self) -> bool:
         choices = self.own.recognised.choices if self.own.recognised else ()
-        return any(choice.endswith(NEAR_TIES) for choice in choices)
+        return any(c.endswith(NEAR_TIES) or c.startswith(ROUNDED) for c in choices)
 
     @property
     def takes_two_rows(self) -> bool:

@@ -61,7 +61,11 @@ class LabelRange:
         outliers = not self._fits(self._with_outlier())
         if not (groups or outliers) or self._state(0.0) != "fits":
             return
-        phrases, (high, above), (low, below) = PHRASES["labels"], self._beyond(1), self._beyond(-1)
+        phrases = PHRASES["labels"]
+        if self._loses_digits():
+            reading.faults.append(phrases["digits"])
+            return
+        (high, above), (low, below) = self._beyond(1), self._beyond(-1)
         both_far = all(words.startswith(phrases["far"]) for words in (above, below))
         faults = [above, "" if both_far else below]
         if high == low == math.inf and outliers and self._fits(self._with_outlier(math.nan)):
@@ -127,6 +131,14 @@ class LabelRange:
         key = next(iter(fitting), "not finite" if "nan" in (state, across) else "beyond")
         near = 0.0 if abs(bound) < self._width / 64 else shortest(sign * bound, ROUGHLY)
         return bound, phrases[key].format(f"{'above' if sign > 0 else 'below'} about {near:.6g}")
+
+    def _loses_digits(self) -> bool:
+        """Whether near labels tie where they are large, and far ones do not."""
+        given = self._base + 64 * self._width * self._moved
+        tied = torch.where(self._moved, given[1], given)
+        wide = torch.where(given == given[1], 2 * given, given)
+        alike = not self._fits((self._rows, given, given)) and self._fits((self._rows, given, tied))
+        return alike and self._fits((self._rows, wide, wide))
 
     def _state(self, by: float, *, everywhere: bool = False) -> str:
         labels = self._base + by * (self._moved | everywhere)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import Member
-from supcr_bench.verification.phrases import NEAR_TIES, PHRASES
+from supcr_bench.verification.phrases import NEAR_TIES, PHRASES, ROUNDED
 from supcr_bench.verification.probes import (
     LABEL_STEPS,
     NotFiniteError,
@@ -57,7 +57,11 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     crossed = sum(bool(prober.fitting([member], probe)) for probe in probes)
     if crossed:
         step = difference * STARTS / crossed
-        words = f"labels rounded to steps of about {step:.1g}"
+        words = f"{ROUNDED} about {step:.1g}"
+        if not prober.fitting([member], probed(4 * step, LARGE)):  # its steps grow with labels
+            words = PHRASES["labels"]["digits"]
+            reading.faults += [] if words in reading.faults else [words]
+            return
     else:
         step, above = difference, 10 * difference
         while above > 1.01 * step:

@@ -7,6 +7,8 @@ from typing import Any
 
 CONSTANT_FACTOR = "a constant factor of"
 """How the words of a factor begin that is the same for any batch."""
+ROUNDED = "labels rounded to steps of"
+"""How the words of labels rounded by choice begin."""
 NEAR_TIES = "count as ties"
 """How the words of a tolerance of ties end."""
 FOREIGN = "no loss of this family"
@@ -164,6 +166,8 @@ PHRASES: dict[str, dict[Any, str]] = {
         "signless": "labels taken without their sign, so that -1 and 1 tie",
         "not finite": "labels {} make the loss or its gradient NaN",
         "beyond": "labels {} count otherwise",
+        "digits": "labels lose digits, so that near ones tie the sooner the larger they are (a "
+        "cast to float16 or bfloat16, for example)",
         "outliers": "rows left out whose label is far from the others (as an outlier)",
         "reserved": "rows with the label {} left out, as if it were missing",
         "otherwise": "the label {} counts otherwise",

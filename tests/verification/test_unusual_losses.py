@@ -468,6 +468,26 @@ def test_labels_whose_rows_are_left_out_are_named(
     assert recognised(keeping(kept)).faults == faults
 
 
+@pytest.mark.parametrize("low", [torch.float16, torch.bfloat16])
+def test_labels_in_a_low_precision_are_told_from_a_step_of_rounding(low: torch.dtype) -> None:
+    (fault,) = recognised(of_labels(lambda y: y.to(low).to(y))).faults
+    assert fault.startswith("labels lose digits")
+
+
+@pytest.mark.parametrize("steps", [1e3, 1e4, 256.0])
+def test_labels_rounded_by_choice_are_right_in_all_batches(steps: float) -> None:
+    def loss(z1: Tensor, z2: Tensor, labels: Tensor) -> Tensor:
+        """z1, z2 [N, d], labels [N]"""
+        y = (labels[:, None] * steps).round() / steps
+        return sum((mean_over_pairs(unit(z) @ unit(z).T / 0.1, y) for z in (z1, z2)), 0 * z1.sum())
+
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    only = {"large batches", "random cases", "ties", "label transformations"}
+    session = LocalSession(it, only=only)
+    assert {outcome.verdict for outcome in session.run()} == {Verdict.PASS}
+    assert any("rounded to steps" in choice for choice in session.result().reading.choices)
+
+
 def test_a_far_number_that_is_reserved_is_told_as_a_choice() -> None:
     found = recognised(keeping(lambda y: y != -999))
     assert not found.faults
