@@ -80,7 +80,8 @@ class Impact:
         pairs: share of pairs (i, j) whose term differs; ``None`` for the whole loss.
         note: why it was not measured, or how, if not by calling the loss.
         fault_degrees: degrees between the whole loss's gradient and that of the definition with its
-            choices, if over ``FAULT_DEGREES`` on a file's labels, and not on generated ones.
+            choices in the batch of a file where they are most, if over ``FAULT_DEGREES`` and more
+            than its choices explain on generated labels.
     """
 
     definition: str

@@ -31,6 +31,8 @@ Table = npt.NDArray[np.float64]
 Sample = tuple[float | None, float | None, float | None]
 """In one batch: degrees between two gradients, the ratio of their lengths, the share of pairs."""
 Ask = Callable[[Batch], Tensor]
+AS_USUAL = 2.0
+"""A choice may turn the gradient by this many times as much on a file's labels as on others."""
 BATCHES, BUDGET_S = 8, 10.0
 """Most batches, and the seconds after which no further batch starts."""
 SLOW_CALL_S, QUICK_CALL_S = 3.0, 0.02
@@ -146,37 +148,43 @@ class ImpactStudy:
             temperature=self._tau,
             note=note,
         )
-        fault_degrees = {}
-        if table is not None and ask == self._by_call:
-            fault_degrees = {how: self._fault_degrees(batches(0, how), how) for how in embeddings}
+        fault_degrees: dict[str, float] = {}
         samples: dict[tuple[str | None, str, str], list[Sample]] = {}
         began = time.thread_time()
         for at in range(BATCHES if ask or self._departures else 0):
             if at and time.thread_time() - began > BUDGET_S:
                 break
             for how in embeddings:
-                for departure, name, sample in self._compared(batches(at, how), ask):
+                batch = batches(at, how)
+                if table is not None and ask == self._by_call:
+                    degrees = self._fault_degrees(batch, at, how)
+                    fault_degrees[how] = max(degrees, fault_degrees.get(how, 0.0))
+                for departure, name, sample in self._compared(batch, ask):
                     samples.setdefault((departure, name, how), []).append(sample)
         if not samples:
             yield about
         for (departure, name, how), found in samples.items():
             one = replace(about, departure=departure, definition=name, embeddings=how)
             if (departure, name) == (None, self._near.name):
-                one = replace(one, fault_degrees=fault_degrees.get(how))
+                one = replace(one, fault_degrees=fault_degrees.get(how) or None)
             yield _summarised(found, one)
 
-    def _fault_degrees(self, batch: Batch, how: str) -> float | None:
-        """Degrees from the definition with the loss's choices, if the labels of a file are why."""
+    def _fault_degrees(self, batch: Batch, at: int, how: str) -> float:
+        """Degrees from the definition with the loss's choices; 0 if they are few, or as usual.
+
+        A choice such as a tolerance of ties turns the gradient on generated labels too, where it is
+        no fault: a file's labels may turn it ``AS_USUAL`` times as far.
+        """
         definition = self._context.definition.at(self._tau)
         if definition.nan_labels == "unsupported" and bool(batch.labels.isnan().any()):
-            return None
+            return 0.0
         batch = replace(batch, labels=_on_grid(batch.labels))
-        own = _apart(self._by_call(batch), _right(definition, batch))[0]
-        if own is None or own <= FAULT_DEGREES:
-            return None
-        batch = self._batch("continuous", None, 0, how, n=len(batch.labels))
+        own = _apart(self._by_call(batch), _right(definition, batch))[0] or 0.0
+        if own <= FAULT_DEGREES:
+            return 0.0
+        batch = self._batch("continuous", None, at, how, n=len(batch.labels))
         usual = _apart(self._by_call(batch), _right(definition, batch))[0]
-        return own if usual is not None and usual <= FAULT_DEGREES else None
+        return own if usual is not None and own > AS_USUAL * usual else 0.0
 
     def _compared(self, batch: Batch, ask: Ask | None) -> Iterator[tuple[str | None, str, Sample]]:
         """Yield a departure (``None``: the whole loss), a definition's name, and their distance."""

@@ -135,7 +135,7 @@ class Session(ABC):
             degrees = max((row.fault_degrees or 0.0 for row in self._impact), default=0.0)
             if degrees and self.result().verdict != "not right":
                 finding = f"its gradient points {degrees:.3g} degrees away from that of "
-                finding += f"{self.definition}, and does not on generated labels"
+                finding += f"{self.definition}, and less on generated labels"
                 yield Outcome.ended(GIVEN_LABELS, "definition", finding)
 
     def spent_s(self) -> float:

@@ -166,3 +166,39 @@ def test_a_tolerance_is_right_on_decimal_labels_of_a_file(
     decimals = tmp_path / "decimals.csv"
     decimals.write_text("y\n" + "\n".join(str(i * 37 % 61 / 10) for i in range(120)))
     assert supcr_bench.verify(tolerant, labels=f"{decimals}:y", batch_size=64)
+
+
+def test_every_batch_of_a_file_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first batch of 16 rows has none of the two labels that are clipped."""
+
+    class Clips(RightNoSelf):
+        def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Any:
+            return super().forward(perturbed, intact, labels.clamp(max=1e6))
+
+    few = [check for check in all_checks() if check.name in ("ties", "random cases")]
+    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+    file = tmp_path / "incomes.csv"
+    values = [5e4 * i for i in range(1, 20)] * 4
+    file.write_text("y\n" + "\n".join(map(str, [*values, 2e6, 3e6, 4e6])))
+    found = supcr_bench.verify(Clips, "no-self", labels=f"{file}:y", batch_size=16)
+    assert [outcome.check for outcome in found.failures] == ["the given labels"]
+
+
+def test_a_tolerance_by_choice_is_a_fault_on_labels_that_it_merges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tolerant(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None] - 5e-3) & off[:, None]
+        logits = -(features[:, None] - features).norm(dim=-1) / temperature
+        sums = logits[:, None].masked_fill(~counted, -torch.inf).logsumexp(-1)
+        return (sums - logits)[off].mean()
+
+    few = [check for check in all_checks() if check.name in ("ties", "random cases")]
+    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+    file = tmp_path / "shares.csv"
+    file.write_text("y\n" + "\n".join(str(i * 37 % 61 / 2**11) for i in range(120)))
+    found = supcr_bench.verify(tolerant, labels=f"{file}:y", batch_size=64)
+    assert [outcome.check for outcome in found.failures] == ["the given labels"]
