@@ -58,8 +58,10 @@ class LabelRange:
     def read(self, reading: Reading) -> None:
         """Add what is found to the faults and choices of ``reading``; keep later probes within."""
         groups = [g for g in _apart(RESERVED) if not self._fits(self._of_reserved(g))]
-        outliers = not self._fits(self._with_outlier())
-        if not (groups or outliers) or self._state(0.0) != "fits":
+        outliers = not self._fits(self._with_outlier()) and self._fits(self._with_outlier(math.nan))
+        if outliers and not groups:
+            reading.faults.append(PHRASES["labels"]["outliers"])
+        if not groups or self._state(0.0) != "fits":
             return
         phrases = PHRASES["labels"]
         if self._loses_digits():
@@ -68,7 +70,7 @@ class LabelRange:
         (high, above), (low, below) = self._beyond(1), self._beyond(-1)
         both_far = all(words.startswith(phrases["far"]) for words in (above, below))
         faults = [above, "" if both_far else below]
-        if high == low == math.inf and outliers and self._fits(self._with_outlier(math.nan)):
+        if high == low == math.inf and outliers:
             reading.faults.append(phrases["outliers"])
             return
         reserved = [

@@ -25,6 +25,7 @@ from supcr_bench.verification.probes import (
     FITS,
     ODD_TWINS,
     Fit,
+    NotFiniteError,
     Probe,
     Prober,
     make_rows,

@@ -194,7 +194,8 @@ def test_a_tolerance_by_choice_is_a_fault_on_labels_that_it_merges(
         counted = (apart[:, None] >= apart[:, :, None] - 5e-3) & off[:, None]
         logits = -(features[:, None] - features).norm(dim=-1) / temperature
         sums = logits[:, None].masked_fill(~counted, -torch.inf).logsumexp(-1)
-        return (sums - logits)[off].mean()
+        mean: Tensor = (sums - logits)[off].mean()
+        return mean
 
     few = [check for check in all_checks() if check.name in ("ties", "random cases")]
     monkeypatch.setattr(local_session, "all_checks", lambda: few)
