@@ -56,7 +56,7 @@ def history(
     if len(snapshots) < 2:
         raise UsageError(
             "a history needs two or more runs, baselines or gate results from the anchor on, and "
-            f"{len(snapshots)} was found; name more of them, or an earlier --anchor"
+            f"{len(snapshots) or 'none'} was found; name more of them, or an earlier --anchor"
         )
     found = trends(snapshots, max_slowdown, max_memory_growth)
 

@@ -77,6 +77,8 @@ def run(
     axes = opt.set_axes({**own, "device": device, "ranks": ranks, "pass": pass_}, set_)
     limits = {"time_limit": time_limit, "memory_limit": memory_limit, "processes": processes}
     budgets = {name: text for name, text in limits.items() if text is not None}
+    if suite == "":
+        raise UsageError("SUITE is empty: name a suite, or leave it out")
     if labels == "":
         raise UsageError("--labels needs a file, as in FILE or FILE:COLUMN,COLUMN")
     for name in (axis.name for axis in AXES if axis.from_labels and labels):

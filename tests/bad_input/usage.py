@@ -7,6 +7,7 @@ USAGE_ROWS: list[tuple[str, int, str]] = [
     ("--frobnicate", 2, "No such option"),
     ("run --frobnicate", 2, "No such option"),
     ("run quik", 2, "did you mean 'quick'?"),
+    ("run ''", 2, "SUITE is empty: name a suite, or leave it out"),
     ("run nowhere.toml", 2, "no suite file 'nowhere.toml'"),
     ("run folder.toml", 2, "no suite file 'folder.toml'"),
     ("run tiny", 2, "unknown suite 'tiny'"),
