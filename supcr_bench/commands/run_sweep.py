@@ -307,19 +307,6 @@ def with_environments(info: Mapping[str, Any], executor: Executor) -> dict[str, 
         )
     for key in SAME_MACHINE if len(known) == 1 else ():
         if home.get(key) != now.get(key):
-            then, here_now = (value_text(key, facts.get(key)) or "none" for facts in (home, now))
-            raise StoreError(
-                f"the run was begun with {key.replace('_', ' ')} {then}, and this machine has "
-                f"{here_now}; {new_run(info)}"
-            )
-    return {**known, **here}
-    if len(known) > 1 and not set(here) <= set(known):
-        raise StoreError(
-            f"the run was measured on {len(known)} kinds of machine, and this one is none of "
-            f"them; continue it on a cluster, or {new_run(info)}"
-        )
-    for key in SAME_MACHINE if len(known) == 1 else ():
-        if home.get(key) != now.get(key):
             raise StoreError(
                 f"the run was begun with {key.replace('_', ' ')} {value_text(key, home.get(key))}, "
                 f"and this machine has {value_text(key, now.get(key))}; {new_run(info)}"

@@ -37,7 +37,7 @@ def test_the_batch_of_several_columns_is_no_larger_than_the_rows_that_have_all(a
     [
         ("agee", None, None, "did you mean 'age'?"),
         ("age", 41, None, "40 rows have a label, fewer than a batch of 41"),
-        ("nothing", None, None, "0 rows have a label"),
+        ("nothing", None, None, "no row has a label in 'nothing'"),
         ("age", None, 0.0, "a temperature is above 0"),
         (None, 8, None, "belong to --labels"),
         (None, None, 0.5, "belong to --labels"),

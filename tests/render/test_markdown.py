@@ -36,7 +36,9 @@ def test_the_answer_is_there_and_the_environment() -> None:
     assert (
         "### What to use\n\n- N=8 to 32 (training, D=1 NaN 0%): broadcast. broadcast takes" in text
     )
-    assert "### Claims of the note\n\n- Of 16 claims of the note " in text
+    assert (
+        "### Claims of the note\n\n- This run decides none of the 16 claims of the note.\n" in text
+    )
     assert text.endswith(
         "\n\nRun 20260101T000000Z-made\\_up. a &lt;processor&gt;, 2 CPUs, 2 "
         "threads, 16 GiB, torch 2.6, Python 3.12, Linux.\n"
