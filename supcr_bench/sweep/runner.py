@@ -170,8 +170,11 @@ class _Sweep:
             case Took(arm, seconds) if arm in ran:
                 how = {"timed": planned.timed, "further": planned.further}
                 self._forecast.took(ran[arm], seconds, **how)
-            # The direct reference of small batches takes no time, and says nothing of the fast one.
-            case Account() if any(r.reference == "fast" for r in ran.values()):
+            # The direct reference of small batches takes no time, and says nothing of the fast one;
+            # nor does the account of a worker that ended.
+            case Account() if event.reference_s and any(
+                r.reference == "fast" for r in ran.values()
+            ):
                 seconds = event.inputs_s + event.reference_s
                 self._forecast.reference_took(planned.workload, seconds)
 

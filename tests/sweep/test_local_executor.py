@@ -13,7 +13,7 @@ from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.sweep import local_executor
 from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.values.case import PASSES, Workload
-from supcr_bench.values.cell import Account, Arm, Budget, Cell
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.messages import RECOGNITION, Activity, Failed, Response
 from supcr_bench.workers.worker_process import WorkerProcess
@@ -97,6 +97,23 @@ def test_a_worker_outlives_a_cell_and_tells_its_environment(executor: LocalExecu
     assert executor._worker is worker
     assert executor.environment["threads"] == 1
     assert executor.environment["devices"][0] == "cpu"
+
+
+def test_each_arm_is_said_to_have_taken_its_calls_and_all_together_no_more_than_the_cell(
+    executor: LocalExecutor,
+) -> None:
+    subjects = [locate("rowsort"), locate("broadcast")]
+    arms = tuple(Arm(s.name, p) for s in subjects for p in PASSES)
+    began = time.monotonic()
+    events = list(executor.run(Cell(WORKLOAD, arms, "a session"), subjects, BUDGET))
+    whole_s = time.monotonic() - began
+    took = {event.arm: event.seconds for event in events if isinstance(event, Took)}
+    assert set(took) == set(arms)
+    assert sum(took.values()) <= whole_s
+    for result in (event for event in events if isinstance(event, Result)):
+        arm = Arm(result.implementation, result.case.pass_)
+        assert result.first_call_s
+        assert took[arm] >= sum((result.first_call_s, *(result.time_samples_s or ())))
 
 
 def test_each_process_of_a_run_is_a_new_worker(executor: LocalExecutor) -> None:
