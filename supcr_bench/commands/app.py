@@ -39,7 +39,7 @@ app = typer.Typer(
 )
 
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _print_version(wanted: bool) -> None:
