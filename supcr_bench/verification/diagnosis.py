@@ -25,7 +25,7 @@ from supcr_bench.values.errors import UsageError
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import causes
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
-from supcr_bench.verification.phrases import FOREIGN
+from supcr_bench.verification.phrases import compared_with_none
 from supcr_bench.verification.resolve import read
 
 MOST_TRIALS = 60
@@ -55,7 +55,7 @@ def diagnose(
     counting = [o for o in wrong if o.group != "robustness"]
     if not found and not counting:
         return None
-    if any(cause.startswith(f"{FOREIGN}:") for cause in found):
+    if compared_with_none(found):
         return Diagnosis(causes=found)
     problems = sorted((t.problem for t in failed if t.problem is not None), key=lambda p: p.size)
     smallest = next((shrink(context, p) for p in problems[:5] if context.compare(p).failed), None)

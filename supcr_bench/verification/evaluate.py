@@ -23,7 +23,7 @@ from supcr_bench.verification.family import (
     rule_of,
     with_rules,
 )
-from supcr_bench.verification.odd_terms import odd_terms
+from supcr_bench.verification.odd_terms import OF_CANDIDATES, odd_terms, odd_terms_of_sums
 from supcr_bench.verification.phrases import PHRASES
 
 Rows = tuple[tuple[float, ...], ...]
@@ -256,26 +256,30 @@ def evaluate_large(
     log_eps, rule = torch.tensor(member.eps, dtype=torch.float64).log(), member.eps_rule
     in_row = member.measured not in ("partner", "candidate")
     sorts = in_row and (member.comparison in STRICT or member.keeps_partner)
-    sorts = sorts and not member.odd and member.comparison != EARLY
+    sorts = sorts and member.odd not in OF_CANDIDATES and member.comparison != EARLY
     pulled: list[Tensor] = []
     terms: list[Tensor] = []
     for similarity, difference, share in losses(member, leaves, labels):
         logits, n = similarity / member.temperature, len(similarity)
         s, itself = logits.detach().requires_grad_(), torch.eye(n, dtype=torch.bool)
-        block = n if sorts or member.odd else max(1, ELEMENTS // n**2)
+        block = n if sorts else max(1, ELEMENTS // n**2)
         found = []
         for anchors in (slice(start, start + block) for start in range(0, n, block)):
+            own = s[anchors]
             if sorts:
                 contrast, weight = _by_sorting(member, s, difference)
             else:
                 chosen, weight = candidates(member, difference, anchors)
-                contrast = s[anchors].unsqueeze(1).masked_fill(~chosen, NOTHING).logsumexp(dim=2)
-            if member.odd:
-                term = odd_terms(member.odd, s, chosen)
+            if member.odd and sorts:
+                term = odd_terms_of_sums(member.odd, own, contrast, itself)
+            elif member.odd:
+                term = odd_terms(member.odd, s, chosen, anchors)
             else:
+                if not sorts:
+                    contrast = own.unsqueeze(1).masked_fill(~chosen, NOTHING).logsumexp(dim=2)
                 contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
-                contrast, _ = denominators(contrast, s[anchors], itself[anchors], log_eps, rule)
-                term = contrast - numerators(member.partner * s[anchors], contrast, log_eps, rule)
+                contrast, _ = denominators(contrast, own, itself[anchors], log_eps, rule)
+                term = contrast - numerators(member.partner * own, contrast, log_eps, rule)
             term = torch.where(weight > 0, term, 0.0) * weight.to(s) * share
             term.sum().backward()  # type: ignore[no-untyped-call]
             found.append(term.detach())

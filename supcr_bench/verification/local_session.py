@@ -23,6 +23,7 @@ from supcr_bench.verification.diagnosis import diagnose
 from supcr_bench.verification.impact import Impact, ImpactQuestion, find_question
 from supcr_bench.verification.impact_study import ImpactStudy
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
+from supcr_bench.verification.phrases import compared_with_none
 from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.resolve import read, resolve
 from supcr_bench.verification.session import CHECK_LIMIT_S, STUDY_LIMIT_S, Session, own_time_s
@@ -102,11 +103,11 @@ class LocalSession(Session):
         return own_time_s(super().spent_s(), time.process_time() - self._began_cpu_s)
 
     def measure_impact(self, question: ImpactQuestion) -> tuple[Impact, ...]:
-        """Measure the impact; on generated labels only if the subject is known to depart."""
+        """Measure the impact; on generated labels only of a loss of the family that departs."""
         own, subject = self.context.definition, self.context.subject
         known = subject.resolution.recognised
         departs = known.choices or known.faults if known else self._failed
-        if not (question.labels or departs):
+        if not question.labels and (not departs or (known and compared_with_none(known.faults))):
             return ()
         nearest = DEFINITIONS.get(own.name.partition(DEPARTS)[0], own)
         with interrupted_after(self._limit_s and STUDY_LIMIT_S, "the study"):

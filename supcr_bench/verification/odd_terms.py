@@ -12,6 +12,15 @@ from supcr_bench.verification.phrases import PHRASES
 
 LARGE = [0.01, 0.02, 0.05, *(x / 10 for x in range(1, 10)), 1.0, 2.0, 5.0, 10.0]
 CUTS = 80
+OF_CANDIDATES = (
+    "multiplied",
+    "multiplied others",
+    "from the partner",
+    "hardest",
+    "mean",
+    "logistic",
+)
+"""The mistakes that need the candidates themselves, and not only the sum over them."""
 
 
 def _over(s: Tensor, chosen: Tensor) -> Tensor:
@@ -19,30 +28,46 @@ def _over(s: Tensor, chosen: Tensor) -> Tensor:
     return s.masked_fill(~chosen, NOTHING).logsumexp(-1)
 
 
-def odd_terms(how: str, s: Tensor, chosen: Tensor) -> Tensor:
-    """The terms [..., n, n] of all pairs, by a key of ``PHRASES["odd"]``.
+def odd_terms(how: str, s: Tensor, chosen: Tensor, anchors: slice = slice(None)) -> Tensor:
+    """The terms [..., B, n] of all pairs of B anchors, by a key of ``PHRASES["odd"]``.
 
     Args:
-        how: the key.
+        how: the key; the mean of all ratios needs all anchors.
         s: [..., n, n] similarities over the temperature.
-        chosen: [..., n, n, n], [i, j, k]: whether k is a candidate of the pair of i and j.
+        chosen: [..., B, n, n], [i, j, k]: whether k is a candidate of the pair of i and j.
+        anchors: the rows i.
+    """
+    own, apart = s[..., anchors, :], ~torch.eye(s.shape[-1], dtype=torch.bool)
+    row, itself = own.unsqueeze(-2), ~apart[anchors]
+    if how not in OF_CANDIDATES:
+        return odd_terms_of_sums(how, own, _over(row, chosen), itself)
+    terms: dict[str, Callable[[], Tensor]] = {
+        "multiplied": lambda: (row * chosen).logsumexp(-1) - own,
+        "multiplied others": lambda: _over(row * chosen, ~itself.unsqueeze(1)) - own,
+        "from the partner": lambda: _over(s.unsqueeze(-3), chosen) - own,
+        "hardest": lambda: row.masked_fill(~chosen, NOTHING).amax(-1) - own,
+        "mean": lambda: (row * chosen).sum(-1) / chosen.sum(-1).clamp(min=1) - own,
+        "logistic": lambda: (
+            (chosen & apart) * torch.nn.functional.softplus(row - own.unsqueeze(-1))
+        ).sum(-1),
+    }
+    return terms[how]().masked_fill(itself, 0.0)
+
+
+def odd_terms_of_sums(how: str, s: Tensor, contrast: Tensor, itself: Tensor) -> Tensor:
+    """:func:`odd_terms`, unless of a key in ``OF_CANDIDATES``, from log sums over candidates.
+
+    Similarities ``s``, ``contrast`` and where a partner is the anchor ``itself``: [..., B, n].
     """
     n = s.shape[-1]
-    itself = torch.eye(n, dtype=torch.bool)
-    row = s.unsqueeze(-2)
-    contrast = _over(row, chosen)
     ratio = s - contrast
-    multiplied = row * chosen
     others = ratio.masked_fill(itself, NOTHING)
     terms: dict[str, Callable[[], Tensor]] = {
-        "multiplied": lambda: multiplied.logsumexp(-1) - s,
-        "multiplied others": lambda: _over(multiplied, ~itself.unsqueeze(1)) - s,
         "twice": lambda: torch.logaddexp(contrast, s) - s,
         "no logarithm": lambda: -ratio.exp(),
         "sum": lambda: contrast.exp() - s,
         "exponential": lambda: contrast - s.exp(),
         "squared": ratio.square,
-        "from the partner": lambda: _over(s.unsqueeze(-3), chosen) - s,
         "mean of an anchor": lambda: (math.log(n - 1) - others.logsumexp(-1, True)).expand_as(s),
         "mean of all": lambda: (math.log(n * (n - 1)) - others.logsumexp((-1, -2), True)).expand_as(
             s
@@ -50,11 +75,6 @@ def odd_terms(how: str, s: Tensor, chosen: Tensor) -> Tensor:
         "maximum": lambda: contrast - s.masked_fill(itself, NOTHING).amax(-1, keepdim=True) - s,
         "turned": lambda: contrast + s,
         "detached": lambda: contrast - s.detach(),
-        "hardest": lambda: row.masked_fill(~chosen, NOTHING).amax(-1) - s,
-        "mean": lambda: multiplied.sum(-1) / chosen.sum(-1).clamp(min=1) - s,
-        "logistic": lambda: (
-            (chosen & ~itself) * torch.nn.functional.softplus(row - s.unsqueeze(-1))
-        ).sum(-1),
     }
     return terms[how]().masked_fill(itself, 0.0)
 

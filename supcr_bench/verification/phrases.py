@@ -1,6 +1,5 @@
 """Words for the choices that losses of the family make, right and wrong."""
 
-import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -238,15 +237,9 @@ def is_foreign(fault: str) -> bool:
     return fault.startswith(FOREIGN)
 
 
-def tried() -> str:
-    """What was tried of a loss before it is called foreign."""
-    similarities = len(PHRASES["similarity"]) + len(PHRASES["odd similarity"])
-    rules = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
-    sets = math.prod(len(PHRASES[rule]) for rule in rules)
-    return (
-        f"Tried: {similarities} similarities, {len(PHRASES['views'])} uses of views and {sets} "
-        "rules for pairs and candidates, at any temperature and eps."
-    )
+def compared_with_none(faults: Iterable[str]) -> bool:
+    """Whether a loss is none of the family for certain: then no definition says what is right."""
+    return any(fault.startswith(f"{FOREIGN}:") for fault in faults)
 
 
 def _one_of(keys: Iterable[str]) -> re.Pattern[str]:

@@ -15,7 +15,7 @@ from supcr_bench.values.table import Cell, Row, Table, Tone, numbers, prose, row
 from supcr_bench.values.units import MISSING, format_error, listed
 from supcr_bench.verification.impact import Impact, impact_lines
 from supcr_bench.verification.outcome import RAISES, Diagnosis, Outcome, Verdict
-from supcr_bench.verification.phrases import OF_SOME_LABELS, PHRASES, is_foreign, tried
+from supcr_bench.verification.phrases import OF_SOME_LABELS, PHRASES, is_foreign
 
 NamedVerdict = Literal["right", "not right", "cannot be called", "undecided"]
 EXIT_STATUSES: dict[NamedVerdict, int] = {
@@ -252,7 +252,7 @@ def details(
         return []  # the headline says what there is
     wrong = found.verdict == "not right"
     explained = bool(found.causes) and not every
-    lines: list[tuple[str, Tone]] = [(tried(), "")] if found.foreign else []
+    lines: list[tuple[str, Tone]] = []
     if wrong and found.reading.choices:
         lines.append((f"By choice, which is no fault: {listed(found.reading.choices)}.", ""))
     if found.causes and all(map(OF_SOME_LABELS.match, found.causes)):

@@ -8,6 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 
 import supcr_bench
+from supcr_bench.values.implementation import Implementation
+from supcr_bench.verification.impact import ImpactQuestion
+from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.verification import exit_status
 from tests.verification.test_unusual_losses import recognised, unit
 
@@ -98,13 +101,24 @@ def test_the_nearest_member_of_an_unknown_loss_is_named_with_its_angle() -> None
 
 def test_a_loss_of_no_member_is_said_to_be_none_and_compared_with_none() -> None:
     found = supcr_bench.verify(supcon)
-    headline, tried, *rest = str(found).splitlines()
+    headline, *rest = str(found).splitlines()
     assert ", since it is no loss of this family: labels count by being equal" in headline
     assert "rank-n-contrast" not in headline
-    assert tried.startswith("Tried: ")
-    assert not any("Smallest failing case" in line or "Robustness" in line for line in rest)
+    assert not any(
+        words in line for line in rest for words in ("Smallest failing", "Robustness", "Tried:")
+    )
     assert found.program is None
     assert exit_status([found]) == 1
+
+
+@pytest.mark.parametrize(("loss", "compared"), [(supcon, False), (y_aware, False), (triplet, True)])
+def test_no_degrees_are_measured_from_a_definition_that_a_loss_does_not_mean(
+    loss: Loss, compared: bool
+) -> None:
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    session = LocalSession(it)
+    session.open()
+    assert bool(session.measure_impact(ImpactQuestion())) is compared
 
 
 def test_an_order_of_rows_is_named() -> None:

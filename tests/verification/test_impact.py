@@ -1,5 +1,6 @@
 """How far a departure turns the gradient, on labels of a file and on generated ones."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,12 +25,13 @@ from supcr_bench.values.definition import (
     TORCHCELL,
     Definition,
 )
+from supcr_bench.verification import evaluate as evaluation
 from supcr_bench.verification import impact_study
 from supcr_bench.verification.bugs.right import RightNoSelf
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.departures import member_of
 from supcr_bench.verification.evaluate import evaluate, evaluate_large
-from supcr_bench.verification.family import SIMILARITIES, Member
+from supcr_bench.verification.family import SIMILARITIES, Member, candidates
 from supcr_bench.verification.impact import Impact, ImpactQuestion, impact_lines
 from supcr_bench.verification.impact_study import ImpactStudy
 from supcr_bench.verification.phrases import PHRASES
@@ -71,6 +73,30 @@ def test_a_member_has_the_same_gradient_for_small_and_for_large_batches(
     assert float((gradient - right).norm()) <= 1e-9 * float(right.norm()) + 1e-10
     loss = sum(float(t.sum()) for t in terms)
     assert math.isclose(loss, float(sums.sum()), rel_tol=1e-8, abs_tol=1e-8)
+
+
+@pytest.mark.parametrize("odd", PHRASES["odd"])
+def test_a_mistake_in_a_term_has_the_same_gradient_by_blocks_of_a_large_batch(
+    odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchors = []
+
+    def noted(member: Member, difference: Tensor, some: slice) -> tuple[Tensor, Tensor]:
+        anchors.append(len(difference[some]))
+        return candidates(member, difference, some)
+
+    monkeypatch.setattr(evaluation, "ELEMENTS", 3 * 14**2)
+    monkeypatch.setattr(evaluation, "candidates", noted)
+    views, labels = views_and_labels(7, 1, 0)
+    for own, strict in itertools.product(PHRASES["self_candidate"], (">=", ">")):
+        member = Member(
+            "euclidean", False, "concatenated", strict, self_candidate=own, odd=odd, temperature=2.0
+        )
+        sums, parts, _ = evaluate([member], views, labels)
+        gradient, terms = evaluate_large(member, views, labels)
+        torch.testing.assert_close(gradient, parts[0].sum(0))
+        assert math.isclose(sum(float(t.sum()) for t in terms), float(sums.sum()), rel_tol=1e-9)
+    assert all(block <= 3 for block in anchors)
 
 
 @pytest.mark.parametrize("definition", [TORCHCELL, replace(NO_SELF, temperature=0.01)])
