@@ -9,9 +9,13 @@ from torch import Tensor
 
 from supcr_bench.subjects import signature
 
-CONFIG = ("class AnyConfig(dict):", "    __getattr__ = dict.__getitem__", "")
-"""A mapping whose keys can be read as attributes too, for a source that does both."""
-
+CONFIG = (
+    "class AnyConfig(dict):",
+    "    def __getattribute__(self, name):",
+    "        return self[name] if name in self else super().__getattribute__(name)",
+    "",
+)
+"""A mapping whose keys can be read as attributes too, also those named like a method of dict."""
 
 _OF_VALUES = ("shape", "ndim", "dtype", "device", "data", "grad")
 """What is read from a number or tensor in a configuration."""
@@ -65,9 +69,11 @@ def _annotation(argument: str, target: Any) -> Any:
 def read(source: str, argument: str) -> tuple[str, tuple[str, ...]]:
     """Code with all that a source reads from an argument, and the texts it is compared with."""
     try:
-        nodes = list(ast.walk(ast.parse(source)))
+        tree = ast.parse(source)
     except SyntaxError:
         return "...", ()
+    _tell_apart(tree, argument)
+    nodes = list(ast.walk(tree))
     reader = _Reader({argument: ()})
     known = 0
     while known != len(reader.stands_for):  # such as self.config = config, loss = self.config.loss
@@ -93,14 +99,31 @@ def read(source: str, argument: str) -> tuple[str, tuple[str, ...]]:
     return _code(fields, reader.ways | reader.optional), ()
 
 
-def _assignments(nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, ast.AST]]:
+def _tell_apart(tree: ast.AST, argument: str) -> None:
+    """Give an argument another name where it stands for a part, as after ``cfg = cfg.loss``."""
+    for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+        nodes = list(ast.walk(function))
+        names = [n for n in nodes if isinstance(n, ast.Name) and n.id == argument]
+        pairs = [(target, value) for target, value in _assignments(nodes) if target in names]
+        parts = {t: v for t, v in pairs if _Reader({argument: ()}).path(v)}
+        for name in names:
+            start = (name.lineno, name.col_offset)
+            ends = (
+                (v.end_lineno or 0, v.end_col_offset or 0)
+                for t, v in parts.items()
+                if t is not name
+            )
+            name.id += "'" * (sum(end <= start for end in ends) + (name in parts))
+
+
+def _assignments(nodes: list[ast.AST]) -> Iterator[tuple[ast.expr, ast.expr]]:
     for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
                 yield from zip(targets, values, strict=False)
             case ast.Assign(targets=targets, value=value):
                 yield from ((target, value) for target in targets)
-            case ast.AnnAssign(target=target, value=ast.AST() as value):
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
                 yield target, value
 
 
@@ -161,9 +184,10 @@ def _compared(node: ast.AST, reader: _Reader) -> Iterator[str]:
 def _code(fields: dict[str, Any], ways: set[str]) -> str:
     parts = {name: _code(inner, ways) if inner else "..." for name, inner in fields.items()}
     parts |= {name: '"cpu"' for name in parts if name == "device"}
-    if ways == {"key"} and not parts:
-        return "dict()"
+    items = f"{{{', '.join(f'{name!r}: {code}' for name, code in parts.items())}}}" if parts else ""
     if ways == {"key"}:
-        return f"{{{', '.join(f'{name!r}: {code}' for name, code in parts.items())}}}"
-    owner = "AnyConfig" if len(ways) > 1 else "types.SimpleNamespace"
-    return f"{owner}({', '.join(f'{name}={code}' for name, code in parts.items())})"
+        return items or "dict()"
+    if ways == {"attribute"} and all(map(signature.can_be_named, parts)):
+        given = ", ".join(f"{name}={code}" for name, code in parts.items())
+        return f"types.SimpleNamespace({given})"
+    return f"AnyConfig({items})"

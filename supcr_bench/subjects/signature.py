@@ -3,6 +3,7 @@
 import ast
 import functools
 import inspect
+import keyword
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -215,6 +216,11 @@ def source_of(function: Any) -> str:
         return ""
 
 
+def can_be_named(name: str) -> bool:
+    """Whether a name can be that of an argument, unlike ``lambda`` or ``loss-temp``."""
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
 def keys_read(argument: str, source: str) -> tuple[str, ...]:
     reads = rf"\b{re.escape(argument)}(?:\[|\.(?:get|pop)\()['\"](\w+)['\"]"
     return tuple(dict.fromkeys(re.findall(reads, source)))
@@ -223,7 +229,9 @@ def keys_read(argument: str, source: str) -> tuple[str, ...]:
 def _taken_apart(argument: str, source: str) -> tuple[Sequence[str], str]:
     """What a function takes out of an argument, and the code that packs it again."""
     if keys := keys_read(argument, source):
-        return keys, f"{{{', '.join(f'{key!r}: {key}' for key in keys)}}}"
+        names = [key if can_be_named(key) else f"_{key}" for key in keys]
+        packed = ", ".join(f"{key!r}: {name}" for key, name in zip(keys, names, strict=True))
+        return names, f"{{{packed}}}"
     if unpacked := re.search(rf"(?m)^\s*\(?(\w+(?:, \w+)+)\)? = {re.escape(argument)}$", source):
         return unpacked[1].split(", "), f"({unpacked[1]})"
     read = re.findall(rf"\b{re.escape(argument)}\.(\w+)\b(?!\()", source)
@@ -248,7 +256,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     required = tuple(n for n, p in parameters.items() if p.default is p.empty)
     if not labels or keys_read(labels[0], source):
         parts = [_taken_apart(name, source) for name in required]
-        keys = tuple(name for names, _ in parts for name in names)
+        keys = tuple(dict.fromkeys(name for names, _ in parts for name in names))
         roles = {role_of(key) for key in keys if not is_temperature(key)}
         if roles & {"views", "labels"} and all(names for names, _ in parts):
             packed = ", ".join(code for _, code in parts)

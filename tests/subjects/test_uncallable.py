@@ -1,5 +1,6 @@
 """What cannot be loaded, constructed or called says why and what to do, with a wrapper."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -365,6 +366,40 @@ class KeyNamedLikeAMethod(Right):
         super().__init__(cfg["t"])
 
 
+class KeysThatAreNoNames(Right):
+    def __init__(self, cfg):
+        super().__init__(cfg["lambda"])
+        self.t, self.mode = cfg["loss-temp"], cfg.mode
+
+
+class AttributeThatIsNoName(Right):
+    def __init__(self, cfg):
+        super().__init__(getattr(cfg, "lambda") * cfg.scale)
+
+
+class AttributeNamedLikeAMethod(Right):
+    def __init__(self, cfg):
+        super().__init__(cfg["weight"] * cfg.keys)
+
+
+class KeyBesideADefault(Right):
+    def __init__(self, cfg):
+        super().__init__(cfg["t"] * getattr(cfg, "scale", 1.0))
+        self.mode = cfg.mode if "mode" in cfg else "mean"
+
+
+class OptionsRebound(Right):
+    def __init__(self, cfg):
+        seed, cfg = cfg.seed, cfg.loss
+        cfg = cfg["rnc"]
+        super().__init__(cfg.temperature * seed)
+
+
+class BatchOfKeywords(nn.Module):
+    def forward(self, outputs, batch):
+        return (outputs["in"] + outputs["1"]).sum() + batch["in"].sum() + batch["labels"].sum()
+
+
 class FixedWidth(nn.Module):
     def __init__(self):
         super().__init__()
@@ -476,6 +511,7 @@ def outcome(folder: Path, name: str) -> UncallableError:
     assert found.reason.startswith(f"{folder}/{name}")
     assert found.reason.count("\n") + found.advice.count("\n") == 0
     assert 2 + (found.wrapper or "").count("\n") <= 13
+    ast.parse(found.wrapper or "")
     return found
 
 
@@ -587,8 +623,28 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("mine.py:per_row_and_count", {}),
         ("mine.py:of_two_names", {}),
         ("mine.py:OptionsOfAClass", {"Options(tau=...)": "Options(tau=2.0)"}),
-        ("mine.py:OptionsRenamed", {"temp=...": "temp=2.0", "scale=...": "scale=1"}),
+        ("mine.py:OptionsRenamed", {"'temp': ...": "'temp': 2.0", "'scale': ...": "'scale': 1"}),
         ("mine.py:OptionsWithDefaults", {}),
+        ("mine.py:KeysThatAreNoNames", {"'lambda': ...": "'lambda': 2.0"}),
+        (
+            "mine.py:AttributeThatIsNoName",
+            {"'lambda': ..., 'scale': ...": "'lambda': 2, 'scale': 1"},
+        ),
+        (
+            "mine.py:AttributeNamedLikeAMethod",
+            {"'weight': ..., 'keys': ...": "'weight': 1, 'keys': 2"},
+        ),
+        ("mine.py:KeyBesideADefault", {"'t': ...": "'t': 2.0"}),
+        (
+            "mine.py:OptionsRebound",
+            {
+                "'loss': AnyConfig({'rnc': AnyConfig({'temperature': ...})})": (
+                    "'loss': AnyConfig({'rnc': AnyConfig({'temperature': 2.0})})"
+                ),
+                "'seed': ...": "'seed': 1",
+            },
+        ),
+        ("mine.py:BatchOfKeywords", {}),
         ("mine.py:OptionsOfABase", {"temp=...": "temp=2.0"}),
         ("mine.py:OptionsOrNone", {"tau=...": "tau=2.0"}),
         ("mine.py:OneOfTwo", {"method=...": "method='expw'"}),
