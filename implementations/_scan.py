@@ -585,7 +585,7 @@ def groups_of(
     """
     least = 1 if choices.joins_views else 2
     if anchors is None and (not choices.joint or labels.shape[1] == 1):
-        ordered, order = labels.mT.contiguous().sort(dim=1)  # what is missing comes last
+        ordered, order = labels.mT.sort(dim=1)  # what is missing comes last
         ordered = ordered.unsqueeze(2)
         sizes: dict[int, list[int]] = {}
         for c, m in enumerate(counts):
