@@ -74,7 +74,7 @@ def read(source: str, argument: str) -> tuple[str, tuple[str, ...]]:
         return "...", ()
     _tell_apart(tree, argument)
     nodes = list(ast.walk(tree))
-    reader = _Reader({argument: ()})
+    reader = Reader({argument: ()})
     known = 0
     while known != len(reader.stands_for):  # such as self.config = config, loss = self.config.loss
         known = len(reader.stands_for)
@@ -105,7 +105,7 @@ def _tell_apart(tree: ast.AST, argument: str) -> None:
         nodes = list(ast.walk(function))
         names = [n for n in nodes if isinstance(n, ast.Name) and n.id == argument]
         pairs = [(target, value) for target, value in _assignments(nodes) if target in names]
-        parts = {t: v for t, v in pairs if _Reader({argument: ()}).path(v)}
+        parts = {t: v for t, v in pairs if Reader({argument: ()}).path(v)}
         for name in names:
             start = (name.lineno, name.col_offset)
             ends = (
@@ -127,14 +127,14 @@ def _assignments(nodes: list[ast.AST]) -> Iterator[tuple[ast.expr, ast.expr]]:
                 yield target, value
 
 
-def _is_used(nodes: list[ast.AST], reader: "_Reader") -> bool:
+def _is_used(nodes: list[ast.AST], reader: "Reader") -> bool:
     """Whether an argument is used at all, and not only kept."""
     kept = [id(value) for _, value in _assignments(nodes)]
     kept += [id(node) for node in nodes if not isinstance(getattr(node, "ctx", None), ast.Load)]
     return any(reader.path(node) == () and id(node) not in kept for node in nodes)
 
 
-class _Reader:
+class Reader:
     """Follows what is read from an argument, by the names that stand for it or a part of it."""
 
     def __init__(self, stands_for: dict[str, tuple[str, ...]]) -> None:
@@ -144,12 +144,13 @@ class _Reader:
 
     def path(self, node: ast.AST) -> tuple[str, ...] | None:
         """The names from the argument to what a node reads; ``None`` if it reads something else."""
-        if isinstance(node, ast.Name | ast.Attribute):
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
             known = self.stands_for.get(ast.unparse(node))
-            if known is not None or isinstance(node, ast.Name):
+            if known is not None:
                 return known
-            return self._inner(node.value, node.attr, "attribute")
         match node:
+            case ast.Attribute(value=owner, attr=name):
+                return self._inner(owner, name, "attribute")
             case ast.Subscript(value=owner, slice=ast.Constant(value=str(name))):
                 return self._inner(owner, name, "key")
             case ast.Call(func=ast.Attribute(value=owner, attr="get" | "pop"), args=[one]):
@@ -174,7 +175,7 @@ class _Reader:
         return (*outer, name)
 
 
-def _compared(node: ast.AST, reader: _Reader) -> Iterator[str]:
+def _compared(node: ast.AST, reader: Reader) -> Iterator[str]:
     if isinstance(node, ast.Compare) and reader.path(node.left) == ():
         for part in ast.walk(node.comparators[0]):
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
@@ -183,7 +184,11 @@ def _compared(node: ast.AST, reader: _Reader) -> Iterator[str]:
 
 def _code(fields: dict[str, Any], ways: set[str]) -> str:
     parts = {name: _code(inner, ways) if inner else "..." for name, inner in fields.items()}
-    parts |= {name: '"cpu"' for name in parts if name == "device"}
+    return configuration(parts | {n: '"cpu"' for n in parts if n == "device"}, ways)
+
+
+def configuration(parts: dict[str, str], ways: set[str]) -> str:
+    """Code of an object with these parts, each with its code, read as keys or as attributes."""
     items = f"{{{', '.join(f'{name!r}: {code}' for name, code in parts.items())}}}" if parts else ""
     if ways == {"key"}:
         return items or "dict()"

@@ -5,12 +5,14 @@ import builtins
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from torch import nn
 
+from supcr_bench.subjects.gaps import CONFIG, Reader, configuration
 from supcr_bench.subjects.packages import membership
 
 _CLASS = "torch.nn.Module"
@@ -152,20 +154,27 @@ def stand_in(name: str, missing: str = "", importer: Path | None = None) -> str 
     found = [i for i in every if f"{i.module}.".startswith(tuple(f"{m}." for m in absent))]
     if not found:
         return None
-    nodes = [node for file in files for node in file.nodes]
+    subject = ast.Name(attribute.partition(".")[0], ast.Load())
+    nodes = [subject, *(node for file in files for node in file.nodes)]
     modules = {".".join(parts[: n + 1]) for parts in _split(found) for n in range(len(parts))}
     modules -= {_PACKAGE, *(i.module for i in every if i.is_relative and i not in found)}
+    there = {i.module.partition(".")[0] for i in every if not (i.is_relative or i.is_missing)}
+    there -= {missing}
+    modules = {m for m in modules if m.partition(".")[0] not in there or m.startswith(missing)}
     modules = {m for m in modules if not (m.startswith(f"{_PACKAGE}.") and _is_there(m, root))}
     chain = " = ".join(f"sys.modules[{module!r}]" for module in sorted(modules))
     stub = [f"stub = {chain} = types.ModuleType({min(absent)!r})"]
-    needed = _needed(found, own, nodes)
-    replaced = {name: _replacement(spelling, own, nodes) for name, spelling in needed.items()}
+    wholes = [i for i in found if i.name is None and not i.is_relative]
+    replaced = {part: "stub" for i in wholes for part in i.module.split(".")[1:]}
+    needed = _needed(found, own, nodes, modules)
+    replaced |= {name: _replacement(spelling, own, nodes) for name, spelling in needed.items()}
     for value in dict.fromkeys(replaced.values()):
         names = [f"stub.{name}" for name in replaced if replaced[name] == value]
         note = "  # put here what it is" * ("..." in value or _CLASS in value)
         # What must be filled in has a line of its own.
         lines = names if "..." in value else [" = ".join(names)]
         stub += [f"{line} = {value}{note}" for line in lines]
+    stub = ["", *CONFIG, *stub] if "AnyConfig(" in "\n".join(stub) else stub
     used = {m for m in ("torch", "types", "unittest.mock") if f"{m}." in "\n".join(stub)}
     lines, called = import_lines(str(own.path), attribute, *used)
     if places:
@@ -185,12 +194,19 @@ def _is_there(module: str, root: Path) -> bool:
     return _exists(root.joinpath(*module.split(".")[1:]))
 
 
-def _needed(found: Iterable[_Import], own: _File, nodes: Iterable[ast.AST]) -> dict[str, str]:
+def _needed(
+    found: Iterable[_Import], own: _File, nodes: Iterable[ast.AST], modules: Container[str]
+) -> dict[str, str]:
     """The attributes that a stand-in needs, each with what the code calls it."""
     needed = {i.name: i.spelling for i in found if i.name and i.name != "*"}
     wholes = [i.spelling for i in found if i.name is None]  # such as pl, for pl.LightningModule
-    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
-    needed |= {n.attr: ast.unparse(n) for n in attributes if ast.unparse(n.value) in wholes}
+    # After import a.b, the code can read from a too.
+    wholes += [
+        m for name in wholes for m in accumulate(name.split("."), "{}.{}".format) if m in modules
+    ]
+    attributes = {ast.unparse(node): node for node in nodes if isinstance(node, ast.Attribute)}
+    read = {text: n for text, n in attributes.items() if ast.unparse(n.value) in wholes}
+    needed |= {node.attr: text for text, node in read.items() if text not in wholes}
     if any(i.name == "*" for i in found):
         needed |= {name: name for name in _undefined(own)}
     return needed
@@ -224,8 +240,11 @@ def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
     """What stands in for a name that is missing, by how the code uses it; ``...`` if it must be."""
 
     def is_it(node: ast.AST) -> bool:
-        return isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) == spelling
+        read = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
+        return read and ast.unparse(node) == spelling
 
+    if not any(map(is_it, nodes)):
+        return "None"
     bases = [base for node in nodes if isinstance(node, ast.ClassDef) for base in node.bases]
     if any(map(is_it, bases)):
         own_names = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
@@ -239,20 +258,31 @@ def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
         return "lambda x: x"
     if any(isinstance(d, ast.Call) and is_it(d.func) for d in decorators):
         return "lambda *_, **__: lambda x: x"
-    if any(isinstance(node, ast.Subscript) and is_it(node.value) for node in nodes):
+    notes = [getattr(node, part, None) for node in nodes for part in ("annotation", "returns")]
+    noted = {id(inner) for note in notes if note for inner in ast.walk(note)}
+    early = [node.value for node in own.tree.body if isinstance(node, ast.Assign)]
+    noted |= {
+        id(v) for v in early if isinstance(v, ast.Subscript) and isinstance(v.slice, ast.Tuple)
+    }
+    taken = [node for node in nodes if isinstance(node, ast.Subscript) and is_it(node.value)]
+    if taken and all(id(node) in noted for node in taken):
         return "list"  # of an annotation, such as Float[Tensor, "n d"]
     calls = [node for node in nodes if isinstance(node, ast.Call) and is_it(node.func)]
     alone = [node.value for node in nodes if isinstance(node, ast.Expr)]
     if calls and all(call in alone for call in calls):
         return "lambda *_, **__: None"  # such as wandb.log(...)
-    early = [node.value for node in own.tree.body if isinstance(node, ast.Assign)]
     if any(call in early for call in calls):
         return "unittest.mock.MagicMock()"  # such as logger = get_logger(__name__)
-    read = [n.attr for n in nodes if isinstance(n, ast.Attribute) and is_it(n.value)]
-    if read and not calls:  # a module or a configuration
-        inner = {name: _replacement(f"{spelling}.{name}", own, nodes) for name in read}
-        return f"types.SimpleNamespace({', '.join(f'{n}={code}' for n, code in inner.items())})"
-    notes = [getattr(node, part, None) for node in nodes for part in ("annotation", "returns")]
-    noted = {id(inner) for note in notes if note for inner in ast.walk(note)}
+    reader, probe = Reader({spelling: ()}), Reader({spelling: ()})
+    gets = [n.func for n in nodes if isinstance(n, ast.Call) and (probe.path(n) or probe.optional)]
+    paths = [reader.path(node) for node in nodes if node not in gets]
+    read = [path[0] for path in paths if path and len(path) == 1]
+    if (read or reader.optional) and not calls:  # a module or a configuration
+        inner = {}
+        for name in read:
+            forms = (f"{spelling}.{name}", f"{spelling}[{name!r}]")
+            codes = {_replacement(form, own, nodes) for form in forms} - {"None"}
+            inner[name] = min(codes, default="...", key="...".__eq__)
+        return configuration(inner, reader.ways | reader.optional)
     only_noted = all(id(node) in noted for node in nodes if is_it(node))
-    return _CLASS if only_noted and "." not in spelling else "..."
+    return _CLASS if only_noted and spelling.isidentifier() else "..."

@@ -455,6 +455,25 @@ from types_that_nobody_has import *
 def loss(features: Shaped[torch.Tensor, "n d"], labels):
     return features.sum() + labels.sum() * SCALE
 """
+DOTTED = """
+import torch
+import a_tree_that_nobody_has.b.c as named
+import a_tree_that_nobody_has.b.d
+from settings_that_nobody_has import SETTINGS, BOTH, WEIGHTS, Shaped, unused
+Rows = Shaped[torch.Tensor, "n d"]
+SCALE = SETTINGS["loss"]["scale"]
+class Loss(torch.nn.Module):
+    def forward(self, features: Rows, labels: Shaped["n"]):
+        near = named.near(features, BOTH["lambda"], BOTH.mode)
+        near = near.sum() + a_tree_that_nobody_has.b.d.far(labels).sum()
+        return near + a_tree_that_nobody_has.total(features) * SCALE * WEIGHTS[0]
+"""
+PART_OF_TORCH = """
+import torch
+from torch.nn.a_part_of_long_ago import norm
+def loss(features, labels):
+    return norm(features) + labels.sum()
+"""
 MEMBER = """
 from .parts import Base
 class Loss(Base):
@@ -487,6 +506,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "several.py").write_text(STAND_INS)
     (tmp_path / "parts.py").write_text(PARTS)
     (tmp_path / "starred.py").write_text(STARRED)
+    (tmp_path / "dotted.py").write_text(DOTTED)
+    (tmp_path / "part_of_torch.py").write_text(PART_OF_TORCH)
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "framework.py").write_text("import paddle\nclass Loss(paddle.nn.Layer): ...\n")
     (tmp_path / "lacks.py").write_text(
@@ -504,13 +525,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def outcome(folder: Path, name: str) -> UncallableError:
+def outcome(folder: Path, name: str, lines: int = 13) -> UncallableError:
     with pytest.raises(UncallableError) as caught:
         find_calls(load(locate(f"{folder}/{name}")))
     found = caught.value
     assert found.reason.startswith(f"{folder}/{name}")
     assert found.reason.count("\n") + found.advice.count("\n") == 0
-    assert 2 + (found.wrapper or "").count("\n") <= 13
+    assert 2 + (found.wrapper or "").count("\n") <= lines
     ast.parse(found.wrapper or "")
     return found
 
@@ -613,6 +634,7 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("relative.py:Loss", {}),
         ("parts.py:Loss", {"pairwise = ...": "pairwise = abs"}),
         ("starred.py:loss", {"SCALE = ...": "SCALE = 1"}),
+        ("part_of_torch.py:loss", {"norm = ...": "norm = lambda x: x.sum()"}),
         ("its_package/member.py:Loss", {"size=...": "size=3"}),
         ("mine.py:OneArgument", {}),
         (
@@ -694,6 +716,25 @@ def test_a_wrapper_runs_once_its_gap_is_filled(
     for gap, text in filled.items():
         assert gap in wrapper
         wrapper = wrapper.replace(gap, text)
+    (folder / "wrapped.py").write_text(wrapper)
+    assert find_calls(load(locate(f"{folder}/wrapped.py:loss")))
+
+
+def test_modules_in_modules_and_what_is_read_by_keys_have_stand_ins(folder: Path) -> None:
+    wrapper = outcome(folder, "dotted.py:Loss", lines=21).wrapper or ""
+    assert "stub.unused = None\n" in wrapper
+    filled = {
+        "near": "lambda x, *_: x",
+        "far": "abs",
+        "total": "lambda x: x.sum()",
+        "WEIGHTS": "[1]",
+    }
+    for name, code in filled.items():
+        assert f"stub.{name} = ..." in wrapper
+        wrapper = wrapper.replace(f"stub.{name} = ...", f"stub.{name} = {code}")
+    for read in ("SETTINGS = {'loss': {'scale': ...}}", "AnyConfig({'lambda': ..., 'mode': ...})"):
+        assert read in wrapper
+        wrapper = wrapper.replace(read, read.replace("...", "1"))
     (folder / "wrapped.py").write_text(wrapper)
     assert find_calls(load(locate(f"{folder}/wrapped.py:loss")))
 
