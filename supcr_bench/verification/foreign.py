@@ -36,7 +36,7 @@ def why_foreign(prober: Prober, core: Probe, nearest: Fit | None = None) -> str:
         hints.append("the scale of all rows changes nothing, as if it were divided out")
     degrees = math.degrees(math.asin(min(nearest.residual, 1.0))) if nearest else 90.0
     if nearest and degrees <= FARTHEST:
-        name = nearest_words(nearest.member)
+        name = nearest_words(nearest.member) + (", negated" if nearest.factor < 0 else "")
         hints.append(f"its gradient is {degrees:.2g} degrees from that of {name}")
     return f"{UNKNOWN}: {', and '.join(hints)}" if hints else UNKNOWN
 

@@ -14,6 +14,7 @@ from supcr_bench.verification.reading import Reading
 ORDER_DECIDES = "ties taken by an order of rows (of a sort): equal labels are not treated alike"
 OFF = "its gradient is off by"
 FURTHER = "a term is added to the loss that depends on"
+WEIGHTED = "the losses of the two views are weighted"
 ANOTHER_ON = "another loss on"
 BATCH_SCALES = (
     "similarities divided by a number that each batch has of its own, such as the mean distance of "
@@ -45,7 +46,7 @@ def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -
 
 def is_off(reading: Reading) -> bool:
     """Whether the member that was read gives the gradient but for a part."""
-    return any(fault.startswith((OFF, FURTHER)) for fault in reading.faults)
+    return any(fault.startswith((OFF, FURTHER, WEIGHTED)) for fault in reading.faults)
 
 
 def _read_ties(prober: Prober, reading: Reading, alive: list[Member]) -> list[Member]:

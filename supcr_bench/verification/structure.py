@@ -18,7 +18,15 @@ import torch
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import TWO_VIEWS, Member, structures
 from supcr_bench.verification.foreign import label_changes, traits, why_foreign
-from supcr_bench.verification.label_distance import ANOTHER_ON, FAR, FURTHER, OFF, plainness, settle
+from supcr_bench.verification.label_distance import (
+    ANOTHER_ON,
+    FAR,
+    FURTHER,
+    OFF,
+    WEIGHTED,
+    plainness,
+    settle,
+)
 from supcr_bench.verification.odd_terms import cut_members, odd_members, plain_members
 from supcr_bench.verification.phrases import FOREIGN, OF_LABELS, PHRASES, is_foreign
 from supcr_bench.verification.probes import (
@@ -286,25 +294,41 @@ def _oddly(prober: Prober, reading: Reading, views: Sequence[str], core: Probe) 
                 reading.sign = -1
                 reading.faults.append(PHRASES["sign"]["loss" if prober.turn(core) else "gradient"])
             return [f.member for f in fits if f.factor * fits[0].factor > 0]
-    return _with_a_further_term(prober, reading, plain_members(used, unit), core)
+    both = [*plain_members(used, unit), *plain_members(used, not unit)]
+    return _with_a_further_term(prober, reading, both, core)
 
 
 def _with_a_further_term(
     prober: Prober, reading: Reading, members: Sequence[Member], core: Probe
 ) -> list[Member]:
-    """The members that fit beside the gradient of another term, which ``reading`` gets told."""
+    """The members that fit beside another term, or with other weights of the two views' losses.
+
+    The ``reading`` gets told which.
+    """
     views = torch.stack(core.views)
-    terms = {"the lengths of the rows": views}
+    terms = {
+        "the squared lengths of the rows": views,
+        "the lengths of the rows": views / views.norm(dim=-1, keepdim=True),
+        "the variance of the rows": views - views.mean((0, 1)),
+    }
     if prober.count > 1:
         terms["the distance between a row's two views"] = views - views.flip(0)
+        terms["the variance of the rows of each view"] = views - views.mean(1, keepdim=True)
     for m in members:
         own = evaluate([m], core.views, core.labels)[1][0].sum(0)
-        for words, slope in terms.items():
+        slopes = {f"{FURTHER} {words}": slope for words, slope in terms.items()}
+        if m.views == "separate":
+            slopes[WEIGHTED] = own.view_as(views) * torch.tensor([1.0, 0.0]).view(2, 1, 1)
+        for words, slope in slopes.items():
             columns = torch.stack((own, slope.flatten()), 1)
             shares = torch.linalg.lstsq(columns, core.gradient.unsqueeze(1)).solution
             rest = (columns @ shares).squeeze(1) - core.gradient
             if rest.norm() <= prober.limit * core.gradient.norm() and float(shares[0]) > 0:
-                reading.faults.append(f"{FURTHER} {words}")
+                if words == WEIGHTED:
+                    first = 1 + float(shares[1] / shares[0])
+                    total = 1 + abs(first)
+                    words += f" {first / total:.2g} and {1 / total:.2g}"
+                reading.faults.append(words)
                 return [m]
     return []
 
@@ -350,7 +374,9 @@ def _nearly(
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
     if best.residual > NEAR:
-        reading.faults.insert(0, why_foreign(prober, core, best))
+        plain = next((f for f in fits if not f.member.faults()), best)
+        near = best if best.residual < plain.residual / 2 else plain
+        reading.faults.insert(0, why_foreign(prober, core, near))
         return []
     if wrong_sign or best.factor < 0:
         reading.sign = -1

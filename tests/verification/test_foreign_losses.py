@@ -12,7 +12,7 @@ from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.impact import ImpactQuestion
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.verification import exit_status
-from tests.verification.test_unusual_losses import recognised, unit
+from tests.verification.test_unusual_losses import distances, mean_over_pairs, recognised, unit
 
 Loss = Callable[..., Tensor]
 
@@ -97,6 +97,16 @@ def test_the_nearest_member_of_an_unknown_loss_is_named_with_its_angle() -> None
     (fault,) = recognised(triplet).faults
     assert fault.startswith("no loss of this family that is known here")
     assert "degrees from that of rank-n-contrast with the similarity with its sign turned" in fault
+
+
+def test_the_nearest_member_is_a_plain_one_unless_a_mistake_is_much_nearer() -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, 2, d], labels [N, D]"""
+        first, second = (mean_over_pairs(-distances(z) / 2, labels) for z in features.unbind(1))
+        return 1.4 * first + 0.6 * second
+
+    (fault,) = recognised(loss).faults
+    assert fault.endswith("degrees from that of rank-n-contrast with the views' losses summed")
 
 
 def test_a_loss_of_no_member_is_said_to_be_none_and_compared_with_none() -> None:

@@ -179,20 +179,39 @@ def test_a_function_of_the_cosine_is_named(words: str) -> None:
     assert fault.startswith(words)
 
 
-@pytest.mark.parametrize("words", ["the lengths of the rows", "a row's two views"])
-def test_a_further_term_is_named(words: str) -> None:
+FURTHER: dict[str, Callable[[Tensor], Tensor]] = {
+    "the squared lengths of the rows": lambda z: z.square().mean(),
+    "the lengths of the rows": lambda z: z.norm(dim=-1).mean(),
+    "the variance of the rows": lambda z: z.flatten(0, 1).var(0).mean(),
+    "the variance of the rows of each view": lambda z: z.var(0).mean(),
+    "the distance between a row's two views": lambda z: functional.mse_loss(z[:, 0], z[:, 1]),
+}
+
+
+@pytest.mark.parametrize("cosine", [True, False])
+@pytest.mark.parametrize("words", FURTHER)
+def test_a_further_term_is_named(words: str, cosine: bool) -> None:
     def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
         """features [N, 2, d], labels [N, D]"""
         rows, y = torch.cat(features.unbind(1)), torch.cat((labels, labels))
-        terms = ratios(-distances(rows) / temperature, torch.cdist(y, y, p=1.0))
-        further = features.square().mean()
-        if words == "a row's two views":
-            further = functional.mse_loss(features[:, 0], features[:, 1])
-        return 0.1 * further - terms[~torch.eye(len(rows), dtype=torch.bool)].mean()
+        s = unit(rows) @ unit(rows).T if cosine else -distances(rows)
+        terms = ratios(s / temperature, torch.cdist(y, y, p=1.0))
+        return (
+            0.1 * FURTHER[words](features) - terms[~torch.eye(len(rows), dtype=torch.bool)].mean()
+        )
 
     (fault,) = recognised(loss).faults
-    assert fault.startswith("a term is added to the loss")
-    assert words in fault
+    assert fault == f"a term is added to the loss that depends on {words}"
+
+
+def test_other_weights_of_the_two_views_are_named() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, 2, d], labels [N, D]"""
+        off, apart = ~torch.eye(len(labels), dtype=torch.bool), torch.cdist(labels, labels, p=1.0)
+        own = [-ratios(-distances(z) / temperature, apart)[off].mean() for z in features.unbind(1)]
+        return 1.4 * own[0] + 0.6 * own[1]
+
+    assert recognised(loss).faults == ("the losses of the two views are weighted 0.7 and 0.3",)
 
 
 def test_a_first_view_concatenated_with_itself_is_named() -> None:
