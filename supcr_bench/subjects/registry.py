@@ -17,6 +17,8 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import itertools
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -43,6 +45,8 @@ ENTRY_POINTS = "supcr_bench.implementations"
 FOLDER = "supcr_bench.implementations"
 _HINT = "or name one as package.module:attribute or path/to/file.py:attribute"
 _NOTHING = object()
+MOST_SEARCHED = 1000
+"""Most files, and folders, that are searched for the one that is meant."""
 COMPILED = "@compile"
 """The suffix of an implementation's name that measures it under ``torch.compile``."""
 
@@ -113,19 +117,46 @@ def _needs_attribute(path: str) -> str:
     return f"{path}: say which attribute, as in {path}:{meant}; it defines {defined_names(names)}"
 
 
-def _file_meant(target: str, attribute: str) -> str | None:
-    """A file with its attribute, if the target is a path of a folder, or one without ``.py``."""
-    place = Path(target)
-    if Path(f"{target}.py").is_file() and "/" in target:
-        return f"{target}.py:{attribute}"
-    if not place.is_dir() or ("/" not in target and (place / "__init__.py").is_file()):
-        return None
-    top = re.escape(attribute.partition(".")[0])
-    defines = re.compile(rf"(?m)^(?:class|def|async def) {top}\b|^{top}\s*=")
-    files = [
-        f for f in sorted(place.rglob("*.py")) if defines.search(f.read_text(errors="replace"))
-    ]
-    return f"{files[0]}:{attribute}" if files else None
+def _check_is_module(name: str, target: str, attribute: str) -> None:
+    """Raise a SubjectError if the target is a folder, or the path of a file without ``.py``."""
+    place, file = Path(target), Path(f"{target}.py")
+    if "/" not in target or not file.is_file():
+        if target.startswith(".") and not place.is_dir():
+            reason = f"{target!r} begins with a dot: name the module in full, or a file"
+            raise SubjectError(f"{name}: {reason}")
+        if not place.is_dir() or (target.isidentifier() and _is_package(place)):
+            return
+        top = re.escape(attribute.partition(".")[0])
+        defines = re.compile(rf"(?m)^(?:class|def|async def) {top}\b|^{top}\s*=")
+        found = (f for f in _python_files(place) if defines.search(_text(f)))
+        file = next(found, Path())
+        if not file.name:
+            example = f"{place / 'losses.py'}:{attribute}"
+            raise SubjectError(f"{name}: {target} is a folder: name a file, as in {example}")
+    meant = f"{file}:{attribute}"
+    raise SubjectError(f"{name}: {target!r} is not a Python file (did you mean {meant!r}?)")
+
+
+def _is_package(folder: Path) -> bool:
+    found = importlib.util.find_spec(folder.name)
+    return (folder / "__init__.py").is_file() or bool(found and found.origin)
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    """At most 1000 files of a folder and those in it, but of hidden and of installed ones."""
+    left = MOST_SEARCHED
+    for place, folders, files in itertools.islice(os.walk(folder), MOST_SEARCHED):
+        skipped = (".", "__", "site-packages", "dist-packages", "node_modules")
+        folders[:] = sorted(name for name in folders if not name.startswith(skipped))
+        found = [Path(place, name) for name in sorted(files) if name.endswith(".py")][:left]
+        left -= len(found)
+        yield from found
+
+
+def _text(file: Path) -> str:
+    with suppress(OSError):
+        return file.read_text(errors="replace") if file.is_file() else ""
+    return ""
 
 
 def locate(name: str) -> Subject:
@@ -150,8 +181,8 @@ def locate(name: str) -> Subject:
         raise SubjectError(f"{name} is a folder: name a file, as in {name}/losses.py:Class")
     if not target or not (attribute or is_file):
         raise UnknownNameError("implementation", name, known, _HINT)
-    if not is_file and (near := _file_meant(target, attribute)):
-        raise SubjectError(f"{name}: {target!r} is not a Python file (did you mean {near!r}?)")
+    if not is_file:
+        _check_is_module(name, target, attribute)
     if is_file and not Path(target).is_file():
         there = "; download it first" if "://" in target else ""
         raise SubjectError(f"{name}: no file {target!r}{there}")

@@ -1,6 +1,7 @@
 """What cannot be loaded, constructed or called says why and what to do, with a wrapper."""
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
@@ -777,6 +778,42 @@ def test_a_folder_or_a_file_without_its_ending_is_told_the_file(
     (folder / "its_package" / "deep" / "it.py").write_text(SOURCE)
     with pytest.raises(SubjectError, match=r"did you mean 'its_package/deep/+it\.py:Right'"):
         locate(named)
+
+
+def test_the_search_of_a_folder_is_short_and_passes_over_what_is_no_code_of_the_author(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in (".venv", "env/lib/site-packages", "__pycache__", "many", "a.py"):
+        (tmp_path / place).mkdir(parents=True)
+    for place in (".venv/a.py", "env/lib/site-packages/a.py", "__pycache__/a.py"):
+        (tmp_path / place).write_text("class Hidden: ...\n")
+    (tmp_path / "b.py").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "c.py")
+    (tmp_path / "d.py").write_bytes(b"\xff\nclass Shown: ...\n")
+    for number in range(1000):
+        (tmp_path / "many" / f"m{number:03}.py").touch()
+    (tmp_path / "many" / "z.py").write_text("class Late: ...\n")
+    with pytest.raises(SubjectError, match=r"did you mean 'd\.py:Shown'"):
+        locate(".:Shown")
+    for named in (".:Hidden", "..:Late", f"{tmp_path}:Late", "many/:Late", "many:Lost"):
+        file = Path(named.partition(":")[0], "losses.py")
+        with pytest.raises(SubjectError, match=rf"is a folder: name a file, as in {file}:"):
+            locate(named)
+
+
+def test_a_folder_named_like_an_installed_package_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert locate("torch:cdist").kind == "module"
+
+
+@pytest.mark.parametrize("target", [".losses", "..losses", "..."])
+def test_a_relative_module_is_told_to_be_none(target: str) -> None:
+    with pytest.raises(SubjectError, match="begins with a dot: name the module in full, or a file"):
+        locate(f"{target}:Loss")
 
 
 def test_a_model_is_told_the_method_that_is_its_loss(folder: Path) -> None:
