@@ -88,7 +88,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
     told = signature.read_call(subject.target, loss)
     subject = _with_arguments_at_call(subject, loss)
     if signature.are_views(told.unlabelled):
-        raise takes_no_labels(implementation, subject.resolution, told.unlabelled)
+        raise takes_no_labels(implementation, subject.resolution, told)
     if told.extra:
         raise needs_more(implementation, subject.resolution, told, loss)
     answering, failed = _try_calls(subject, told, device, declared=False)
@@ -108,7 +108,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
             key=lambda pair: (_farthest_line(pair[1], function), pair[0].definition.call == plain),
         )
         if told.unlabelled and not answering and isinstance(worst[1], TypeError | RuntimeError):
-            raise takes_no_labels(implementation, subject.resolution, told.unlabelled)
+            raise takes_no_labels(implementation, subject.resolution, told)
         tried = [own for own, _ in failed]
         held = [n for n, _ in loss.named_parameters()] if isinstance(loss, nn.Module) else []
         error = not_called(
@@ -138,7 +138,7 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
             forward = getattr(owner, "forward", None) if isinstance(owner, type) else None
             taken = signature.read_call(owner, forward.__get__(object())) if forward else told
             if signature.are_views(taken.unlabelled):
-                raise takes_no_labels(implementation, own, taken.unlabelled)
+                raise takes_no_labels(implementation, own, taken)
             raise not_constructed(implementation, missing)
     batch = make_batch(replace(SMALL, device=device))
     try:

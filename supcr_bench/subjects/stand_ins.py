@@ -154,8 +154,9 @@ def stand_in(name: str, missing: str = "", importer: Path | None = None) -> str 
     found = [i for i in every if f"{i.module}.".startswith(tuple(f"{m}." for m in absent))]
     if not found:
         return None
-    subject = ast.Name(attribute.partition(".")[0], ast.Load())
-    nodes = [subject, *(node for file in files for node in file.nodes)]
+    nodes = [node for file in files for node in file.nodes]
+    passed_on = [attribute.partition(".")[0], *(i.name for i in every if i.name and i not in found)]
+    nodes += [ast.Name(name, ast.Load()) for name in passed_on]
     modules = {".".join(parts[: n + 1]) for parts in _split(found) for n in range(len(parts))}
     modules -= {_PACKAGE, *(i.module for i in every if i.is_relative and i not in found)}
     there = {i.module.partition(".")[0] for i in every if not (i.is_relative or i.is_missing)}
@@ -273,8 +274,12 @@ def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
         return "lambda *_, **__: None"  # such as wandb.log(...)
     if any(call in early for call in calls):
         return "unittest.mock.MagicMock()"  # such as logger = get_logger(__name__)
-    reader, probe = Reader({spelling: ()}), Reader({spelling: ()})
-    gets = [n.func for n in nodes if isinstance(n, ast.Call) and (probe.path(n) or probe.optional)]
+    gets = []  # such as CFG.get, of a key
+    for node in nodes:
+        reader = Reader({spelling: ()})
+        if isinstance(node, ast.Call) and (reader.path(node) or reader.optional):
+            gets.append(node.func)
+    reader = Reader({spelling: ()})
     paths = [reader.path(node) for node in nodes if node not in gets]
     read = [path[0] for path in paths if path and len(path) == 1]
     if (read or reader.optional) and not calls:  # a module or a configuration

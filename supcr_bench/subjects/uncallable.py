@@ -129,13 +129,18 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
 
 def _of_method(subject: Implementation, method: str, given: str) -> str:
     """A wrapper that constructs an object and calls its method."""
-    parameters = signature.parameters_of(subject.factory)
-    named = signature.named_parameters(subject.factory)
-    required = [n for n in named if parameters[n].default is inspect.Parameter.empty]
-    gaps = {name: gap(name, signature.behind(subject.factory)) for name in required}
+    gaps = _required(subject)
     filled = ", ".join(f"{name}={found.code}" for name, found in gaps.items())
     body = [f"def loss{given}:", f"    return {{}}({filled}).{method}{given}"]
     return _text(subject, body, gaps.values())
+
+
+def _required(subject: Implementation) -> dict[str, Gap]:
+    """What to fill in for the arguments of a factory that have no default."""
+    parameters = signature.parameters_of(subject.factory)
+    named = signature.named_parameters(subject.factory)
+    required = [n for n in named if parameters[n].default is inspect.Parameter.empty]
+    return {name: gap(name, signature.behind(subject.factory)) for name in required}
 
 
 def _fitting_methods(owner: type) -> dict[str, str]:
@@ -179,15 +184,16 @@ def needs_more(
 
 
 def takes_no_labels(
-    subject: Implementation, own: Resolution, names: Sequence[str]
+    subject: Implementation, own: Resolution, told: signature.CallSignature
 ) -> UncallableError:
     """Say that a loss takes nothing but embeddings, or one argument."""
+    names = told.unlabelled
     if len(names) > 1:
         reason = f"{subject.name} takes no labels: by their names, "
         reason += f"{listed([f'`{name}`' for name in names])} are embeddings."
         advice = "Name a loss that takes labels, or say in this wrapper how it gets them, and "
         advice += "verify its `loss`."
-        given = ["features", "labels"]
+        given = [f"{names[0]}=features", *(f"{name}=..." for name in (*names[1:], *told.extra))]
     else:
         owner = signature.behind(subject.factory)
         methods = _fitting_methods(owner) if isinstance(owner, type) else {}
@@ -372,8 +378,12 @@ def _calling(
         parameters = signature.parameters_of(subject.factory)
         defaults = {n: p.default for n, p in parameters.items() if p.default is not p.empty}
         names, passed = [*names, f"{tau}={defaults.get(tau, '...')}"], [f"{tau}={tau}"]
-    call = f"({', '.join(passed)})({', '.join(given)})"
     if signature.is_called_with_tensors(subject.factory) or tau in own.at_call:
         call = f"({', '.join([*given, *passed])})"
+    else:
+        needed = {name: found for name, found in _required(subject).items() if name != tau}
+        passed += [f"{name}={found.code}" for name, found in needed.items()]
+        gaps = [*gaps, *needed.values()]
+        call = f"({', '.join(passed)})({', '.join(given)})"
     lines = [f"def loss({', '.join(names)}):", *([f'    """{doc}"""'] if doc else [])]
     return _text(subject, [*lines, f"    return {code.format('{}' + call)}"], gaps)

@@ -518,6 +518,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "its_package").mkdir()
     (tmp_path / "its_package" / "parts.py").write_text("import torch\nBase = torch.nn.Module\n")
     (tmp_path / "its_package" / "member.py").write_text(MEMBER)
+    (tmp_path / "its_package" / "passes.py").write_text("from .lost import f, unused\n")
+    (tmp_path / "its_package" / "uses.py").write_text(
+        "from .passes import f as near\ndef loss(z, y): return near(z) + y.sum()\n"
+    )
     (tmp_path / "its_package" / "outer.py").write_text("from .inner import Loss\n")
     (tmp_path / "its_package" / "inner.py").write_text("from . import lost\nLoss = lost.Loss\n")
     (tmp_path / "broken.py").write_text("import torch\ndef loss(:\n")
@@ -639,6 +643,19 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("its_package/member.py:Loss", {"size=...": "size=3"}),
         ("mine.py:OneArgument", {}),
         (
+            "mine.py:ClipNeedsAFunction",
+            {
+                "criterion=None": "criterion=len",
+                "image_features2=...": "image_features2=features + labels.sum()",
+                "logit_scale=...": "logit_scale=1",
+            },
+        ),
+        ("mine.py:query_and_key", {"positive_key=...": "positive_key=features + labels.mean()"}),
+        (
+            "mine.py:scaled",
+            {"text_features=...": "text_features=features + labels.sum()", "scale=...": "scale=1"},
+        ),
+        (
             "mine.py:letters",
             {"a=...": "a=features", "b=...": "b=features", "d=...": "d=labels", "=...": "=1"},
         ),
@@ -740,6 +757,11 @@ def test_modules_in_modules_and_what_is_read_by_keys_have_stand_ins(folder: Path
     assert find_calls(load(locate(f"{folder}/wrapped.py:loss")))
 
 
+def test_what_another_file_passes_on_is_not_said_to_be_unused(folder: Path) -> None:
+    wrapper = outcome(folder, "its_package/uses.py:loss").wrapper or ""
+    assert "stub.f = ...  # put here what it is\nstub.unused = None\n" in wrapper
+
+
 @pytest.mark.parametrize(
     ("name", "advised"),
     [
@@ -752,6 +774,7 @@ def test_modules_in_modules_and_what_is_read_by_keys_have_stand_ins(folder: Path
         ("mine.py:OneNumber", "without `.item()` (mine.py, line "),
         ("mine.py:in_numpy", "without `.numpy()` (mine.py, line "),
         ("mine.py:of_numpy", "NumPy keeps no gradient"),
+        ("mine.py:scaled", "or say in this wrapper how it gets them, and verify its `loss`."),
         ("mine.py:OptionsWithDefaults", "Verify this wrapper's `loss`."),
         ("mine.py:OneOfTwo", "Fill in `method` ('expw' or 'threshold') in this wrapper and"),
     ],
