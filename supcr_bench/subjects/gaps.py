@@ -108,11 +108,7 @@ def _tell_apart(tree: ast.AST, argument: str) -> None:
         parts = {t: v for t, v in pairs if Reader({argument: ()}).path(v)}
         for name in names:
             start = (name.lineno, name.col_offset)
-            ends = (
-                (v.end_lineno or 0, v.end_col_offset or 0)
-                for t, v in parts.items()
-                if t is not name
-            )
+            ends = ((v.end_lineno or 0, v.end_col_offset or 0) for v in parts.values())
             name.id += "'" * (sum(end <= start for end in ends) + (name in parts))
 
 

@@ -128,8 +128,7 @@ def _check_is_module(name: str, target: str, attribute: str) -> None:
             return
         top = re.escape(attribute.partition(".")[0])
         defines = re.compile(rf"(?m)^(?:class|def|async def) {top}\b|^{top}\s*=")
-        found = (f for f in _python_files(place) if defines.search(_text(f)))
-        file = next(found, Path())
+        file = next((f for f in _python_files(place) if defines.search(_text(f))), Path())
         if not file.name:
             example = f"{place / 'losses.py'}:{attribute}"
             raise SubjectError(f"{name}: {target} is a folder: name a file, as in {example}")

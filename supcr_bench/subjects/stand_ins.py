@@ -157,10 +157,9 @@ def stand_in(name: str, missing: str = "", importer: Path | None = None) -> str 
     nodes = [node for file in files for node in file.nodes]
     passed_on = [attribute.partition(".")[0], *(i.name for i in every if i.name and i not in found)]
     nodes += [ast.Name(name, ast.Load()) for name in passed_on]
-    modules = {".".join(parts[: n + 1]) for parts in _split(found) for n in range(len(parts))}
+    modules = {module for i in found for module in _with_packages(i.module)}
     modules -= {_PACKAGE, *(i.module for i in every if i.is_relative and i not in found)}
     there = {i.module.partition(".")[0] for i in every if not (i.is_relative or i.is_missing)}
-    there -= {missing}
     modules = {m for m in modules if m.partition(".")[0] not in there or m.startswith(missing)}
     modules = {m for m in modules if not (m.startswith(f"{_PACKAGE}.") and _is_there(m, root))}
     chain = " = ".join(f"sys.modules[{module!r}]" for module in sorted(modules))
@@ -187,8 +186,8 @@ def stand_in(name: str, missing: str = "", importer: Path | None = None) -> str 
     return "\n".join([lines[0], *stub, *lines[1:], *last, ""])
 
 
-def _split(imports: Iterable[_Import]) -> Iterator[list[str]]:
-    return (one.module.split(".") for one in imports)
+def _with_packages(module: str) -> Iterator[str]:
+    return accumulate(module.split("."), "{}.{}".format)
 
 
 def _is_there(module: str, root: Path) -> bool:
@@ -202,9 +201,7 @@ def _needed(
     needed = {i.name: i.spelling for i in found if i.name and i.name != "*"}
     wholes = [i.spelling for i in found if i.name is None]  # such as pl, for pl.LightningModule
     # After import a.b, the code can read from a too.
-    wholes += [
-        m for name in wholes for m in accumulate(name.split("."), "{}.{}".format) if m in modules
-    ]
+    wholes += [m for name in wholes for m in _with_packages(name) if m in modules]
     attributes = {ast.unparse(node): node for node in nodes if isinstance(node, ast.Attribute)}
     read = {text: n for text, n in attributes.items() if ast.unparse(n.value) in wholes}
     needed |= {node.attr: text for text, node in read.items() if text not in wholes}
@@ -262,9 +259,7 @@ def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
     notes = [getattr(node, part, None) for node in nodes for part in ("annotation", "returns")]
     noted = {id(inner) for note in notes if note for inner in ast.walk(note)}
     early = [node.value for node in own.tree.body if isinstance(node, ast.Assign)]
-    noted |= {
-        id(v) for v in early if isinstance(v, ast.Subscript) and isinstance(v.slice, ast.Tuple)
-    }
+    noted |= {id(node) for node in early if isinstance(getattr(node, "slice", None), ast.Tuple)}
     taken = [node for node in nodes if isinstance(node, ast.Subscript) and is_it(node.value)]
     if taken and all(id(node) in noted for node in taken):
         return "list"  # of an annotation, such as Float[Tensor, "n d"]
