@@ -34,11 +34,17 @@ def why_foreign(prober: Prober, core: Probe, nearest: Fit | None = None) -> str:
     free = not normalised(rows, core.gradient.view_as(rows))
     if free and _is_loss(prober, core, scaled, core.labels):
         hints.append("the scale of all rows changes nothing, as if it were divided out")
-    degrees = math.degrees(math.asin(min(nearest.residual, 1.0))) if nearest else 90.0
-    if nearest and degrees <= FARTHEST:
+    if nearest and degrees_of(nearest) <= FARTHEST:
         name = nearest_words(nearest.member) + (", negated" if nearest.factor < 0 else "")
-        hints.append(f"its gradient is {degrees:.2g} degrees from that of {name}")
+        hints.append(
+            f"on a small batch, its gradient is {degrees_of(nearest):.2g} degrees from that of "
+            f"{name}"
+        )
     return f"{UNKNOWN}: {', and '.join(hints)}" if hints else UNKNOWN
+
+
+def degrees_of(fit: Fit) -> float:
+    return math.degrees(math.asin(min(fit.residual, 1.0)))
 
 
 def traits(prober: Prober, core: Probe) -> str:

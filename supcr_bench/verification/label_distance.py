@@ -12,7 +12,7 @@ from supcr_bench.verification.probes import IN_FLOAT64, Probe, Prober, make_labe
 from supcr_bench.verification.reading import Reading
 
 ORDER_DECIDES = "ties taken by an order of rows (of a sort): equal labels are not treated alike"
-OFF = "its gradient is off by"
+OFF = "on a small batch, its gradient is off by"
 FURTHER = "a term is added to the loss that depends on"
 WEIGHTED = "the losses of the two views are weighted"
 ANOTHER_ON = "another loss on"

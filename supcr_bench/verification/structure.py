@@ -17,7 +17,7 @@ import torch
 
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import TWO_VIEWS, Member, structures
-from supcr_bench.verification.foreign import label_changes, traits, why_foreign
+from supcr_bench.verification.foreign import degrees_of, label_changes, traits, why_foreign
 from supcr_bench.verification.label_distance import (
     ANOTHER_ON,
     FAR,
@@ -55,6 +55,8 @@ WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
 NEAR = 3e-2
 """Largest residual of a right gradient in a low precision."""
+CLOSE = 5.0
+"""Most degrees from a member's gradient of a loss that is called that member with a fault."""
 BFLOAT16 = 1e-3
 """A larger residual is not explained by float16 inside."""
 EPS_ON_ORDINARY_ROWS = ("added", "floor", "ratio", "ratio_floor")
@@ -75,7 +77,8 @@ def read_structure(prober: Prober) -> Reading:
     reading = _structure(prober)
     # A distance that falls where labels are far apart seems a reversed inequality there.
     falls = reading.member is not None and reading.member.comparison.startswith("<")
-    unknown = any(map(is_foreign, reading.faults))
+    off = any(fault.startswith(OFF) for fault in reading.faults)
+    unknown = off or any(map(is_foreign, reading.faults))
     if not (unknown or falls) or prober.label_unit != 1:
         return reading
     before = dict(vars(prober))
@@ -83,7 +86,7 @@ def read_structure(prober: Prober) -> Reading:
         with suppress(Exception):
             near = _structure(prober)
             known = near.member is not None and near.member.comparison.startswith(">")
-            if known and all(map(OF_LABELS.match, near.faults)):
+            if known and all(map(OF_LABELS.match, near.faults)) and (near.faults or not off):
                 # Where labels are near, a transformation of them is as small as rounding.
                 scaled, transformed = (PHRASES["labels"][how] for how in ("scaled", "transformed"))
                 near.faults = [transformed if f == scaled else f for f in near.faults]
@@ -373,9 +376,10 @@ def _nearly(
         prober.detached = detached
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
-    if best.residual > NEAR:
-        plain = next((f for f in fits if not f.member.faults()), best)
-        near = best if best.residual < plain.residual / 2 else plain
+    plain = next((f for f in fits if not f.member.faults()), best)
+    near = best if best.residual < plain.residual / 2 else plain
+    close = best.residual <= NEAR or degrees_of(near) <= CLOSE
+    if not close or (best.residual > NEAR and prober.is_quantised(core, 1e-6)):
         reading.faults.insert(0, why_foreign(prober, core, near))
         return []
     if wrong_sign or best.factor < 0:
@@ -391,8 +395,8 @@ def _nearly(
         if foreign := traits(prober, core):
             reading.faults.insert(0, foreign)
             return []
-        reading.faults.append(f"{OFF} {100 * best.residual:.1g} %")
-        return [best.member]
+        reading.faults.append(f"{OFF} {degrees_of(near):.2g} degrees")
+        return [near.member]
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
     reading.faults.append(PHRASES["precision"][precision])
     prober.limit = 4 * best.residual

@@ -100,10 +100,12 @@ def test_the_nearest_member_of_an_unknown_loss_is_named_with_its_angle() -> None
 
 
 def test_the_nearest_member_is_a_plain_one_unless_a_mistake_is_much_nearer() -> None:
-    def loss(features: Tensor, labels: Tensor) -> Tensor:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
         """features [N, 2, d], labels [N, D]"""
-        first, second = (mean_over_pairs(-distances(z) / 2, labels) for z in features.unbind(1))
-        return 1.4 * first + 0.6 * second
+        first, second = (
+            mean_over_pairs(-distances(z) / temperature, labels) for z in features.unbind(1)
+        )
+        return 1.4 * first + 0.6 * second + 0.05 * features.abs().sum(-1).mean()
 
     (fault,) = recognised(loss).faults
     assert fault.endswith("degrees from that of rank-n-contrast with the views' losses summed")

@@ -214,6 +214,11 @@ def test_other_weights_of_the_two_views_are_named() -> None:
     assert recognised(loss).faults == ("the losses of the two views are weighted 0.7 and 0.3",)
 
 
+def test_a_loss_that_is_close_to_a_member_is_that_member_with_a_gradient_that_is_off() -> None:
+    focal = faults_of(lambda s, d: -ratios(s, d) * (1 - ratios(s, d).exp()).square())
+    assert focal == ("on a small batch, its gradient is off by 1.8 degrees",)
+
+
 def test_a_first_view_concatenated_with_itself_is_named() -> None:
     def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
         """features [N, 2, d], labels [N, D]"""
