@@ -16,6 +16,7 @@ from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.subjects import signature
 from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.argument_names import are_views, is_temperature
 from supcr_bench.subjects.calls import CALLS, NotALossError, loss_of
 from supcr_bench.subjects.uncallable import (
     is_on_another_device,
@@ -87,7 +88,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
     loss = construct(implementation, subject, device)
     told = signature.read_call(subject.target, loss)
     subject = _with_arguments_at_call(subject, loss)
-    if signature.are_views(told.unlabelled):
+    if are_views(told.unlabelled):
         raise takes_no_labels(implementation, subject.resolution, told)
     if told.extra:
         raise needs_more(implementation, subject.resolution, told, loss)
@@ -137,7 +138,7 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
                 raise needs_more(implementation, own, told, subject.target)
             forward = getattr(owner, "forward", None) if isinstance(owner, type) else None
             taken = signature.read_call(owner, forward.__get__(object())) if forward else told
-            if signature.are_views(taken.unlabelled):
+            if are_views(taken.unlabelled):
                 raise takes_no_labels(implementation, own, taken)
             raise not_constructed(implementation, missing)
     batch = make_batch(replace(SMALL, device=device))
@@ -165,7 +166,7 @@ def _with_arguments_at_call(subject: Adapter, loss: Any) -> Adapter:
     if not isinstance(target, nn.Module) and signature.is_called_with_tensors(target):
         return subject
     parameters = signature.parameters_of(loss)
-    named = [n for n, p in parameters.items() if signature.is_temperature(n, p.default)]
+    named = [n for n, p in parameters.items() if is_temperature(n, p.default)]
     if named and not own.temperature and len(parameters) > 2:
         own = replace(own, temperature=named[0], at_call=(named[0],))
     if "weights" in parameters and not own.weights:

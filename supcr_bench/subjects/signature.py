@@ -3,7 +3,6 @@
 import ast
 import functools
 import inspect
-import keyword
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,31 +12,23 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from supcr_bench.subjects.argument_names import (
+    can_be_named,
+    is_prediction,
+    is_temperature,
+    role_of,
+)
 from supcr_bench.subjects.calls import ONE_ARGUMENT
 from supcr_bench.values.definition import Call
 from supcr_bench.values.implementation import LabelLayout, Resolution
 
 VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-TEMPERATURE_NAMES = ("temperature", "tau", "t", "temp")
 _HINTS: dict[Call, str] = {
     "mapping_of_views": r"\b{0}\b[^\n,)]*\b(dict|mapping)|\b{0}(\.(values|items|keys)\(|\[['\"])",
     "sequence_of_views": r"\b{0}\b[^\n,)]*\b(list|tuple|sequence)\b",
     "features_single_view": r"\w+, \w+ = {0}\.(shape|size\(\))$|\b(one|single)[ -]view\b",
 }
 """Patterns of source or documentation that suggest a call; ``{0}`` is the argument."""
-_ROLES = {
-    "extra": r"steps?|epochs?|iter\w*|ind(ex|exes|ices)|idxs?|ids?|device|mask|mode|phase|margin"
-    r"|model|names?|n|num|size|meta|config|cfg|args|opts?|alpha|beta|gamma|lam|mean|std|sigma|weights?"
-    r"|confidences?|world|scale",
-    "distances": r"d|dists?|distances?|deltas?|diffs?|differences?",
-    "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t"
-    r"|ranks?|ranking|grades?|levels?|prices?",
-    "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
-    r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|negatives?|query|queue|q|k|keys?"
-    r"|perturbed|intact|preds?|predictions?|augmented|original",
-}
-"""Words in the names of arguments, by role; the last word that has a role decides."""
-_PREDICTIONS = r"(y_)?(preds?|predictions?|predicted|hat|logits)(_\w+)?"
 _DIM = r"(?:\.\.\.|\w+(?:\s*\*\s*\w+)*)"
 _SHAPE = re.compile(
     rf"[\[(]\s*({_DIM}(?:\s*(?:,|\bx\b|\u00d7)\s*{_DIM})*)\s*,?\s*[\])]|\b({_DIM}(?:\s+[x\u00d7]\s+{_DIM})+)"
@@ -125,44 +116,6 @@ def is_called_with_tensors(target: object) -> bool:
     return isinstance(target, nn.Module) or bool(_roles(parameters_of(target))[1])
 
 
-def is_temperature(name: str, default: object = None) -> bool:
-    plain = name.lower().replace("_", "")
-    named = plain in TEMPERATURE_NAMES or (
-        "temperature" in plain and not re.search("base|sched", plain)
-    )
-    absent = default is None or default is Parameter.empty
-    return named and (absent or (isinstance(default, int | float) and default is not False))
-
-
-def is_prediction(name: str) -> bool:
-    return re.fullmatch(_PREDICTIONS, name.lower()) is not None
-
-
-def role_of(name: str) -> str | None:
-    """The role of an argument by its name: views, labels, distances, extra, or unknown."""
-    for word in reversed(re.split(r"[_\d]+", name.lower())):
-        for role, words in _ROLES.items():
-            if re.fullmatch(words, word):
-                return role
-    return None
-
-
-def are_views(names: Sequence[str]) -> bool:
-    """Whether arguments, embeddings by their names, are surely all views of the same rows.
-
-    These are three, as of a triplet, or two whose names differ in one part, as z1 and z2, or in one
-    letter, as zis and zjs.
-    """
-    if len(names) != 2:
-        return len(names) > 2
-    first, second = names
-    parts = [re.split(r"_|(?<=\D)(?=\d)", name) for name in (first, second)]
-    apart = [a != b for a, b in zip(*parts, strict=False)]
-    letters = [a != b for a, b in zip(first, second, strict=False)]
-    same = len(parts[0]) == len(parts[1]) > 1 and sum(apart) == 1
-    return same or (len(first) == len(second) > 1 and sum(letters) == 1)
-
-
 def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Resolution:
     """The arguments that a subject takes beside its tensors, by their names, as a resolution.
 
@@ -177,10 +130,10 @@ def find_parameters(target: Callable[..., Any], *, declared: bool = True) -> Res
     fixed = target.keywords if isinstance(target, functools.partial) else {}
     defaults = {n: p.default for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
     if len(defaults) < len(parameters):
-        anything = (*TEMPERATURE_NAMES[:1], "weights", "eps")
+        anything = ("temperature", "weights", "eps")
         defaults = dict.fromkeys(anything if declared else read_from_kwargs(target)) | defaults
     named = [n for n, default in defaults.items() if is_temperature(n, default)]
-    named.sort(key=lambda n: (n != TEMPERATURE_NAMES[0], len(n)))
+    named.sort(key=lambda n: (n != "temperature", len(n)))
     free = [n for n in (*named[:1], "weights", "eps") if n in defaults and n not in fixed]
     eps = "eps" in free and (declared or defaults["eps"] is Parameter.empty)
     temperature = named[0] if named and named[0] in free else None
@@ -214,11 +167,6 @@ def source_of(function: Any) -> str:
         return textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
         return ""
-
-
-def can_be_named(name: str) -> bool:
-    """Whether a name can be that of an argument, unlike ``lambda`` or ``loss-temp``."""
-    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 def keys_read(argument: str, source: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.autograd import Function
 
 from supcr_bench.subjects import signature
+from supcr_bench.subjects.argument_names import is_prediction
 from supcr_bench.subjects.calls import (
     CALLS,
     NotALossError,
@@ -163,7 +164,7 @@ def needs_more(
     if told.keys and not told.tensors:
         return _takes_a_batch(subject, own, told)
     gaps = {name: gap(name, signature.function_of(loss)) for name in told.extra}
-    predicted = [n for n in gaps if signature.is_prediction(n)] if told.tensors else []
+    predicted = [n for n in gaps if is_prediction(n)] if told.tensors else []
     gaps |= {name: Gap(told.tensors[-1]) for name in predicted}
     names = list(told.tensors or ("features", "labels"))
     given = [f"{name}={name}" if told.tensors else name for name in names]
