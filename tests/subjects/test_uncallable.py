@@ -757,6 +757,13 @@ def test_modules_in_modules_and_what_is_read_by_keys_have_stand_ins(folder: Path
     assert find_calls(load(locate(f"{folder}/wrapped.py:loss")))
 
 
+def test_the_stand_in_of_a_part_of_an_installed_package_leaves_the_package_alone(
+    folder: Path,
+) -> None:
+    wrapper = outcome(folder, "part_of_torch.py:loss").wrapper or ""
+    assert "\nstub = sys.modules['torch.nn.a_part_of_long_ago'] = types." in wrapper
+
+
 def test_what_another_file_passes_on_is_not_said_to_be_unused(folder: Path) -> None:
     wrapper = outcome(folder, "its_package/uses.py:loss").wrapper or ""
     assert "stub.f = ...  # put here what it is\nstub.unused = None\n" in wrapper
