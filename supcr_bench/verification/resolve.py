@@ -25,6 +25,10 @@ from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.structure import BFLOAT16, RANDOM, read_structure
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
+EQUAL_LABELS = (
+    "the loss or its gradient is not finite where all labels are equal, as a division by the "
+    "largest label distance makes it"
+)
 STATE = (
     "other numbers at the second call of a module, which keeps something, such as a queue, or "
     "draws random numbers"
@@ -117,6 +121,14 @@ def read_choices(prober: Prober) -> Reading:
             reading.choices.append(PHRASES["batch"]["two refused"])
         except NotFiniteError:
             reading.faults.append("the loss or its gradient is not finite on a batch of two rows")
+        if not reading.faults:
+            plain = prober.plain(prober.rows, 0, prober.given)
+            try:
+                prober.probe(plain.views, torch.ones_like(plain.labels), prober.given)
+            except NotFiniteError:
+                reading.faults.append(EQUAL_LABELS)
+            except Exception:  # noqa: BLE001, S110 - a check reports what it raises
+                pass
         _with_changes(prober, _unless_random(prober, reading))
     except NotFiniteError:
         reading.faults.append("the loss or its gradient is not finite on ordinary rows")

@@ -888,6 +888,19 @@ def test_a_tolerance_by_choice_is_right_in_large_batches_too() -> None:
     assert "label differences below about 1e-06 count as ties" in session.result().reading.choices
 
 
+def test_a_division_by_the_largest_label_distance_is_named_where_all_labels_are_equal() -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        off, apart = ~torch.eye(len(labels), dtype=torch.bool), torch.cdist(labels, labels, p=1.0)
+        apart = apart / apart.max()
+        weights = (-distances(features) / temperature).exp()
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        return ((weights[:, None] * counted).sum(-1) / weights).log()[off].mean()
+
+    (fault,) = recognised(loss).faults
+    assert fault.startswith("the loss or its gradient is not finite where all labels are equal")
+
+
 def test_a_tolerance_that_ordinary_labels_show_is_a_fault() -> None:
     assert recognised(within(0.05)).faults == ("label differences below about 0.05 count as ties",)
 
