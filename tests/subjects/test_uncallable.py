@@ -760,8 +760,10 @@ def test_modules_in_modules_and_what_is_read_by_keys_have_stand_ins(folder: Path
 def test_the_stand_in_of_a_part_of_an_installed_package_leaves_the_package_alone(
     folder: Path,
 ) -> None:
-    wrapper = outcome(folder, "part_of_torch.py:loss").wrapper or ""
-    assert "\nstub = sys.modules['torch.nn.a_part_of_long_ago'] = types." in wrapper
+    # Another part than that of which the process has got a stand-in from a wrapper.
+    (folder / "other_part.py").write_text(PART_OF_TORCH.replace("a_part", "one_part"))
+    wrapper = outcome(folder, "other_part.py:loss").wrapper or ""
+    assert "\nstub = sys.modules['torch.nn.one_part_of_long_ago'] = types." in wrapper
 
 
 def test_what_another_file_passes_on_is_not_said_to_be_unused(folder: Path) -> None:
