@@ -1,6 +1,6 @@
 """``supcr-bench verify`` and ``demo``: prove a loss right, or say what is wrong with it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -137,7 +137,7 @@ def verify(
     subjects = [replace(locate(name), definition=wanted) for name in names]
     console = make_console()
     verifications: list[Verification] = []
-    for found in verify_each(
+    each = verify_each(
         subjects,
         strict=strict,
         seed=seed,
@@ -145,10 +145,12 @@ def verify(
         ranks=ranks,
         device=device,
         question=question,
-    ):
-        verifications.append(found)
-        print_verification(console, found, verbose=verbose, several=len(subjects) > 1)
-        console.print()
+    )
+    with closing(each):  # here, where an error on a closed pipe is caught
+        for found in each:
+            verifications.append(found)
+            print_verification(console, found, verbose=verbose, several=len(subjects) > 1)
+            console.print()
     if len(subjects) > 1:
         print_table(console, verified_table(verifications))
     if json_file:
@@ -171,7 +173,7 @@ def verify_each(
     ranks: int | None = None,
     device: str = "cpu",
     question: ImpactQuestion | None = None,
-) -> Iterator["Verification"]:
+) -> Generator["Verification", None, None]:
     """Verify each implementation in a worker, and show which check runs.
 
     Implementations that are not registered get a worker of their own. With ``ranks``, each runs in

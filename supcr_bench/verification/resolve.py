@@ -121,7 +121,7 @@ def read_choices(prober: Prober) -> Reading:
             reading.choices.append(PHRASES["batch"]["two refused"])
         except NotFiniteError:
             reading.faults.append("the loss or its gradient is not finite on a batch of two rows")
-        # A mistake in the candidates, such as a strict inequality, leaves no candidate there either.
+        # A mistake in the candidates, such as a strict inequality, leaves none there either.
         if not reading.faults and reading.member and not reading.member.faults():
             plain = prober.plain(prober.rows, 0, prober.given)
             try:

@@ -250,14 +250,13 @@ def test_a_worker_whose_parent_is_killed_leaves_no_folder(
     assert list(scratch.glob("supcr-bench-*")) == []
 
 
-def test_a_reader_may_end_early(servers: Servers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["report --verbose run", "verify no_loss.py:Loss"])
+def test_a_reader_may_end_early(servers: Servers, tmp_path: Path, command: str) -> None:
     """As ``head -1`` does: the pipe is closed while more is written."""
-    path = write_run(tmp_path, "run")
+    write_run(tmp_path, "run")
+    (tmp_path / "no_loss.py").write_text("class Loss: ...\n")
     with (tmp_path / "errors").open("w") as errors:
-        process = servers.start_command(
-            ["report", "--verbose", str(path)], tmp_path, errors.fileno()
-        )
-    process.stdout.readline()
+        process = servers.start_command(command.split(), tmp_path, errors.fileno())
     process.stdout.close()
     assert process.wait(HANGS_S) == 141
     assert (tmp_path / "errors").read_text() == ""
