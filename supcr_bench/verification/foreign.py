@@ -20,10 +20,8 @@ FARTHEST = 30.0
 CLOSE = 1e-6
 
 
-def why_foreign(prober: Prober, core: Probe, nearest: Fit | None = None) -> str:
-    """What a loss depends on whose gradient no member gives, with the ``nearest`` one, if any."""
-    if found := traits(prober, core):
-        return found
+def why_unknown(prober: Prober, core: Probe, nearest: Fit | None = None) -> str:
+    """What is told of a loss without :func:`traits`, with the ``nearest`` member, if any."""
     order = torch.arange(len(core.labels)).roll(2).flip(0)
     views = tuple(view[order] for view in core.views)
     hints = []

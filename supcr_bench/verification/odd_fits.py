@@ -20,7 +20,9 @@ ODD_VIEWS = ("single", "separate", "concatenated", "first only", "second only")
 """The uses of views that are tried with a mistake in the term of a pair."""
 
 
-def oddly(prober: Prober, reading: Reading, views: Sequence[str], core: Probe) -> list[Member]:
+def with_a_mistake(
+    prober: Prober, reading: Reading, views: Sequence[str], core: Probe
+) -> list[Member]:
     """The members that fit with a mistake in the term of a pair, be they negated or not."""
     rows = core.views
     unit = normalised(torch.stack(rows), core.gradient.view(len(rows), *rows[0].shape))

@@ -11,11 +11,12 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache, partial
 
 import torch
 
 from supcr_bench.verification.family import TWO_VIEWS, Member, structures
-from supcr_bench.verification.foreign import degrees_of, label_changes, traits, why_foreign
+from supcr_bench.verification.foreign import degrees_of, label_changes, traits, why_unknown
 from supcr_bench.verification.label_distance import (
     ANOTHER_ON,
     FAR,
@@ -23,7 +24,7 @@ from supcr_bench.verification.label_distance import (
     plainness,
     settle,
 )
-from supcr_bench.verification.odd_fits import oddly
+from supcr_bench.verification.odd_fits import with_a_mistake
 from supcr_bench.verification.phrases import FOREIGN, OF_LABELS, PHRASES, is_foreign
 from supcr_bench.verification.probes import (
     FITS,
@@ -170,8 +171,10 @@ def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
         if prober.detached:
             other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
             if math.isclose(other.loss, core.loss, rel_tol=1e-6):
-                ignored = not label_changes(prober, core)
-                reading.faults.append(EMPTY if ignored else why_foreign(prober, core))
+                fault = EMPTY
+                if label_changes(prober, core):
+                    fault = traits(prober, core) or why_unknown(prober, core)
+                reading.faults.append(fault)
                 return []
         if alive := _exactly(prober, members, core):
             break
@@ -270,23 +273,26 @@ def _at_nearest(prober: Prober, members: list[Member], core: Probe) -> list[Memb
 def _nearly(
     prober: Prober, reading: Reading, members: list[Member], views: Sequence[str], core: Probe
 ) -> list[Member]:
-    """The members that fit with the wrong sign, oddly, or nearly; ``reading`` gets the fault."""
+    """The members that fit with the wrong sign, with a mistake, or nearly; ``reading`` says it."""
+    # Each calls the loss several times, and is asked more than once.
+    coarse = cache(partial(prober.is_quantised, core, 1e-6))
+    foreign = cache(partial(traits, prober, core))
     members = _plain(members)
     turned = [m._replace(temperature=abs(m.temperature)) for m in members]
     turned += _at_nearest(prober, turned, core)
     wrong_sign = [f.member for f in prober.fits_more(turned, core, FITS)]
-    if not (wrong_sign or prober.is_quantised(core, 1e-6) or traits(prober, core)):
+    if not (wrong_sign or coarse() or foreign()):
         detached, prober.detached = prober.detached, False
-        if odd := oddly(prober, reading, views, core):
-            return odd
+        if mistaken := with_a_mistake(prober, reading, views, core):
+            return mistaken
         prober.detached = detached
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
     plain = next((f for f in fits if not f.member.faults()), best)
     near = best if best.residual < plain.residual / 2 else plain
     close = best.residual <= NEAR or degrees_of(near) <= CLOSE
-    if not close or (best.residual > NEAR and prober.is_quantised(core, 1e-6)):
-        reading.faults.insert(0, why_foreign(prober, core, near))
+    if not close or (best.residual > NEAR and coarse()):
+        reading.faults.insert(0, foreign() or why_unknown(prober, core, near))
         return []
     if wrong_sign or best.factor < 0:
         reading.sign = -1
@@ -297,9 +303,9 @@ def _nearly(
         if found := _with_eps(prober, turned, core):
             return found
         fits = prober.fits(turned, core)
-    if not prober.is_quantised(core, 1e-6):
-        if foreign := traits(prober, core):
-            reading.faults.insert(0, foreign)
+    if not coarse():
+        if foreign():
+            reading.faults.insert(0, foreign())
             return []
         reading.faults.append(f"{OFF} {degrees_of(near):.2g} degrees")
         return [near.member]
