@@ -370,16 +370,6 @@ def packaged(repository: Repository) -> Repository:
     return repository
 
 
-def test_a_file_at_the_top_of_a_checkout_imports_its_neighbour_relatively(repository, tmp_path):
-    repository.write("at_top.py", RELATIVE)
-    repository.write("helper.py", "X = 1\n")
-    repository.commit()
-    repository.write("helper.py", "X = 2\n")
-    found = versions(tmp_path, "at_top.py:Loss")
-    assert found.before is not None
-    assert (x_of(found.before), x_of(found.after)) == (1, 2)
-
-
 def test_a_file_that_a_version_lacks_is_named_without_names_of_the_harness(repository, tmp_path):
     repository.write("at_top.py", RELATIVE)
     repository.commit()
@@ -429,12 +419,15 @@ def test_a_package_that_was_renamed_is_followed(packaged, tmp_path, door):
     assert (found.before.target, found.after.target) == ("isosrc.inner.loss", "isonew.inner.loss")
 
 
-def test_a_folder_without_init_is_a_package_where_a_file_imports_from_it(repository, tmp_path):
-    repository.write("bare/loss.py", RELATIVE)
-    repository.write("bare/helper.py", "X = 1\n")
+@pytest.mark.parametrize("folder", ["bare/", ""], ids=["no init", "top of the checkout"])
+def test_a_folder_without_init_is_a_package_where_a_file_imports_from_it(
+    repository, tmp_path, folder
+):
+    repository.write(f"{folder}loss.py", RELATIVE)
+    repository.write(f"{folder}helper.py", "X = 1\n")
     repository.commit()
-    repository.write("bare/helper.py", "X = 2\n")
-    found = versions(tmp_path, "bare/loss.py:Loss")
+    repository.write(f"{folder}helper.py", "X = 2\n")
+    found = versions(tmp_path, f"{folder}loss.py:Loss")
     assert found.before is not None
     assert (x_of(found.before), x_of(found.after)) == (1, 2)
 

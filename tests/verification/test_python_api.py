@@ -1,6 +1,7 @@
 """Verification from Python and from a notebook."""
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,20 @@ FEW = ("two rows", "ties", "random cases", "device", "low temperature")
 """What shows what a result says."""
 
 
+def _make_only(names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [check for check in all_checks() if check.name in names]
+    monkeypatch.setattr(local_session, "all_checks", lambda: kept)
+
+
 @pytest.fixture
 def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = [check for check in all_checks() if check.name in FEW]
-    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+    _make_only(FEW, monkeypatch)
+
+
+@pytest.fixture
+def two_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check on labels and one on all else, beside the one on the labels of a file."""
+    _make_only(("ties", "random cases"), monkeypatch)
 
 
 @pytest.mark.usefixtures("few_checks")
@@ -123,17 +134,14 @@ def test_what_is_no_implementation_is_a_type_error(given: Any) -> None:
         supcr_bench.verify(given)
 
 
-def test_a_loss_that_only_the_given_labels_show_to_be_another_is_not_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("two_checks")
+def test_a_loss_that_only_the_given_labels_show_to_be_another_is_not_right(tmp_path: Path) -> None:
     class WrapsAround(RightNoSelf):
         """Its label distance is that of angles of this period, beyond all labels of the checks."""
 
         def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Any:
             return super().forward(perturbed, intact, labels.fmod(1e6))
 
-    few = [check for check in all_checks() if check.name in ("ties", "random cases")]
-    monkeypatch.setattr(local_session, "all_checks", lambda: few)
     years = tmp_path / "years.csv"
     years.write_text("far,near\n" + "\n".join(f"{i * 76543},{i}" for i in range(40)))
     far, near = (
@@ -147,36 +155,39 @@ def test_a_loss_that_only_the_given_labels_show_to_be_another_is_not_right(
     assert "degrees away from that of no-self" in str(fault.finding)
 
 
-def test_a_tolerance_is_right_on_decimal_labels_of_a_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In float32, 0.3 - 0.2 is not 0.2 - 0.1: the definition parts what a tolerance keeps tied."""
+def tolerant(tolerance: float) -> Callable[..., Tensor]:
+    """A loss for which label distances that differ by less tie."""
 
-    def tolerant(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Any:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
         """features [N, d]"""
         off = ~torch.eye(len(features), dtype=torch.bool)
         apart = torch.cdist(labels, labels, p=1.0)
-        counted = (apart[:, None] >= apart[:, :, None] - 1e-6) & off[:, None]
+        counted = (apart[:, None] >= apart[:, :, None] - tolerance) & off[:, None]
         logits = -(features[:, None] - features).norm(dim=-1) / temperature
         sums = logits[:, None].masked_fill(~counted, -torch.inf).logsumexp(-1)
-        return (sums - logits)[off].mean()
+        mean: Tensor = (sums - logits)[off].mean()
+        return mean
 
-    few = [check for check in all_checks() if check.name in ("ties", "random cases")]
-    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+    return loss
+
+
+@pytest.mark.usefixtures("two_checks")
+def test_a_tolerance_is_right_on_decimal_labels_of_a_file(tmp_path: Path) -> None:
+    """In float32, 0.3 - 0.2 is not 0.2 - 0.1: the definition parts what a tolerance keeps tied."""
+
     decimals = tmp_path / "decimals.csv"
     decimals.write_text("y\n" + "\n".join(str(i * 37 % 61 / 10) for i in range(120)))
-    assert supcr_bench.verify(tolerant, labels=f"{decimals}:y", batch_size=64)
+    assert supcr_bench.verify(tolerant(1e-6), labels=f"{decimals}:y", batch_size=64)
 
 
-def test_every_batch_of_a_file_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("two_checks")
+def test_every_batch_of_a_file_decides(tmp_path: Path) -> None:
     """The first batch of 16 rows has none of the two labels that are clipped."""
 
     class Clips(RightNoSelf):
         def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> Any:
             return super().forward(perturbed, intact, labels.clamp(max=1e6))
 
-    few = [check for check in all_checks() if check.name in ("ties", "random cases")]
-    monkeypatch.setattr(local_session, "all_checks", lambda: few)
     file = tmp_path / "incomes.csv"
     values = [5e4 * i for i in range(1, 20)] * 4
     file.write_text("y\n" + "\n".join(map(str, [*values, 2e6, 3e6, 4e6])))
@@ -184,22 +195,9 @@ def test_every_batch_of_a_file_decides(tmp_path: Path, monkeypatch: pytest.Monke
     assert [outcome.check for outcome in found.failures] == ["the given labels"]
 
 
-def test_a_tolerance_by_choice_is_a_fault_on_labels_that_it_merges(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def tolerant(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
-        """features [N, d]"""
-        off = ~torch.eye(len(features), dtype=torch.bool)
-        apart = torch.cdist(labels, labels, p=1.0)
-        counted = (apart[:, None] >= apart[:, :, None] - 5e-3) & off[:, None]
-        logits = -(features[:, None] - features).norm(dim=-1) / temperature
-        sums = logits[:, None].masked_fill(~counted, -torch.inf).logsumexp(-1)
-        mean: Tensor = (sums - logits)[off].mean()
-        return mean
-
-    few = [check for check in all_checks() if check.name in ("ties", "random cases")]
-    monkeypatch.setattr(local_session, "all_checks", lambda: few)
+@pytest.mark.usefixtures("two_checks")
+def test_a_tolerance_by_choice_is_a_fault_on_labels_that_it_merges(tmp_path: Path) -> None:
     file = tmp_path / "shares.csv"
     file.write_text("y\n" + "\n".join(str(i * 37 % 61 / 2**11) for i in range(120)))
-    found = supcr_bench.verify(tolerant, labels=f"{file}:y", batch_size=64)
+    found = supcr_bench.verify(tolerant(5e-3), labels=f"{file}:y", batch_size=64)
     assert [outcome.check for outcome in found.failures] == ["the given labels"]
