@@ -38,8 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk, or of a quota on it, that is full."""
 
 
 def _print_version(wanted: bool) -> None:

@@ -71,7 +71,7 @@ class RankShard:
         self._batch = whole.rows(rows.to(whole.labels.device))
         self._losses: dict[str, BoundLoss] = {}
         self._loss: Tensor | None = None
-        self._measured = 0
+        self._calls = 0
 
     def do(self, step: Step, arm: Arm) -> Any:
         """Do this rank's part of a step, and return what rank 0 gathers."""
@@ -97,8 +97,8 @@ class RankShard:
                     views = loss.gradients()
                     second = views[1] if len(views) == 2 else torch.zeros_like(views[0])
                     return views[0].cpu(), second.cpu()
-            self._measured += 1  # each call meets its rank's rows in another order
-            rows = shuffled(self._batch, self._measured)
+            self._calls += 1  # each meets its rank's rows in another order
+            rows = shuffled(self._batch, self._calls)
             loss.arguments = self.subjects[name].arguments(rows)
             if step == "time":
                 self._device.flush_caches()  # which rows in another order have filled

@@ -40,9 +40,11 @@ def gap(argument: str, target: Any) -> Gap:
     """What to fill in for an argument of a class or function."""
     sources = [signature.source_of(owner) for owner in _owners(target)]
     if isinstance(of := _annotation(argument, target), type) and dataclasses.is_dataclass(of):
-        absent = dataclasses.MISSING
-        required = [f.name for f in dataclasses.fields(of) if f.init and f.default is absent]
-        required = [n for n in required if of.__dataclass_fields__[n].default_factory is absent]
+        required = [
+            field.name
+            for field in dataclasses.fields(of)
+            if field.init and field.default is field.default_factory is dataclasses.MISSING
+        ]
         return Gap(f"{of.__name__}({', '.join(f'{n}=...' for n in required)})", of.__name__)
     code, choices = read("\n".join(sources), argument)
     if code == "..." and argument == "device":
