@@ -23,8 +23,6 @@ FEWEST_STEPS = 7
 """The fewest steps between samples that can show whether samples come in runs."""
 APART = 2.0
 """Times without an interval of their ratio differ beyond doubt if one is this many times longer."""
-DECIDES_NOTHING = 1.0
-"""Where identical code differs by more than this share, times decide nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +184,7 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
     One of two is faster if the interval of their ratio, over the rounds that both share, excludes 1
     and the ratio is further from 1 than the noise floor of that cell and pass. With too few rounds
     or processes for a narrow interval, the faster one must be ``APART`` times as fast in every
-    round; in different sessions, by its median.
+    round, and further from 1 than the noise; in different sessions, by its median.
     """
     cells = grouped(results, lambda r: r.case.shared)
     floors = {case: floor for case, own in cells.items() if (floor := noise_floor(own))}
@@ -195,15 +193,15 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
     def faster(one: Result, other: Result) -> bool:
         own, others = one.time_samples_s or (), other.time_samples_s or ()
         spread = noise.get(one.case.shared, 0.0)
-        if not own or not others or spread > DECIDES_NOTHING or min(*own, *others) <= 0:
+        if not own or not others or min(*own, *others) <= 0:
             return False
-        ratio = ratio_of(other, one)
+        ratio, apart = ratio_of(other, one), max(APART, 1 + spread)
         if ratio is None:
-            return APART * median(own) < median(others)
+            return apart * median(own) < median(others)
         if ratio.low is not None and ratio.low > 1:
             return ratio.estimate - 1 > spread
         theirs = other.processes
         shared = (zip(x, theirs.get(s, ()), strict=False) for s, x in one.processes.items())
-        return all(APART * a < b for a, b in itertools.chain(*shared))
+        return all(apart * a < b for a, b in itertools.chain(*shared))
 
     return faster

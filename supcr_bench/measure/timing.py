@@ -24,7 +24,6 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from supcr_bench.analysis.statistics import (
-    DECIDES_NOTHING,
     median_interval,
     paired_ratio,
     spread_of,
@@ -40,8 +39,9 @@ MOST_SAMPLES = 120
 of a run share them, but for ``PLENTY_SAMPLES`` that each may take: the next process tells more."""
 ENOUGH_SAMPLES = 15
 """After this many samples, an arm that is clearly slower than the fastest needs no more. Nor does
-the fastest, if all others are slower by more than the noise that second entries show. Under load,
-that noise may leave nothing decided, and more samples lower it."""
+the fastest, if all others are slower by more than the noise that second entries show, and that is
+below ``NOISY``: more samples lower it."""
+NOISY = 1.0
 PLENTY_SAMPLES = 24
 """After this many samples, the fastest needs no more if all others are clearly slower."""
 CLEARLY_SLOWER = 1.1
@@ -154,7 +154,7 @@ def decided(samples: Mapping[Arm, Samples], rounds: int) -> set[Arm]:
         found |= slower
         if slower == others:
             ratio = min(paired_ratio(own[a], own[fastest]).estimate for a in others)
-            if rounds >= PLENTY_SAMPLES or _noise(samples) < min(ratio - 1, DECIDES_NOTHING):
+            if rounds >= PLENTY_SAMPLES or _noise(samples) < min(ratio - 1, NOISY):
                 found.add(fastest)
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 from supcr_bench.analysis import summary
 from supcr_bench.analysis.findings import Findings
 from supcr_bench.analysis.frontier import prediction_error
-from supcr_bench.analysis.statistics import DECIDES_NOTHING, faster_in
+from supcr_bench.analysis.statistics import faster_in
 from supcr_bench.render import sentences as say
 from supcr_bench.render.cells import HasCase
 from supcr_bench.render.sentences import Sentence
@@ -192,8 +192,7 @@ def warnings(findings: Findings, unavailable: Iterable[str]) -> Iterator[Sentenc
         if floor is None:
             yield say.noise_unknown(device=where)
         else:
-            write = say.noise_hides if floor.spread > DECIDES_NOTHING else say.noise
-            yield write(spread=floor.spread, cells=floor.cells, device=where)
+            yield say.noise(spread=floor.spread, cells=floor.cells, device=where)
     if ended := _ended(results):
         yield say.missing(total=len(results), ended=ended)
     failed = (r for r in results if r.status is Status.FAILED)

@@ -213,19 +213,11 @@ def claim(*, claim: str, verdict: Holds) -> str:
 
 @sentence
 def noise(*, spread: float, cells: int, device: str | None) -> str:
-    pairs = _pairs(cells, device)
+    pairs = f"{plural(cells, 'pair')} of timings of identical code{_on(device)}"
     which = f"of {pairs}, 95%" if cells >= 20 else pairs  # of fewer, that is all
     return (
         f"Differences below {spread:.1%} may be noise: {which} differed by at most that. What to "
         "use is decided by the noise at each N."
-    )
-
-
-@sentence
-def noise_hides(*, spread: float, cells: int, device: str | None) -> str:
-    return (
-        f"By {_pairs(cells, device)}, noise may make a call {spread + 1:,.0f} times as long; where "
-        "it does, no fastest is named."
     )
 
 
@@ -236,10 +228,6 @@ def noise_unknown(*, device: str | None) -> str:
 
 def _on(device: str | None) -> str:
     return f" on {device}" if device else ""
-
-
-def _pairs(cells: int, device: str | None) -> str:
-    return f"{plural(cells, 'pair')} of timings of identical code{_on(device)}"
 
 
 @sentence

@@ -117,7 +117,11 @@ def test_one_is_faster_only_beyond_its_interval_and_the_noise_of_its_cell() -> N
 
     assert told(cell(1.1, noise=1.05))
     assert not told(cell(1.1, noise=1.15))  # identical code differs by more
-    assert not told(cell(9.0, noise=2.5))  # a cell this noisy decides nothing
+    assert not told(cell(2.4, noise=2.5))
+    assert told(
+        cell(2.6, noise=2.5)
+    )  # however noisy, a larger difference is none of identical code
+    assert not told(cell(2.9, noise=3.0, rounds=2))
     assert not told(cell(1.9, noise=1.0, session="another"))
     assert told(cell(2.1, noise=1.0, session="another"))
     assert not told(cell(1.9, noise=1.0, rounds=2))

@@ -16,7 +16,6 @@ from tests.render.propositions import (
     DUELS,
     ENDED,
     Known,
-    cell_noise,
     log_ratios,
     met,
     of,
@@ -237,15 +236,6 @@ def far_off(run: Known, a: Sentence, b: Sentence) -> bool:
     return b.facts["share"] > 0.1 and of_one(run, a, b) and of_one_place(run, a, b)
 
 
-def not_what_noise_hides(run: Known, a: Sentence, b: Sentence) -> bool:
-    """One is named where identical code differs by more than anything."""
-    return any(
-        (cell_noise(run, shared(own[0].case)) or 0) > 1 and len(own) > len(b.names)
-        for n in b.facts["sizes"]
-        if (own := usable(run, _case(b), n))
-    )
-
-
 def cured_otherwise(run: Known, a: Sentence, b: Sentence) -> bool:
     return of_one(run, a, b) and a.facts["apart"] is not b.facts["apart"]
 
@@ -322,10 +312,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("missing", "missing"): not_alone,
     ("missing", "silent"): more_than_missing,
     ("noise", "noise"): of_one_device,
-    ("noise", "noise_hides"): of_one_device,
     ("noise", "noise_unknown"): of_one_device,
-    ("noise_hides", "noise_unknown"): of_one_device,
-    ("noise_hides", "use"): not_what_noise_hides,
     ("not_recommended", "recommended"): not_alone,
     ("not_recommended", "use"): a_choice_of_none,
     ("only_one", "takes_longer"): not_alone,

@@ -200,15 +200,13 @@ def middle_of(ratios: Sequence[Sequence[float]]) -> tuple[float, tuple[float, fl
 def beats(run: Known, one: Result, other: Result) -> bool:
     """Whether one took less time beyond doubt: by a sign test, and by more than the A/A noise."""
     noise = cell_noise(run, shared(one.case)) or 0.0
-    if noise > 1:
-        return False
-    ratios = log_ratios(other, one)
+    ratios, apart = log_ratios(other, one), max(2.0, 1 + noise)
     if not ratios:
-        return 2 * median(one.time_samples_s or ()) < median(other.time_samples_s or ())
+        return apart * median(one.time_samples_s or ()) < median(other.time_samples_s or ())
     middle, bounds = middle_of(ratios)
     if bounds and bounds[0] > 0:
         return math.expm1(middle) > noise
-    return min(chain(*ratios)) > math.log(2)
+    return min(chain(*ratios)) > math.log(apart)
 
 
 @cache
@@ -444,14 +442,8 @@ def noise(run: Known, *, spread: float, cells: int, device: str | None) -> bool:
         if r.aa_samples_s and r.time_samples_s
     ]
     within = sum(deviation <= spread + 1e-9 for deviation in pairs)
-    told = own is not None and math.isclose(own, spread) and own <= 1
+    told = own is not None and math.isclose(own, spread)
     return told and len(pairs) == cells and within >= 0.95 * cells
-
-
-def noise_hides(run: Known, *, spread: float, cells: int, device: str | None) -> bool:
-    own = noise_of(on(run, device))
-    pairs = sum(r.aa_samples_s is not None for r in on(run, device))
-    return own is not None and math.isclose(own, spread) and own > 1 and pairs == cells
 
 
 def noise_unknown(run: Known, *, device: str | None) -> bool:
