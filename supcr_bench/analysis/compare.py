@@ -215,6 +215,8 @@ def _time_change(
     if ratio is None or not before or not after:
         return None
     change = Change(metric=TIME.name, before=TIME.get(first), after=TIME.get(second), ratio=ratio)
+    if first.session and first == second:  # one measurement
+        return replace(change, direction=Direction.SAME, low=ratio, high=ratio)
     if other_machine:
         return replace(change, reason=OTHER_MACHINE)
     if noise is None and min(len(before), len(after)) < FEWEST_SAMPLES:

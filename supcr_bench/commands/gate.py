@@ -124,6 +124,8 @@ def gate(
     from supcr_bench.sweep.suite import load_suite, read_axes
 
     accepted_file = accepted or costs.USUAL_FILE
+    opt.require_place(accepted_file if accept is not None else None, "--accepted")
+    opt.require_place(Path(comment) if comment not in (None, "github") else None, "--comment")
     entries = costs.read_accepted(accepted_file) if accepted or accepted_file.is_file() else []
     loaded = load_suite(suite).with_axes(read_axes(axes)).with_definition(definition)
     work = make_work(loaded, implementation or loaded.implementations)

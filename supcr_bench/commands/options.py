@@ -104,18 +104,18 @@ def choice(name: str, known: Collection[str], text: str, **more: Any) -> Any:
 
 def output_file(name: str, text: str) -> Any:
     """An option that names a file to write; its folder must exist."""
+    return option("FILE", text, name, callback=lambda file: require_place(file, name))
 
-    def check(file: Path | None) -> Path | None:
-        if file is None:
-            return None
+
+def require_place(file: Path | None, name: str) -> Path | None:
+    """The file of an option; raises a UsageError if it cannot be written, before any work."""
+    if file is not None:
         if not file.absolute().parent.exists():
             raise UsageError(
                 f"{name} {file}: there is no folder {str(file.parent)!r}; create it first"
             )
         require_writable(file, name)
-        return file
-
-    return option("FILE", text, name, callback=check)
+    return file
 
 
 RUN = typer.Argument(

@@ -1,5 +1,6 @@
 """``supcr-bench recommend``: says from a stored run which implementation to use."""
 
+import re
 from typing import Any
 
 import typer
@@ -12,12 +13,14 @@ from supcr_bench.commands.options import (
     quantity,
     read_run,
 )
-from supcr_bench.values.axes import PASSES
+from supcr_bench.values.axes import PASSES, device_name
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.values.errors import UnknownNameError, UsageError
+from supcr_bench.values.machine import by_machine
 from supcr_bench.values.units import listed, parse_bytes
 
-DEVICE_KINDS = ("cpu", "cuda", "mps", "xpu")
+DEVICE = re.compile(r"cpu|mps|(cuda|xpu)(:\d+)?")
+"""The devices that may be asked for although the run has no results on them."""
 
 
 def recommend(
@@ -63,8 +66,8 @@ def recommend(
     computed = dict.fromkeys(r.case.definition for r in stored.results)
     if definition and definition not in (*computed, *DEFINITIONS):
         raise UnknownNameError("definition", definition, computed)
-    devices = dict.fromkeys(r.case.device for r in stored.results)
-    if device not in devices and device.partition(":")[0] not in DEVICE_KINDS:
+    devices = dict.fromkeys(r.case.device for r in by_machine(stored.results))
+    if (device := device_name(device)) not in devices and not DEVICE.fullmatch(device):
         raise UsageError(
             f"unknown device {device!r}; run {stored.id} has results on {listed([*devices])}"
         )

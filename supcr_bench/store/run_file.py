@@ -93,9 +93,10 @@ def _checks(verification: Mapping[str, Verification]) -> Iterable[dict[str, Any]
 def load_run_file(path: Path) -> Run:
     """Read a run in a file of :func:`run_file_text`; raise a StoreError if the file holds none."""
     again = f"`supcr-bench gate --record {path}` writes it again"
-    with damage(f"{path} cannot be read", again):
+    another = "name the folder of a run, a report or a baseline"
+    with damage(f"{path} cannot be read", another):
         content = read_bytes(path)
-    with damage(f"{path} is not a run in one file", "name a run, a report or a baseline"):
+    with damage(f"{path} is not a run in one file", another):
         values = parse_json(content)
         version = values["schema_version"]
     if version not in (1, RUN_FILE_SCHEMA):
@@ -103,7 +104,8 @@ def load_run_file(path: Path) -> Run:
             f"{path} has schema {version!r}, and this supcr-bench reads 1 to {RUN_FILE_SCHEMA}; "
             f"install a newer supcr-bench, or {again}"
         )
-    with damage(f"{path} is not a run in one file", again):
+    recorded = not values.keys().isdisjoint(("cases", "results"))
+    with damage(f"{path} is not a run in one file", again if recorded else another):
         values = _from_schema_1(values, path) if version == 1 else values
         info = {"schema_version": 1} | {key: values[key] for key in (*HEAD, "environment")}
         rows = [{**row, SHARED: values[SHARED]} for row in values["results"]]

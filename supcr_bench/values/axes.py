@@ -83,7 +83,7 @@ class Axis:
     @property
     def symbol(self) -> str:
         """The text before a number in an id and a description; empty for a value that is text."""
-        return "" if self.reader[1] is str else self.mark or self.short
+        return "" if self.reader[1] in (str, device_name) else self.mark or self.short
 
     def of(self, case: object) -> Any:
         return getattr(case, self.field)
@@ -114,9 +114,16 @@ def _one_of(*known: str) -> Reader:
 
 _share: Reader = ("numbers from 0 to 1", float, lambda n: 0 <= n <= 1)
 _above_zero: Reader = ("numbers above 0", float, lambda n: 0 < n < math.inf)
+
+
+def device_name(name: object) -> str:
+    """The name of a device by which results are joined: ``cuda:0`` is ``cuda``."""
+    return str(name).removesuffix(":0")
+
+
 _device: Reader = (
     "names such as cpu, cuda, cuda:1, mps",
-    str,
+    device_name,
     re.compile(r"[a-z]+(:\d+)?").fullmatch,
 )
 

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Self
 
-from supcr_bench.values.axes import DEFAULTS_OF_ADDED, WORKLOAD_AXES, Axis
+from supcr_bench.values.axes import DEFAULTS_OF_ADDED, WORKLOAD_AXES, Axis, device_name
 from supcr_bench.values.axes import DTYPES as DTYPES
 from supcr_bench.values.axes import LABEL_KINDS as LABEL_KINDS
 from supcr_bench.values.axes import PASSES as PASSES
@@ -135,7 +135,7 @@ class Case(Workload):
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Read the case of a result; old ones lack ``own_temperature`` and axes added later."""
-        known = {**DEFAULTS_OF_ADDED, **values}
+        known = {**DEFAULTS_OF_ADDED, **values, "device": device_name(values["device"])}
         workload = {key: known[key] for key in WORKLOAD_FIELDS}
         name = current_name(values["definition"])
         default = DEFINITIONS[name].temperature if name in DEFINITIONS else None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from supcr_bench.values.errors import StoreError, UsageError
@@ -30,8 +31,8 @@ def write_file(path: Path, content: str | bytes, *, folders: bool = False) -> No
     try:
         if folders:
             path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            path.write_bytes(data)  # such as /dev/stdout, which must stay what it is
+        if _written_through(path):
+            path.write_bytes(data)
             return
         try:
             with temporary.open("wb") as file:
@@ -46,17 +47,30 @@ def write_file(path: Path, content: str | bytes, *, folders: bool = False) -> No
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
+def _written_through(path: Path) -> bool:
+    """Whether it is a link or no file, such as /dev/stdout, which must stay what it is."""
+    return path.is_symlink() or (path.exists() and not path.is_file())
+
+
 def write_json(path: Path, values: Any) -> None:
     write_file(path, json.dumps(values, indent=2) + "\n")
 
 
 def require_writable(path: Path, option: str = "") -> None:
-    """Raise a UsageError if a file cannot be written there; folders may be missing."""
+    """Raise a UsageError if a file cannot be written there; folders may be missing.
+
+    A file is made and removed, as some folders, such as /proc, are writable and take none.
+    """
     folder = next(p for p in path.absolute().parents if p.exists())
     start = f"{option} {path}".strip()
     if path.is_dir():
         raise UsageError(f"{start} is a folder; name a file in it")
     if not folder.is_dir():
         raise UsageError(f"{start} cannot be written: {folder} is a file; name another folder")
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"{start} cannot be written: you may not write in {folder}")
+    try:
+        if not _written_through(path):
+            TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(
+            f"{start} cannot be written: in {folder}, {error.strerror}; name another folder"
+        ) from None

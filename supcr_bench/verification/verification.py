@@ -259,7 +259,7 @@ def details(
         lines.append(("On other labels, its formula is right.", ""))
     turned = {PHRASES["sign"][what] for what in ("loss", "gradient")}.intersection(found.causes)
     if wrong and any(map(FACTOR.match, found.causes)) and not turned:
-        lines.append(("The factor changes only the step size of training.", ""))
+        lines.append(("A factor on the loss changes only the step size of training.", ""))
     forgiven: list[tuple[str, Tone]] = []
     for alike in _alike(found.findings):
         if not any(o in found.failures for o in alike):

@@ -184,7 +184,7 @@ def test_the_answer_stands_on_the_first_screens(
 
 def test_a_chart_of_one_pass_is_half_as_wide_as_one_of_two(open_page: Any, tmp_path: Path) -> None:
     path = written([r for r in results() if r.case.pass_ == "forward"], tmp_path, most=1)
-    for options, wide in (({}, 760), ({"viewport": PHONE}, 390)):
+    for options, wide in (({}, 760), ({"viewport": PHONE}, 602)):
         found = box(open_page(path, **options).page, "#time-1 svg")
         assert found["width"] == pytest.approx(wide, rel=0.02)
         assert 0.6 < found["height"] / found["width"] < 0.8
@@ -382,6 +382,13 @@ def test_without_scripts_everything_can_be_read(report: Path, open_page: Any) ->
 def test_a_phone_needs_no_scrolling_sideways(report: Path, open_page: Any) -> None:
     page = open_page(report, viewport=PHONE).page
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_the_texts_of_a_chart_can_be_read_on_a_phone(report: Path, open_page: Any) -> None:
+    page = open_page(report, viewport=PHONE).page
+    sizes = """texts => texts.map(
+        t => t.getScreenCTM().a * parseFloat(getComputedStyle(t).fontSize)).filter(x => x)"""
+    assert min(page.locator("#time-1 svg text").evaluate_all(sizes)) >= 10
 
 
 def test_on_paper_there_are_no_controls(report: Path, open_page: Any) -> None:

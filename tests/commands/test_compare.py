@@ -73,12 +73,18 @@ def test_two_equal_runs_are_fine() -> None:
 
 
 def test_a_run_compared_with_itself_is_said_to_be_one(folder: Path) -> None:
-    write("one", RESULTS)
+    write("one", [replace(r, session="s") for r in RESULTS])
     write("two", RESULTS)
     same = "Both are the same run, so nothing can differ."
     assert same not in compare()[1]
-    done = CliRunner().invoke(app, ["compare", "one", str(folder / "results" / "one")])
+    itself = str(folder / "results" / "one")
+    done = CliRunner().invoke(app, ["compare", "one", itself, "--json", "x.json"])
     assert same in done.output
+    assert "Time in 36 cases: 36 same." in done.output
+    assert "undecided" not in done.output
+    assert {row["time"]["verdict"] for row in json.loads(Path("x.json").read_text())["rows"]} == {
+        "same"
+    }
 
 
 def test_a_result_that_became_wrong_is_a_finding_with_or_without_figures() -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from supcr_bench.store.run import RunWriter
 from tests.commands.conftest import Cli
 from tests.made_results import make_series
@@ -82,12 +84,30 @@ def test_the_axis_that_is_off_is_named(cli: Cli, workplace: Path) -> None:
         assert f"recommended. cubic and square: {words}." in " ".join(done.stdout.split())
 
 
+@pytest.mark.parametrize(("measured", "asked"), [("cuda", "cuda:0"), ("cuda:0", "cuda")])
+def test_both_names_of_the_first_gpu_find_its_results(
+    cli: Cli, workplace: Path, measured: str, asked: str
+) -> None:
+    own = {"device": measured}
+    with RunWriter.create(workplace / "results", "20260101T000000Z-made", INFO) as writer:
+        for result in make_series("one", SIZES, lambda n: 1e-7 * n**2, pass_="training", case=own):
+            writer.append(result)
+    done = cli("recommend", "--batch-size", "256", "--device", asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "training on cuda (" in done.stdout
+    other = cli("recommend", "--batch-size", "256", "--device", "cuda:1")
+    assert other.returncode == 3
+    assert "has no results for training on cuda:1" in other.stdout
+
+
 def test_a_device_or_definition_that_does_not_exist_is_a_usage_error(
     cli: Cli, workplace: Path
 ) -> None:
     run = stored(workplace)
     for option, words in (
         (("--device", "gpu"), f"unknown device 'gpu'; run {run} has results on cpu"),
+        (("--device", "cuda:banana"), "unknown device 'cuda:banana'"),
+        (("--device", "cpu:1"), "unknown device 'cpu:1'"),
         (("--definition", "torchcel"), "unknown definition 'torchcel' (did you mean 'torchcell'?)"),
     ):
         done = cli("recommend", "--batch-size", "128", *option)

@@ -178,7 +178,7 @@ LINES: tuple[tuple[str, Callable[..., bool]], ...] = (
         lambda f, told: bool(f.recognised) and told == listed(f.recognised.choices),
     ),
     (
-        r"The factor changes only the step size of training\.",
+        r"A factor on the loss changes only the step size of training\.",
         lambda f: any("factor" in cause for cause in f.diagnosis.causes),
     ),
     (r"At fault: (.*)", _at_fault),

@@ -175,6 +175,14 @@ def test_a_file_that_is_no_run_is_refused(path: Path, content: str) -> None:
         load_run(path)
 
 
+@pytest.mark.parametrize("key", ["judgements", "subjects"])  # of gate --json, and of a run.json
+def test_a_file_of_another_kind_is_not_to_be_overwritten(path: Path, key: str) -> None:
+    path.write_text(json.dumps({"schema_version": 1, key: []}))
+    with pytest.raises(StoreError, match="name the folder of a run") as error:
+        load_run(path)
+    assert "--record" not in str(error.value)
+
+
 @pytest.mark.parametrize("version", [0, RUN_FILE_SCHEMA + 1, "1"])
 def test_another_schema_is_refused_with_how_to_record_again(path: Path, version: object) -> None:
     path.write_text(json.dumps({"schema_version": version}))

@@ -44,6 +44,12 @@ def test_a_value_is_read_and_written_in_every_form(name: str) -> None:
     assert (axis.text(value), axis.phrase(value), axis.word(value)) == (text, phrase, word)
 
 
+def test_the_first_accelerator_has_one_name() -> None:
+    device = get_axis("device")
+    assert device.read("cuda:0") == device.read("cuda") == "cuda"
+    assert device.read("cuda:10") == "cuda:10"
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in NOT_VALID.items() for value in values]
 )

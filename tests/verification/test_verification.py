@@ -178,7 +178,8 @@ def test_known_causes_stand_for_the_checks_that_they_fail() -> None:
 )
 def test_a_factor_is_said_to_change_only_the_step_size(fault: str, scales: bool) -> None:
     found = make_verification(recognised=replace(OFFICIAL, faults=(fault,)))
-    assert ("The factor changes only the step size of training." in lines(found)) is scales
+    said = "A factor on the loss changes only the step size of training."
+    assert (said in lines(found)) is scales
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_a_factor_is_said_to_change_only_the_step_size(fault: str, scales: bool)
 def test_a_factor_beside_a_wrong_sign_is_not_said_to_change_only_the_step_size(fault: str) -> None:
     faults = (fault, "a constant factor of 2")
     found = make_verification(recognised=replace(OFFICIAL, faults=faults))
-    assert "The factor changes only the step size of training." not in lines(found)
+    assert "A factor on the loss changes only the step size of training." not in lines(found)
 
 
 def test_what_is_right_and_not_robust_says_where() -> None:
