@@ -44,13 +44,19 @@ def test_interrupts_meanwhile():
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(600)
 """
+CONFTEST = """
+import signal
+pytest_plugins = ["tests.forked.side_by_side"]
+# A shell has what it starts in the background ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 Tests = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Tests:
     """Runs the tests of an expression in two processes: the exit status and what is printed."""
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.forked.side_by_side"]')
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_it.py").write_text(TESTS)
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
