@@ -10,7 +10,7 @@ timing events adds its own.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -66,12 +66,9 @@ class Cpu:
     name = "cpu"
 
     @cached_property
-    def _other_work(self) -> OtherWork:
+    def flush_caches(self) -> Callable[[], object]:
+        """A call overwrites the caches, as the other layers of a training step do."""
         return OtherWork()
-
-    def flush_caches(self) -> None:
-        """Overwrite the caches, as the other layers of a training step do."""
-        self._other_work()
 
     def synchronize(self) -> None:
         """Wait until everything queued has run."""
@@ -126,13 +123,11 @@ class Accelerator:
         self._module: Any = torch.get_device_module(self._device)
 
     @cached_property
-    def _flushed(self) -> torch.Tensor:
+    def flush_caches(self) -> Callable[[], object]:
         on_cuda = self._device.type == "cuda"
         cache = torch.cuda.get_device_properties(self._device).L2_cache_size if on_cuda else 0
-        return torch.zeros(max(4 * cache, LEAST_FLUSHED_BYTES) // 4, device=self._device)
-
-    def flush_caches(self) -> None:
-        self._flushed.add_(1)
+        flushed = torch.zeros(max(4 * cache, LEAST_FLUSHED_BYTES) // 4, device=self._device)
+        return partial(flushed.add_, 1)
 
     def synchronize(self) -> None:
         self._synchronize(self._device)

@@ -7,6 +7,7 @@ worker outlives the task, runs the cell and streams its events back. Ray does no
 """
 
 import contextlib
+import hashlib
 import importlib.util
 import logging
 import os
@@ -15,17 +16,20 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import psutil
+
 from supcr_bench.inputs.label_file import LabelFile
-from supcr_bench.subjects.registry import Subject
-from supcr_bench.sweep import cluster_node
+from supcr_bench.subjects.registry import Subject, folder
 from supcr_bench.sweep.cluster_executor import ClusterExecutor, Slot, SlotLostError
-from supcr_bench.sweep.cluster_node import require_same_code
+from supcr_bench.sweep.local_executor import LocalExecutor
 from supcr_bench.sweep.plan import make_budget
 from supcr_bench.sweep.runner import Event
 from supcr_bench.sweep.suite import Suite
-from supcr_bench.values.cell import Cell
+from supcr_bench.values.cell import Budget, Cell
 from supcr_bench.values.errors import UsageError, WorkerError
 from supcr_bench.values.machine import usable_cpus
 from supcr_bench.workers.messages import Activity, Failed
@@ -42,6 +46,14 @@ _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + 
 _QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 OBJECT_STORE_BYTES = 100 * 2**20
 """Bytes of Ray's object store when it is started here; its default is a third of the memory."""
+DISTRIBUTION = "supcr-bench"
+BESIDE = ("implementations", "suites")
+"""Folders beside the package in a checkout; an installed package contains them."""
+HEARTBEAT_S = 1.0
+"""Seconds between messages about an unchanged activity: each disturbs the measurement."""
+
+_KEPT: dict[object, LocalExecutor] = {}
+"""The executor that later tasks in a process of a machine reuse, by its options."""
 
 
 def require_ray() -> None:
@@ -97,7 +109,7 @@ class RayBackend:
     def slots(self, suite: Suite, subjects: Sequence[Subject]) -> list[Slot]:
         """One slot for every machine with cores, and one for every GPU."""
         files = [subject.target for subject in subjects if subject.kind == "file"]
-        here = cluster_node.facts(files)
+        here = node_facts(files)
         nodes = [
             node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")
         ]
@@ -114,13 +126,13 @@ class RayBackend:
             )
             for node in nodes
         ]
-        asked = [self._task(cluster_node.facts, machine).remote(files) for machine in whole]
+        asked = [self._task(node_facts, machine).remote(files) for machine in whole]
         begun: list[tuple[Slot, Any]] = []
         for node, machine, answer in zip(nodes, whole, asked, strict=True):
             facts = self._answer(answer, machine.name)
             require_same_code(here, facts, machine.name)
             for slot in _slots_of(machine, int(node["Resources"].get("GPU", 0)), facts, suite):
-                task = self._task(cluster_node.environment, slot)
+                task = self._task(node_environment, slot)
                 begun.append((slot, task.remote(slot.budget.threads, self._labels)))
         with_gpus = {slot.node for slot, _ in begun if slot.gpu is not None}
         return [
@@ -163,14 +175,14 @@ class RayBackend:
     ) -> list[Mapping[str, Subject | Failed]]:
         asked = []
         for slot in slots:
-            task = self._task(cluster_node.preflight, slot)
+            task = self._task(node_preflight, slot)
             asked.append(task.remote(slot.budget.threads, self._labels, list(subjects), device))
         # The LocalExecutor there ends an implementation that hangs, by its time limit.
         return [self._answer(task, s.name, None) for task, s in zip(asked, slots, strict=True)]
 
     def measure(self, slot: Slot, cell: Cell, subjects: Sequence[Subject]) -> Iterator[Event]:
         errors = self._ray.exceptions
-        task = self._task(cluster_node.measure, slot, num_returns="streaming")
+        task = self._task(node_measure, slot, num_returns="streaming")
         stream = task.remote(self._labels, cell, list(subjects), slot.budget)
         last = Activity("waiting for a machine", None, time.monotonic())
         ended = False
@@ -267,3 +279,84 @@ def _with_environment(slot: Slot, environment: Mapping[str, Any], gpus: bool) ->
     elif gpus:  # the cell may see GPUs that Ray has not given it
         devices = ["cpu"]
     return replace(slot, devices=tuple(devices), environment=environment)
+
+
+def require_same_code(here: Mapping[str, Any], there: Mapping[str, Any], name: str) -> None:
+    """Raise a UsageError unless two machines, described by their facts, have the same code."""
+    has = f"{name} has supcr-bench {there['version']}"
+    cure = "install the same version on every machine"
+    if there["version"] != here["version"]:
+        raise UsageError(f"{has}, this machine has {here['version']}: {cure}")
+    if there["code"] != here["code"]:
+        raise UsageError(f"{has} with other code than this machine: {cure}")
+    for file, digest in here["files"].items():
+        if there["files"][file] is None:
+            raise UsageError(f"{name} has no file {file}: copy it there, or use a shared disk")
+        if there["files"][file] != digest:
+            raise UsageError(
+                f"{name} has another file {file} than this machine: copy it there again"
+            )
+
+
+def kept_executor(threads: int, labels: LabelFile | None) -> LocalExecutor:
+    wanted = threads, labels, os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted not in _KEPT:
+        while _KEPT:
+            _KEPT.popitem()[1].close()
+        _KEPT[wanted] = LocalExecutor(threads, labels)
+    return _KEPT[wanted]
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _code() -> str:
+    package, own = Path(__file__).parents[1], folder()
+    parts = [
+        f"{path.relative_to(root)} {_digest(path)}"
+        for root in (package, own)
+        for path in sorted(root.rglob("*.py"))
+        if root == own or path.relative_to(root).parts[0] not in BESIDE
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def node_facts(files: Sequence[str]) -> dict[str, Any]:
+    """Facts about a machine that are checked before a worker starts on it."""
+    return {
+        "version": version(DISTRIBUTION),
+        "code": _code(),
+        "files": {file: _digest(Path(file)) for file in files},
+        "cpus": usable_cpus(),
+        "available_bytes": psutil.virtual_memory().available,
+    }
+
+
+def node_environment(threads: int, labels: LabelFile | None) -> dict[str, Any]:
+    return dict(kept_executor(threads, labels).environment)
+
+
+def node_preflight(
+    threads: int, labels: LabelFile | None, subjects: Sequence[Subject], device: str
+) -> Mapping[str, Subject | Failed]:
+    return kept_executor(threads, labels).preflight(subjects, device)
+
+
+def node_measure(
+    labels: LabelFile | None, cell: Cell, subjects: Sequence[Subject], budget: Budget
+) -> Iterator[Event | tuple[Activity, float]]:
+    """Run a cell and yield its events; an activity carries its duration, because clocks differ."""
+    last_sent: Activity | None = None
+    last_sent_s = 0.0
+    for event in kept_executor(budget.threads, labels).run(cell, subjects, budget):
+        if not isinstance(event, Activity):
+            yield event
+            continue
+        now = time.monotonic()
+        if event != last_sent or now - last_sent_s >= HEARTBEAT_S:
+            last_sent, last_sent_s = event, now
+            yield event, event.elapsed_s

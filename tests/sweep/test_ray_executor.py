@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from supcr_bench.sweep import cluster_node, ray_executor
+from supcr_bench.sweep import ray_executor
 from supcr_bench.sweep.cluster_executor import Slot
-from supcr_bench.sweep.cluster_node import require_same_code
-from supcr_bench.sweep.ray_executor import require_address, require_ray
+from supcr_bench.sweep.ray_executor import (
+    node_facts,
+    require_address,
+    require_ray,
+    require_same_code,
+)
 from supcr_bench.sweep.suite import Suite
 from supcr_bench.values.errors import UsageError
 
@@ -88,11 +92,11 @@ def test_a_gpu_gets_its_share_of_cores_and_memory() -> None:
 def test_a_machine_with_other_code_or_another_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "loss.py"
     file.write_text("one")
-    here = cluster_node.facts([str(file)])
-    require_same_code(here, cluster_node.facts([str(file)]), "m7")
+    here = node_facts([str(file)])
+    require_same_code(here, node_facts([str(file)]), "m7")
     file.write_text("two")
     for there, words in (
-        (cluster_node.facts([str(file)]), "has another file"),
+        (node_facts([str(file)]), "has another file"),
         (here | {"files": {str(file): None}}, "m7 has no file"),
         (here | {"version": "9.9"}, "m7 has supcr-bench 9.9, this machine has"),
         (here | {"code": "other"}, "m7 has supcr-bench .* with other code than this machine"),
