@@ -3,10 +3,9 @@
 import torch
 from torch import Tensor
 
-from supcr_bench.reference.compare import Answer, gradient_trials, value_trials
+from supcr_bench.reference.compare import Answer, deviations, finite, worst_of
 from supcr_bench.reference.reference import Reference
 from supcr_bench.reference.tolerance import bounds_of
-from supcr_bench.reference.trial import finite, worst_of
 
 Errors = dict[str, float | None]
 """Figures of a result on value and gradient: errors, and errors as multiples of the tolerance."""
@@ -25,7 +24,9 @@ def errors_of(answer: Answer, reference: Reference) -> tuple[Errors, str | None]
     it is NaN or relative to zero; after a forward alone there are no gradient errors.
     """
     bounds, gives = bounds_of(reference), f"{reference.definition.name} gives"
-    values = value_trials(answer, reference, bounds)
+    trials = deviations(reference.batch, answer, reference, bounds, gives=gives)
+    pairs = list(zip(answer.gradients, reference.gradients, strict=False))
+    values = trials[: len(trials) - len(pairs)]
     own, right = answer.loss.reshape(1), reference.loss.reshape(1)
     if len(values) > 1 and answer.parts is not None:
         own = torch.cat([own, answer.parts])
@@ -34,9 +35,7 @@ def errors_of(answer: Answer, reference: Reference) -> tuple[Errors, str | None]
     found: Errors = {"value_error": finite(relative), "value_tolerances": finite(worst.tolerances)}
     finding = worst.finding
     if answer.gradients:
-        trials = gradient_trials(reference.batch, answer, reference, bounds, gives=gives)
-        worst = worst_of(trials)
-        pairs = list(zip(answer.gradients, reference.gradients, strict=False))
+        worst = worst_of(trials[len(values) :])
         off = torch.cat([own - right for own, right in pairs]).norm(dim=1).max()
         size = torch.cat([right for _, right in pairs]).norm(dim=1).max()
         found |= {

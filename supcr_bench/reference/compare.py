@@ -9,13 +9,57 @@ import torch
 from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.reference import Method, Reference, compute_reference
+from supcr_bench.reference.reference import Reference, compute_reference
 from supcr_bench.reference.tolerance import Bounds, bounds_of
-from supcr_bench.reference.trial import Trial, worst_of
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.units import digits_apart
 
 VIEWS = ("first", "second")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One comparison of an answer with the right one.
+
+    Attributes:
+        tolerances: the error as a multiple of its bound; above 1 is a failure, and infinite means
+            a failure without a measured error.
+        error: the largest absolute error, if one was measured.
+        bound: the largest absolute error that rounding explains.
+        problem: the inputs, if they may be shrunk to a smaller failing case.
+    """
+
+    case: str
+    tolerances: float
+    error: float | None = None
+    bound: float | None = None
+    finding: str | None = None
+    problem: Batch | None = None
+
+    @property
+    def failed(self) -> bool:
+        return not self.tolerances <= 1
+
+
+def outright(case: str, finding: str | None, problem: Batch | None = None) -> Trial:
+    """A trial that is right or wrong without a measured error."""
+    return Trial(case, math.inf if finding else 0.0, finding=finding, problem=problem)
+
+
+def measured(problem: Batch, error: float, bound: float, finding: str) -> Trial:
+    """A trial of one number, which gets the finding only if the error exceeds the bound."""
+    tolerances = error / bound if math.isfinite(error) else math.inf
+    text = None if tolerances <= 1 else finding
+    return Trial(problem.name, tolerances, error, bound, text, problem)
+
+
+def worst_of(trials: Sequence[Trial]) -> Trial:
+    return max(trials, key=lambda t: math.inf if math.isnan(t.tolerances) else t.tolerances)
+
+
+def finite(value: Tensor | float | None) -> float | None:
+    """The value as a number; ``None`` for NaN and infinity, which strict JSON cannot hold."""
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,50 +95,34 @@ def scale_up(loss: Tensor, parts: Tensor | None, upstream: Tensor | None) -> Ten
 
 @functools.lru_cache(maxsize=512)
 def reference_of(
-    definition: Definition,
-    batch: Batch,
-    upstream: tuple[float, ...] | None = None,
-    method: Method | None = None,
+    definition: Definition, batch: Batch, upstream: tuple[float, ...] | None = None
 ) -> Reference:
     """The reference, computed once per process, because all subjects get the same problems."""
     arriving = None if upstream is None else torch.tensor(upstream, dtype=torch.float64)
-    return compute_reference(definition, batch, method=method, upstream=arriving)
+    return compute_reference(definition, batch, upstream=arriving)
 
 
 def judge(answer: Answer, reference: Reference, dtype: str | None = None) -> Trial:
     """The worst error; ``dtype`` sets the rounding, by default that of the inputs."""
-    bounds, gives = bounds_of(reference, dtype), f"{reference.definition.name} gives"
-    values = value_trials(answer, reference, bounds)
-    return worst_of(
-        [*values, *gradient_trials(reference.batch, answer, reference, bounds, gives=gives)]
-    )
-
-
-def value_trials(answer: Answer, reference: Reference, bounds: Bounds) -> list[Trial]:
-    batch, gives = reference.batch, f"{reference.definition.name} gives"
-    right, parts = reference.loss, reference.per_dimension
-    trials = [deviation(batch, "the loss", answer.loss, right, bounds.loss, gives=gives)]
-    if answer.parts is not None and answer.parts.shape == parts.shape:
-        name = "the loss of dimension {}"
-        trials.append(deviation(batch, name, answer.parts, parts, bounds.parts, gives=gives))
-    return trials
-
-
-def gradient_trials(
-    batch: Batch, own: Answer, right: Answer | Reference, bounds: Bounds, *, gives: str
-) -> list[Trial]:
-    of_views = zip(VIEWS, own.gradients, right.gradients, bounds.gradients, strict=False)
-    return [
-        deviation(batch, f"the {view} view's gradient", mine, expected, bound, gives=gives)
-        for view, mine, expected, bound in of_views
-    ]
+    gives = f"{reference.definition.name} gives"
+    bounds = bounds_of(reference, dtype)
+    return worst_of(deviations(reference.batch, answer, reference, bounds, gives=gives))
 
 
 def deviations(
     batch: Batch, own: Answer, right: Answer | Reference, bounds: Bounds, *, gives: str
 ) -> list[Trial]:
-    loss = deviation(batch, "the loss", own.loss, right.loss, bounds.loss, gives=gives)
-    return [loss, *gradient_trials(batch, own, right, bounds, gives=gives)]
+    """Errors of the loss, of per-dimension losses that a reference has too, and of gradients."""
+    trials = [deviation(batch, "the loss", own.loss, right.loss, bounds.loss, gives=gives)]
+    if isinstance(right, Reference) and own.parts is not None:
+        parts, name = right.per_dimension, "the loss of dimension {}"
+        if own.parts.shape == parts.shape:
+            trials.append(deviation(batch, name, own.parts, parts, bounds.parts, gives=gives))
+    of_views = zip(VIEWS, own.gradients, right.gradients, bounds.gradients, strict=False)
+    return trials + [
+        deviation(batch, f"the {view} view's gradient", mine, expected, bound, gives=gives)
+        for view, mine, expected, bound in of_views
+    ]
 
 
 def deviation(

@@ -66,57 +66,39 @@ class Bounds:
 def bounds_of(reference: Reference, dtype: str | None = None) -> Bounds:
     """The tolerances of an answer in a dtype, by default that of the inputs."""
     dtype = dtype or reference.batch.dtype
-    u, parts = UNIT_ROUNDOFF[dtype], _of_parts(reference, dtype)
-    # Weighting is a product, a sum of D terms and a quotient: 4 u of the result.
-    loss = float((parts * reference.shares.abs()).sum()) + 4 * u * abs(float(reference.loss))
-    return Bounds(loss, parts, _of_gradients(reference, dtype))
-
-
-def _term_error(reference: Reference, dtype: str, m: int) -> float:
-    """Error of one term: from its logits, and from exp, sum, quotient and log."""
-    definition, spread, u = reference.definition, max(reference.spread, 1.0), UNIT_ROUNDOFF[dtype]
-    error = 2 * logit_error(reference.batch, definition, dtype, spread) + (math.sqrt(m) + 4) * u
-    if "negative_euclidean" in definition.similarity and definition.self_candidate != "never":
-        error += math.sqrt(u) * spread / definition.temperature
-    return error
-
-
-def _of_parts(reference: Reference, dtype: str) -> Tensor:
-    """Absolute tolerance of each per-dimension loss: [D] float64."""
-    u, views = UNIT_ROUNDOFF[dtype], 2 if reference.definition.views == "sum" else 1
-    bounds = []
-    for m, loss, ties in zip(
-        reference.valid_rows, reference.per_dimension.tolist(), reference.near_ties, strict=True
-    ):
-        summation = 2 * math.sqrt(2) * m * u * abs(loss)
-        terms = views * _term_error(reference, dtype, m)
-        bounds.append(terms + summation + ties[0] if m >= 2 else 0.0)
-    return torch.tensor(bounds, dtype=torch.float64)
-
-
-def _of_gradients(reference: Reference, dtype: str) -> tuple[Tensor, ...]:
-    """Absolute tolerance of each row of each view's gradient: [N] float64."""
-    definition, (_, d, _) = reference.definition, reference.batch.size
-    direction = 0.0
-    if "negative_euclidean" in definition.similarity and reference.spread > 0:
-        size = max(reference.spread, float(definition.similarity in NORMALISED))
-        closest = max(reference.closest, LEAST_SEPARATION * size)
-        direction = (math.sqrt(d) + 4) * UNIT_ROUNDOFF[dtype] * size / closest
-    bound = 0.0
-    for m, near, ties, arriving in zip(
+    definition, (_, d, _), u = reference.definition, reference.batch.size, UNIT_ROUNDOFF[dtype]
+    spread = max(reference.spread, 1.0)
+    logits, direction = 2 * logit_error(reference.batch, definition, dtype, spread), 0.0
+    if "negative_euclidean" in definition.similarity:
+        if definition.self_candidate != "never":
+            logits += math.sqrt(u) * spread / definition.temperature
+        if reference.spread > 0:
+            size = max(reference.spread, float(definition.similarity in NORMALISED))
+            closest = max(reference.closest, LEAST_SEPARATION * size)
+            direction = (math.sqrt(d) + 4) * u * size / closest
+    views = 2 if definition.views == "sum" else 1
+    parts, row = [], 0.0
+    for m, loss, near, ties, arriving in zip(
         reference.valid_rows,
+        reference.per_dimension.tolist(),
         reference.near_floor,
         reference.near_ties,
         reference.arriving.tolist(),
         strict=True,
     ):
         if m < 2:
+            parts.append(0.0)
             continue
-        terms = 4 / m * (_term_error(reference, dtype, m) + direction)
+        term = logits + (math.sqrt(m) + 4) * u  # the second from exp, sum, quotient and log
+        parts.append(views * term + 2 * math.sqrt(2) * m * u * abs(loss) + ties[0])
         flips = 2 * near / (m * (m - 1)) + ties[1]
-        bound += abs(arriving) * (terms + flips) * reference.steepest / definition.temperature
-    views = [view.detach().cpu().double() for view in reference.batch.views_of(definition)]
+        row += abs(arriving) * (4 / m * (term + direction) + flips)
+    row *= reference.steepest / definition.temperature
+    of_parts = torch.tensor(parts, dtype=torch.float64)
+    # Weighting is a product, a sum of D terms and a quotient: 4 u of the result.
+    total = float((of_parts * reference.shares.abs()).sum()) + 4 * u * abs(float(reference.loss))
+    lengths = [v.detach().cpu().double().norm(dim=1) for v in reference.batch.views_of(definition)]
     if definition.similarity not in NORMALISED:
-        return tuple(torch.full((len(v),), bound, dtype=torch.float64) for v in views)
+        lengths = [torch.ones_like(length) for length in lengths]
     tiny = torch.finfo(torch.float64).tiny
-    return tuple(bound / v.norm(dim=1).clamp(min=tiny) for v in views)
+    return Bounds(total, of_parts, tuple(row / length.clamp(min=tiny) for length in lengths))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,10 +15,18 @@ from torch import Tensor
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Batch, WeightKind, make_problem
 from supcr_bench.measure.outcome import describe_error
-from supcr_bench.reference.compare import Answer, deviations, judge, reference_of
-from supcr_bench.reference.reference import Method, Reference
+from supcr_bench.reference.compare import (
+    Answer,
+    Trial,
+    deviations,
+    finite,
+    judge,
+    outright,
+    reference_of,
+    worst_of,
+)
+from supcr_bench.reference.reference import Reference
 from supcr_bench.reference.tolerance import Bounds, bounds_of
-from supcr_bench.reference.trial import Trial, outright, worst_of
 from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import call_words
 from supcr_bench.subjects.compiler import numba_watched
@@ -42,8 +51,6 @@ STEEPEST_GROWTH = 4.0
 """Time is predicted from one smaller size as this power of N, the steepest growth seen."""
 EXPONENT_MARGIN = 1.0
 """Added to the exponent between two smaller sizes, which fixed overhead makes too low."""
-DIRECT_ROWS = 24
-"""Up to this batch size, the reference adds up every candidate set; above, it sorts."""
 WIDEST = 40.0
 """Rows are shortened until logits of raw rows differ by at most this much at the definition's
 temperature: exponentials of 88 overflow in float32, and those of -88 vanish."""
@@ -265,9 +272,8 @@ class CheckContext:
         return self.subject.call(module or self.build(problem), *problem.copies(self.device))
 
     def reference(self, problem: Batch, upstream: Tensor | None = None) -> Reference:
-        method: Method = "direct" if len(problem.labels) <= DIRECT_ROWS else "fast"
         arriving = None if upstream is None else tuple(upstream.tolist())
-        return reference_of(self.definition, problem, arriving, method)
+        return reference_of(self.definition, problem, arriving)
 
     def compare(
         self,
@@ -360,8 +366,23 @@ class Check:
         except Exception as error:  # noqa: BLE001 - any exception is a finding
             trials.append(outright("the check", finding_of(error)))
         left_out, seconds = context.left_out - before, time.perf_counter() - started
-        outcome = Outcome.judged(self.name, self.group, trials, left_out, seconds)
-        return outcome, [t for t in trials if t.failed]
+        own = partial(Outcome, self.name, self.group, left_out=left_out, seconds=seconds)
+        if not trials:
+            late = "every case would have taken too long"
+            verdict = Verdict.NOT_RUN if left_out else Verdict.NOT_APPLICABLE
+            return own(verdict, finding=late if left_out else "no case applies"), []
+        worst, failed = worst_of(trials), [t for t in trials if t.failed]
+        outcome = own(
+            Verdict.FAIL if failed else Verdict.PASS,
+            cases=len(trials),
+            failed=len(failed),
+            tolerances=finite(worst.tolerances),
+            error=finite(worst.error),
+            bound=finite(worst.bound),
+            case=worst.case,
+            finding=worst.finding,
+        )
+        return outcome, failed
 
 
 def check(

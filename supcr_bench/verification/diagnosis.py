@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.trial import Trial
+from supcr_bench.reference.compare import Trial
 from supcr_bench.subjects.calls import call_text, loss_of
 from supcr_bench.subjects.registry import is_described, locate
 from supcr_bench.subjects.signature import behind, is_called_with_tensors

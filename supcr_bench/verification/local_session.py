@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from supcr_bench.measure.device import get_device
-from supcr_bench.reference.trial import Trial
+from supcr_bench.reference.compare import Trial
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.process_state import ProcessState, pinned_threads
 from supcr_bench.subjects.registry import load, locate

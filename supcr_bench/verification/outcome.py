@@ -1,11 +1,8 @@
 """Results of verification: the trials of a check give an outcome, all outcomes a verification."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
-
-from supcr_bench.reference.trial import Trial, finite, worst_of
 
 Group = Literal["definition", "relations", "robustness", "conduct"]
 RAISES = "raises "
@@ -68,31 +65,6 @@ class Outcome:
     finding: str | None = None
     seconds: float | None = None
     overdue: bool = False
-
-    @classmethod
-    def judged(
-        cls, check: str, group: Group, trials: Sequence[Trial], left_out: int, seconds: float
-    ) -> Self:
-        if not trials:
-            verdict, reason = Verdict.NOT_APPLICABLE, "no case applies"
-            if left_out:
-                verdict, reason = Verdict.NOT_RUN, "every case would have taken too long"
-            return cls(check, group, verdict, left_out=left_out, finding=reason, seconds=seconds)
-        worst, failed = worst_of(trials), sum(t.failed for t in trials)
-        return cls(
-            check,
-            group,
-            Verdict.FAIL if failed else Verdict.PASS,
-            cases=len(trials),
-            failed=failed,
-            left_out=left_out,
-            tolerances=finite(worst.tolerances),
-            error=finite(worst.error),
-            bound=finite(worst.bound),
-            case=worst.case,
-            finding=worst.finding,
-            seconds=seconds,
-        )
 
     @classmethod
     def ended(cls, check: str, group: Group, finding: str, *, overdue: bool = False) -> Self:

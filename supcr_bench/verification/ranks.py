@@ -23,8 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.compare import Answer, answer_of, reference_of, scale_up
-from supcr_bench.reference.trial import Trial, outright
+from supcr_bench.reference.compare import Answer, Trial, answer_of, outright, reference_of, scale_up
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import unpack
 from supcr_bench.verification.checks import conduct, definition, relations, robustness

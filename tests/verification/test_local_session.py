@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from supcr_bench.reference.trial import Trial
+from supcr_bench.reference.compare import Trial
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import NO_SELF

@@ -13,8 +13,7 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.measure.device import find_accelerator
 from supcr_bench.measure.timing import frozen
-from supcr_bench.reference.compare import Answer, deviation, deviations
-from supcr_bench.reference.trial import Trial, outright, worst_of
+from supcr_bench.reference.compare import Answer, Trial, deviation, deviations, outright, worst_of
 from supcr_bench.subjects.calls import loss_of
 from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.verification.context import CheckContext, check, finding_of

@@ -11,8 +11,7 @@ import torch
 
 from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.compare import Answer
-from supcr_bench.reference.trial import Trial, measured, outright
+from supcr_bench.reference.compare import Answer, Trial, measured, outright
 from supcr_bench.subjects.calls import loss_of
 from supcr_bench.values.case import LABEL_KINDS, UNIT_ROUNDOFF
 from supcr_bench.values.definition import NORMALISED, TORCHCELL

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.reference.compare import VIEWS, deviation, judge
-from supcr_bench.reference.trial import Trial, measured, worst_of
+from supcr_bench.reference.compare import VIEWS, Trial, deviation, judge, measured, worst_of
 from supcr_bench.values.case import LABEL_KINDS
 from supcr_bench.values.definition import NORMALISED
 from supcr_bench.verification.context import CheckContext, check

@@ -8,9 +8,8 @@ from dataclasses import replace
 import torch
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.reference.compare import answer_of, deviations, reference_of
+from supcr_bench.reference.compare import Trial, answer_of, deviations, outright, reference_of
 from supcr_bench.reference.tolerance import bounds_of
-from supcr_bench.reference.trial import Trial, outright
 from supcr_bench.subjects.calls import loss_of
 from supcr_bench.values.case import LABEL_KINDS
 from supcr_bench.values.definition import NORMALISED, NanLabels
