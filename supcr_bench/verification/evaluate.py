@@ -82,7 +82,9 @@ def _evaluate(
             distinct += 1
     sums = torch.zeros(distinct, 2, dtype=torch.float64)
     gradients = torch.zeros(distinct, 2, columns, dtype=torch.float64)
-    for (_, rule), some in grouped(terms, lambda term: (term.part.rows, term.rule)).items():
+    for (_, rule), some in grouped(
+        terms, lambda term: (len(term.part.similarities), term.rule)
+    ).items():
         values, slopes = _terms(some, rule, warm=warm)
         of_part = [id(term.part) for term in some]
         for own in grouped(range(len(some)), of_part.__getitem__).values():
@@ -150,7 +152,6 @@ class Part(NamedTuple):
     jacobian: Tensor
     rules: Rules
     share: float
-    rows: int
 
 
 class Term(NamedTuple):
@@ -186,7 +187,7 @@ def _parts(kind: Member, *batch: Rows) -> list[Part]:
         )
         jacobian = torch.cat([slope.flatten(1) for slope in slopes], dim=1)
         rules = _rules(tuple(map(tuple, difference.tolist())))
-        parts.append(Part(similarities, jacobian, rules, share, len(similarities)))
+        parts.append(Part(similarities, jacobian, rules, share))
     return parts
 
 
@@ -204,41 +205,23 @@ def _terms(terms: Sequence[Term], rule: str, *, warm: bool) -> tuple[Tensor, Ten
     chosen, weight = map(torch.stack, zip(*(term.pairs for term in terms), strict=True))
     weight = weight * column([term.part.share for term in terms])
     partner = column([m.partner for m in members])
+    leaf = similarities.requires_grad_()
+    s = leaf / column([m.temperature for m in members])
     if warm:
         alike = ((weight / chosen.sum(-1).clamp(min=1)).unsqueeze(-1) * chosen).sum(2)
-        sums = (alike * similarities).sum((1, 2)), -(weight * partner * similarities).sum((1, 2))
-        return torch.stack(sums, 1), torch.stack((alike, -(weight * partner)), 1).flatten(2)
-    temperature = column([m.temperature for m in members])
-    if rule in PHRASES["odd"]:
-        leaf = similarities.requires_grad_()
-        value = (weight * odd_terms(rule, leaf / temperature, chosen)).sum((1, 2))
-        (slope,) = torch.autograd.grad(value.sum(), leaf)
-        nothing = torch.zeros_like(value), torch.zeros_like(slope)
-        return (
-            torch.stack((value.detach(), nothing[0]), 1),
-            torch.stack((slope, nothing[1]), 1).flatten(2),
-        )
-    s = similarities / temperature
-    empty = ~chosen.any(-1)
-    held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf).masked_fill_(empty.unsqueeze(-1), 0.0)
-    if not rule:
-        contrast = held.logsumexp(-1)
-        shares = held.sub_(contrast.unsqueeze(-1)).exp_().mul_(chosen)
-        slope = (weight.unsqueeze(-1) * shares).sum(2) / temperature
-        contrast = weight * contrast.masked_fill(empty, NOTHING)
-        sums = contrast.sum((1, 2)), -(weight * (partner * s)).sum((1, 2))
-        slopes = slope, -(weight * partner / temperature)
-        return torch.stack(sums, 1), torch.stack(slopes, 1).flatten(2)
-    leaf = similarities.requires_grad_()
-    s = leaf / temperature
-    log_eps = column([m.eps for m in members]).log()
-    held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
-    contrast = held.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
-    contrast = contrast.masked_fill(empty, NOTHING)
-    itself = torch.eye(s.shape[-1], dtype=torch.bool)
-    contrast, _ = denominators(contrast, s.detach(), itself, log_eps, rule)
-    pulled = weight * numerators(partner * s, contrast, log_eps, rule)
-    both = (weight * contrast).sum((1, 2)), -pulled.sum((1, 2))
+        both = (alike * leaf).sum((1, 2)), -(weight * partner * leaf).sum((1, 2))
+    elif rule in PHRASES["odd"]:
+        both = (weight * odd_terms(rule, s, chosen)).sum((1, 2)), 0 * leaf.sum((1, 2))
+    else:
+        empty, log_eps = ~chosen.any(-1), column([m.eps for m in members]).log()
+        held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
+        contrast = held.masked_fill(empty.unsqueeze(-1), 0.0).logsumexp(-1)
+        contrast = contrast.masked_fill(empty, NOTHING)
+        if rule:
+            itself = torch.eye(s.shape[-1], dtype=torch.bool)
+            contrast, _ = denominators(contrast, s.detach(), itself, log_eps, rule)
+        pulled = weight * numerators(partner * s, contrast, log_eps, rule)
+        both = (weight * contrast).sum((1, 2)), -pulled.sum((1, 2))
     found = [torch.autograd.grad(x.sum(), leaf, retain_graph=True)[0] for x in both]
     return torch.stack(both, 1).detach(), torch.stack(found, 1).flatten(2)
 
@@ -270,13 +253,12 @@ def evaluate_large(
                 contrast, weight = _by_sorting(member, s, difference)
             else:
                 chosen, weight = candidates(member, difference, anchors)
+                contrast = own.unsqueeze(1).masked_fill(~chosen, NOTHING).logsumexp(dim=2)
             if member.odd and sorts:
                 term = odd_terms_of_sums(member.odd, own, contrast, itself)
             elif member.odd:
                 term = odd_terms(member.odd, s, chosen, anchors)
             else:
-                if not sorts:
-                    contrast = own.unsqueeze(1).masked_fill(~chosen, NOTHING).logsumexp(dim=2)
                 contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
                 contrast, _ = denominators(contrast, own, itself[anchors], log_eps, rule)
                 term = contrast - numerators(member.partner * own, contrast, log_eps, rule)
@@ -286,8 +268,7 @@ def evaluate_large(
         terms.append(torch.cat(found))
         assert s.grad is not None
         pulled.append((logits * s.grad).sum())
-    torch.stack(pulled).sum().backward()  # type: ignore[no-untyped-call]
-    gradient = [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves]
+    gradient = torch.autograd.grad(torch.stack(pulled).sum(), leaves, materialize_grads=True)
     return torch.cat([g.flatten() for g in gradient]), terms
 
 
