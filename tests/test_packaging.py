@@ -56,7 +56,7 @@ def test_an_installed_package_lists_what_the_checkout_holds(tmp_path: Path) -> N
     assert files_of(wheels[0]) == files_of(wheels[1])
     names = {name for name in files_of(wheels[0]) if not name.endswith(".py")}
     assert {Path(name).suffix for name in names if ".dist-info/" not in name} == {
-        *(".typed", ".toml", ".yml", ".j2", ".css", ".js"),
+        *(".typed", ".toml", ".yml", ".j2", ".css", ".js", ".mplstyle"),
     }
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert not [name for name in files_of(wheels[0]) if name.startswith("tests/")]

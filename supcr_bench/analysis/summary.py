@@ -1,6 +1,5 @@
 """Computes what several tables of a run show: agreement, time of a call, fastest by size."""
 
-import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 ERRORS = ("value_error", "value_tolerances", "gradient_error", "gradient_tolerances")
 DERIVED = ("time_s", "time_low_s", "time_high_s")
-DIFFERENCES = ("value_difference", "gradient_difference")
 
 
 def _largest(values: Iterable[float | None]) -> float | None:
@@ -43,20 +41,6 @@ def agreement_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
         for name, own in grouped(known, lambda r: r.implementation).items()
         for labels, members in grouped(own, lambda r: r.case.label_kind).items()
     ]
-
-
-def pair_rows(results: Sequence[Result]) -> list[Mapping[str, Any]]:
-    """The largest relative differences between two implementations on the same tensors."""
-    rows: list[Mapping[str, Any]] = []
-    for one, other in itertools.combinations(implementations_of(results), 2):
-        own = (r for r in results if r.implementation == one)
-        if met := [r for r in own if other in (r.value_difference or {})]:
-            differences = {
-                kind: _largest([(getattr(r, kind) or {}).get(other) for r in met])
-                for kind in DIFFERENCES
-            }
-            rows.append({"one": one, "other": other, "cases": len(met), **differences})
-    return rows
 
 
 def time_interval(result: Result) -> Interval | None:

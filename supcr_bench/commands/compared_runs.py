@@ -12,7 +12,7 @@ from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.machine import MACHINE, environment_differences, of_the_machine
-from supcr_bench.values.metrics import COUNTS
+from supcr_bench.values.metrics import COUNTS, Change
 from supcr_bench.values.table import Table
 from supcr_bench.values.units import listed
 
@@ -115,18 +115,15 @@ def to_mapping(comparison: compare.Comparison, first: Run, second: Run) -> dict[
 def _row_mapping(row: compare.ComparisonRow) -> Mapping[str, Any]:
     values: dict[str, Any] = {"implementation": row.implementation, **row.case.to_mapping()}
     values |= {"first": row.first, "second": row.second, "work": row.work}
-    time = row.time
-    values["time"] = time and {
-        **{name: getattr(time, name) for name in ("ratio", "low", "high")},
-        "verdict": time.direction,
-        "reason": time.reason,
-    }
-    for metric in COUNTS:
-        change = row.changes.get(metric.name)
-        values[metric.key] = change and {
-            "first": change.before,
-            "second": change.after,
-            "verdict": change.direction,
-            "ratio": change.ratio,
-        }
+    values["time"] = _named(row.time, _OF_TIME)
+    values |= {m.key: _named(row.changes.get(m.name), _OF_COUNT) for m in COUNTS}
     return {**values, "finding": row.finding, "note": row.note}
+
+
+_OF_TIME = {name: name for name in ("ratio", "low", "high", "reason")} | {"verdict": "direction"}
+_OF_COUNT = {"first": "before", "second": "after", "verdict": "direction", "ratio": "ratio"}
+"""The keys of a change in the JSON file, and its attributes."""
+
+
+def _named(change: Change | None, names: Mapping[str, str]) -> dict[str, Any] | None:
+    return {key: getattr(change, name) for key, name in names.items()} if change else None

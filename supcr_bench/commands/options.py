@@ -5,12 +5,15 @@ function, so that ``--help`` and usage errors do not wait for torch or pandas.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from supcr_bench.values.axes import AXIS_NAMES, get_axis
+from supcr_bench.values.definition import AUTO, DEFINITIONS
 from supcr_bench.values.errors import UnknownNameError, UsageError
 from supcr_bench.values.files import require_writable
 from supcr_bench.values.units import parse_fraction
@@ -23,48 +26,23 @@ def option(metavar: str, text: str, *names: str, default: Any = None, **more: An
     return typer.Option(default, *names, metavar=metavar, help=text, **more)
 
 
-def completed(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
-    """Offers a shell the names that begin with what is typed; if there is none, it offers files."""
+def completed(names: Collection[str] | str) -> Callable[[str], list[str]]:
+    """Offers a shell the names that begin with what is typed; if there is none, it offers files.
+
+    A ``module:function`` gives the names where its import is slow.
+    """
 
     def offer(incomplete: str) -> list[str]:
-        return [name for name in names() if name.startswith(incomplete)]
+        known = resolve_name(names)() if isinstance(names, str) else names
+        return [name for name in known if name.startswith(incomplete)]
 
     return offer
 
 
-def _implementation_names() -> Iterable[str]:
-    from supcr_bench.subjects.registry import registered
-
-    return registered()
-
-
-def _suite_names() -> list[str]:
-    from supcr_bench.sweep.suite import suite_names
-
-    return suite_names()
-
-
-def _run_names() -> list[str]:
-    from supcr_bench.store.run import RESULTS, RUN_FILE
-
-    return ["latest", *sorted(file.parent.name for file in RESULTS.glob(f"*/{RUN_FILE}"))]
-
-
-def _definition_names() -> list[str]:
-    from supcr_bench.values.definition import AUTO, DEFINITIONS
-
-    return [*DEFINITIONS, AUTO]
-
-
-def _axis_names() -> list[str]:
-    from supcr_bench.values.axes import AXIS_NAMES
-
-    return [f"{name}=" for name in AXIS_NAMES]
-
-
-COMPLETE_IMPLEMENTATION, COMPLETE_SUITE, COMPLETE_RUN, COMPLETE_DEFINITION = map(
-    completed, (_implementation_names, _suite_names, _run_names, _definition_names)
-)
+COMPLETE_IMPLEMENTATION = completed("supcr_bench.subjects.registry:registered")
+COMPLETE_SUITE = completed("supcr_bench.sweep.suite:suite_names")
+COMPLETE_RUN = completed("supcr_bench.store.run:run_names")
+COMPLETE_DEFINITION = completed([*DEFINITIONS, AUTO])
 
 
 def flag(name: str, text: str) -> Any:
@@ -98,7 +76,7 @@ def choice(name: str, known: Collection[str], text: str, **more: Any) -> Any:
             raise UnknownNameError(name.removeprefix("--"), word, known)
         return word
 
-    offer = completed(lambda: known)
+    offer = completed(known)
     return quantity(name, check, "|".join(known), text, autocompletion=offer, **more)
 
 
@@ -133,10 +111,10 @@ IMPLEMENTATIONS = option(
 )
 DEFINITION = option(
     "NAME",
-    "Definition to compare with: torchcell, no-self, rank-n-contrast or one of the suite's "
-    "own, or auto to recognise it. By default, the one that each implementation computes.",
+    "Definition to compare with: torchcell, no-self, rank-n-contrast, one of the suite's own, "
+    "or auto to find out which one it computes.",
     "--definition",
-    show_default=False,
+    show_default="the one that it declares, else the one that it computes",
     autocompletion=COMPLETE_DEFINITION,
 )
 JSON_FILE = output_file("--json", "Write all results as JSON to FILE.")
@@ -148,13 +126,11 @@ AXIS_VALUES = option(
     "Set any axis of the suite, such as temperature=0.07,0.1. Give the option several "
     "times for several axes.",
     "--set",
-    autocompletion=completed(_axis_names),
+    autocompletion=completed([f"{name}=" for name in AXIS_NAMES]),
 )
 
 
 def set_axes(axes: Mapping[str, str | None], assignments: Sequence[str] | None) -> dict[str, str]:
-    from supcr_bench.values.axes import get_axis
-
     whole = {name: values for name, values in axes.items() if values is not None}
     for assignment in assignments or ():
         name, equals, values = assignment.partition("=")

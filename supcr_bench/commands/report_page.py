@@ -45,7 +45,8 @@ class Shown:
     charts: Sequence[Chart]
 
     @classmethod
-    def of(cls, run: Run) -> Self:
+    def of(cls, run: Run, *, draw: bool = False) -> Self:
+        """What a run shows; to ``draw`` its charts takes seconds, and they are kept."""
         claims = {
             name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
             for name, own in run.info["implementations"].items()
@@ -53,13 +54,8 @@ class Shown:
         rejected = refuted(run.verification)
         findings = find(run.results, claims, rejected)
         charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
+        assert not draw or all(chart.svg and chart.png for chart in charts)
         return cls(run.results, rejected, findings, charts)
-
-    def draw(self) -> None:
-        """Draw the charts, which takes seconds; they are kept."""
-        for chart in self.charts:
-            assert chart.svg
-            assert chart.png
 
 
 def show_and_write(

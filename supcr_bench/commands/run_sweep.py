@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -98,7 +98,7 @@ def carry_out(
         spent = f"Took    {spent}" if account.total_s else "Nothing was left to measure."
         if account.total_s and any(r.time_samples_s for r in run.results):
             spent += f"; caches {run.info.get('caches', 'not recorded')}"
-        shown = drawing.shown() if drawing else None
+        shown = drawing() if drawing else None
         show_and_write(run, console, verbose=verbose, spent=spent, shown=shown)
     if refuted(run.verification) or any(r.status.is_broken for r in run.results):
         return 1
@@ -168,12 +168,12 @@ def sweep(
     *,
     together: bool,
     idle: IdleWorkers,
-) -> "tuple[Account, str, _Drawing | None]":
+) -> "tuple[Account, str, Callable[[], Shown | None] | None]":
     """Measure and verify the rest, and store each result at once; the executor is closed.
 
     Returns:
-        where the time went, the wall time since ``began`` in words, and with verification a thread
-        that draws what the results show.
+        where the time went, the wall time since ``began`` in words, and with verification what
+        :func:`start_drawing` returns.
     """
     account, wall_s, drawing = Account(), 0.0, None
     # Older results do not record the machine; they come from the one that the run names.
@@ -204,7 +204,7 @@ def sweep(
                         executor.close()
                         wall_s = time.monotonic() - began
                         writer.finish({"wall_s": wall_s, **asdict(account)})
-                        drawing = _Drawing(writer.path) if verify else None
+                        drawing = start_drawing(writer.path) if verify else None
                     case Account():
                         account += event
                     case Verification():
@@ -225,26 +225,27 @@ def sweep(
     return account, spent, drawing
 
 
-class _Drawing(Thread):
-    """Draws what a run shows while verification goes on; nothing is timed any more."""
+def start_drawing(path: Path) -> "Callable[[], Shown | None]":
+    """Draw what a run shows while verification goes on, as nothing is timed any more.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._path = path
-        self._shown: Shown | None = None
-        self.start()
+    Returns a function that waits for it; ``None`` if that failed, which showing the run will tell.
+    """
+    drawn: list[Shown] = []
 
-    def run(self) -> None:
+    def draw() -> None:
         from supcr_bench.commands.report_page import Shown  # slow to import
 
-        with suppress(Exception):  # raised again where the run is shown at its end
-            shown = Shown.of(load_run(self._path))
-            shown.draw()
-            self._shown = shown
+        with suppress(Exception):
+            drawn.append(Shown.of(load_run(path), draw=True))
 
-    def shown(self) -> "Shown | None":
-        self.join()
-        return self._shown
+    thread = Thread(target=draw, daemon=True)
+    thread.start()
+
+    def shown() -> Shown | None:
+        thread.join()
+        return next(iter(drawn), None)
+
+    return shown
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from supcr_bench.commands.options import (
-    COMPLETE_DEFINITION,
     COMPLETE_IMPLEMENTATION,
+    DEFINITION,
     JSON_FILE,
     flag,
     option,
@@ -41,13 +41,7 @@ def verify(
         "file.py:attribute. Without any, all registered ones.",
         autocompletion=COMPLETE_IMPLEMENTATION,
     ),
-    definition: str | None = option(
-        "NAME",
-        "Definition that gives the right answers: torchcell, no-self, rank-n-contrast, "
-        "one of --suite, or auto to find out which one it computes.",
-        show_default="the one that it declares, else the one that it computes",
-        autocompletion=COMPLETE_DEFINITION,
-    ),
+    definition: str | None = DEFINITION,
     suite: Path | None = option("FILE", "Take definitions of your own from this suite file."),
     device: str = option(
         "NAME", "Device where module and inputs live, such as cpu, cuda or mps.", default="cpu"

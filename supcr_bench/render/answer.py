@@ -29,7 +29,7 @@ MOST_FINDINGS = 4
 def answer(run: Run, findings: Findings) -> dict[str, list[Sentence]]:
     """The sentences of the answer by heading; a heading without sentences stays."""
     return {
-        "Right or not": verdicts(findings.results, run.verification or {}),
+        "Right or not": [*verdicts(findings.results, run.verification or {})],
         "What to use": [s for group in uses(findings) for s in group],
         "Claims of the note": claims(findings),
         "Beware": [*warnings(findings, (run.info.get("unavailable") or {}).values())],
@@ -52,9 +52,9 @@ def _ended(results: Sequence[Result]) -> tuple[tuple[str, int], ...]:
     return tuple((status.words, counts[status]) for status in Status if counts[status])
 
 
-def verdicts(results: Sequence[Result], checked: Mapping[str, Verification]) -> list[Sentence]:
+def verdicts(results: Sequence[Result], checked: Mapping[str, Verification]) -> Iterator[Sentence]:
     """Sentences on wrong, refuted and unanswering implementations, and then on the right ones."""
-    bad, good = list[Sentence](), dict[str, dict[str, int]]()
+    good, told = dict[str, dict[str, int]](), set[str]()
     faulty = dict.fromkeys(refuted(checked), 0)
     arms = grouped(results, lambda r: (r.implementation, r.case.definition))
     for (name, definition), own in arms.items():
@@ -62,39 +62,27 @@ def verdicts(results: Sequence[Result], checked: Mapping[str, Verification]) -> 
         wrong = [r.case for r in own if r.status is Status.WRONG]
         arm: dict[str, Any] = {"name": name, "definition": definition}
         if wrong:
-            bad.append(say.wrong(**arm, wrong=len(wrong), answers=answers, first=wrong[0]))
+            told.add(name)
+            yield say.wrong(**arm, wrong=len(wrong), answers=answers, first=wrong[0])
         elif not answers:
-            bad.append(say.silent(**arm, ended=_ended(own)))
+            yield say.silent(**arm, ended=_ended(own))
         elif name in faulty:
             faulty[name] += answers
         else:
             good.setdefault(definition, {})[name] = answers
-    told = {s.facts["name"] for s in bad if s.kind == "wrong"}
     for name, answers in faulty.items():
         agree = 0 if name in told else answers
-        bad.append(say.refuted(name=name, headline=checked[name].headline, answers=agree))
-    passed = grouped(
-        (found for found in checked.values() if found.passed),
-        lambda found: (found.computes, not found.findings),
-    )
-    return [
-        *bad,
-        *(
-            say.right(names=tuple(names), definition=definition, answers=sum(names.values()))
-            for definition, names in good.items()
-        ),
-        *(
-            say.verified(
-                names=tuple(v.implementation for v in own), computes=computes, robust=robust
-            )
-            for (computes, robust), own in passed.items()
-        ),
-        *(
-            say.unverified(name=name, headline=found.headline)
-            for name, found in checked.items()
-            if not found.passed and name not in faulty
-        ),
-    ]
+        yield say.refuted(name=name, headline=checked[name].headline, answers=agree)
+    for definition, counts in good.items():
+        yield say.right(names=tuple(counts), definition=definition, answers=sum(counts.values()))
+    passed = (found for found in checked.values() if found.passed)
+    agreeing = grouped(passed, lambda found: (found.computes, bool(found.findings)))
+    for (computes, fails), alike in agreeing.items():
+        names = tuple(v.implementation for v in alike)
+        yield say.verified(names=names, computes=computes, robust=not fails)
+    for name, found in checked.items():
+        if not found.passed and name not in faulty:
+            yield say.unverified(name=name, headline=found.headline)
 
 
 def baseline_of(results: Sequence[Result], wrong: summary.Wrong) -> str | None:

@@ -24,7 +24,13 @@ from supcr_bench.values.result import Result, stored_name
 if TYPE_CHECKING:
     import pandas as pd
 
-_BYTES = ("peak_bytes", "dispatch_peak_bytes", "predicted_cuda_peak_bytes")
+_COUNTS = (
+    "peak_bytes",
+    "dispatch_peak_bytes",
+    "predicted_cuda_peak_bytes",
+    "launches",
+    "elements",
+)
 
 
 def _flat(row: Any) -> Mapping[str, Any]:
@@ -57,24 +63,16 @@ def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cost(result: Result) -> dict[str, Any]:
-    values, time = result.to_mapping(), summary.time_interval(result)
-    return {
-        "implementation": result.implementation,
-        **result.case.to_mapping(),
-        "status": result.status,
-        "time_s": time and time.estimate,
-        "time_low_s": time and time.low,
-        "time_high_s": time and time.high,
-        "samples": len(result.samples_s),
-        **{key: values[key] for key in (*_BYTES, "launches", "elements")},
-    }
+    known = summary.result_row(result) | {"samples": len(result.samples_s)}
+    case = result.case.to_mapping()
+    names = ("implementation", *case, "status", *summary.DERIVED, "samples", *_COUNTS)
+    return {name: known.get(name) for name in names}
 
 
 def csv_tables(findings: Findings) -> Mapping[str, str]:
     results = findings.results
     tables: dict[str, Sequence[Any]] = {
         "agreement.csv": summary.agreement_rows(results),
-        "pairs.csv": summary.pair_rows(results),
         "cost.csv": [_cost(r) for p in PASSES for r in summary.by_series(results, p)],
         "growth.csv": findings.growth,
         "crossovers.csv": findings.crossovers,
@@ -89,12 +87,6 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
 
 
 _TYPES = {stored_name(f.name): f.type for f in (*fields(Case), *fields(Result))}
-_CODE = ("repository", "revision", "dirty")
-
-
-def _code_of(run: Run, result: Result) -> dict[str, Any]:
-    code: Mapping[str, Mapping[str, Any]] = run.info.get("code") or {}
-    return {key: code.get(result.implementation, {}).get(key) for key in _CODE}
 
 
 def _frame(run: Run, as_json: Any) -> "pd.DataFrame":
@@ -105,8 +97,9 @@ def _frame(run: Run, as_json: Any) -> "pd.DataFrame":
     numbers = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
     kinds = {name: numbers[kind] for name, kind in _TYPES.items() if kind in numbers}  # type: ignore[index]
     frame = results_frame(run.results).astype(kinds)
-    for key in _CODE:
-        frame[key] = [_code_of(run, r)[key] for r in run.results]
+    code: Mapping[str, Mapping[str, Any]] = run.info.get("code") or {}
+    for key in ("repository", "revision", "dirty"):
+        frame[key] = [code.get(r.implementation, {}).get(key) for r in run.results]
     for name in frame.columns[frame.dtypes.eq("object")]:
         frame[name] = [json.dumps(v) if isinstance(v, as_json) else v for v in frame[name]]
     return frame

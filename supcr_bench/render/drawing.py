@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -19,11 +20,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from supcr_bench.render.gate_words import plain
-from supcr_bench.render.palette import INK, LINE, PAPER, QUIET, look
+from supcr_bench.render.palette import INK, PAPER, QUIET, look
 from supcr_bench.values.case import PASSES, Case, Pass
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.result import Result, Status, grouped
 
+STYLE = dict(mpl.rc_params_from_file(Path(__file__).with_name("chart.mplstyle"), False, False))
 GUIDES = {"N^3": (0.8, 1.2), "N^2 log N": (4.0, 1.2, 0.8, 1.2), "N": (2.5, 1.2)}
 """The dashes of the guide curves, by law."""
 HEIGHT = 400.0
@@ -150,6 +152,7 @@ class Chart:
         }
 
     @cached_property
+    @mpl.rc_context(STYLE)
     def figure(self) -> Figure:
         panels = self.panels
         width = _LEFT + len(panels) * (_PANEL + _LEGEND)
@@ -161,12 +164,12 @@ class Chart:
             left, height = _LEFT + number * (_PANEL + _LEGEND), HEIGHT - _ABOVE - _BELOW
             place = (left / width, _BELOW / HEIGHT, _PANEL / width, height / HEIGHT)
             axes = figure.add_axes(place)
-            axes.set_title(pass_, loc="left", y=1.0, fontsize=11, color=INK, pad=6)
+            axes.set_title(pass_)
             self._scale(axes)
             if number:
                 axes.tick_params(labelleft=False)
             else:
-                axes.set_ylabel(self.y.title, fontsize=10.5, color=INK)
+                axes.set_ylabel(self.y.title)
             self._guide(axes)
             taken: list[Place] = []
             for line in lines:
@@ -174,7 +177,7 @@ class Chart:
             self._legend(axes, lines, number)
         self._key(figure, _LEFT / width)
         at = 8 / width, 1 - 8 / HEIGHT
-        title = figure.text(*at, plain(self.title), color=INK, va="top", parse_math=False)
+        title = figure.text(*at, plain(self.title), color=INK, va="top")
         title.set(fontsize=12, fontweight="bold", gid=f"{self.name}.title")
         return figure
 
@@ -199,7 +202,7 @@ class Chart:
     def _saved(self, form: str, **options: Any) -> bytes:
         data = io.BytesIO()
         with (
-            mpl.rc_context({"svg.hashsalt": self.name, "svg.fonttype": "none"}),
+            mpl.rc_context(STYLE | {"svg.hashsalt": self.name}),
             warnings.catch_warnings(),
         ):
             # A page's font has characters that matplotlib's lacks.
@@ -217,13 +220,8 @@ class Chart:
         axes.set_xscale("log" if self.x.log else "linear")
         axes.set_yscale("log" if self.y.log else "linear")
         axes.set(xlim=x_ends, ylim=y_ends)
-        axes.set_xlabel(self.x.title, fontsize=10.5, color=INK)
+        axes.set_xlabel(self.x.title)
         axes.patch.set_visible(False)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[:].set_color(QUIET)
-        axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=10, length=3)
-        axes.grid(visible=True, which="major", color=LINE, lw=0.6)
-        axes.set_axisbelow(True)
         steps = (1,) if y_ends[1] > 100 * y_ends[0] else (1, 2, 5)
         axes.yaxis.set_major_locator(LogLocator(subs=steps) if self.y.log else MaxNLocator(6))
         axes.xaxis.set_major_locator(FixedLocator(self._ticks(axes, xs)))
@@ -300,16 +298,7 @@ class Chart:
             handles=[*handles, *axes.get_legend_handles_labels()[0]],
             loc="upper left",
             bbox_to_anchor=(1.02, 1.02),
-            frameon=False,
-            fontsize=10,
-            labelcolor=INK,
-            handlelength=2.6,
-            handletextpad=0.5,
-            borderaxespad=0,
-            labelspacing=0.45,
         )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
         for i, line in enumerate(ordered):
             for part, artist in (("t", legend.get_texts()[i]), ("h", legend.legend_handles[i])):
                 if artist is not None:
@@ -335,11 +324,9 @@ class Chart:
                 loc="lower left",
                 bbox_to_anchor=(left, 0.0),
                 ncols=len(handles),
-                frameon=False,
+                borderaxespad=0.5,
                 fontsize=9.5,
                 labelcolor=QUIET,
-                handletextpad=0.4,
-                columnspacing=1.4,
             )
 
 

@@ -13,7 +13,7 @@ from supcr_bench.analysis.recommend import (
     Source,
     places,
 )
-from supcr_bench.analysis.statistics import ratio_of
+from supcr_bench.analysis.statistics import Interval, ratio_of
 from supcr_bench.render.sentences import Sentence, sentence
 from supcr_bench.values.case import Case
 from supcr_bench.values.result import grouped
@@ -88,14 +88,13 @@ def may_be_noise(*, name: str, other: str, times: float) -> str:
 
 
 @sentence
-def ties(
-    *, name: str, other: str, low: float, high: float, rounds: int, processes: int, close: bool
-) -> str:
-    """``low`` and ``high`` bound the ratio of times; ``close`` says if they are near."""
+def ties(*, name: str, other: str, ratio: Interval, processes: int) -> str:
+    """The ratio is of times; that of several processes has no rounds."""
+    low, high = ratio.low or 0.0, ratio.high or 0.0
     verb = "may be faster or slower" if low <= 1 <= high else "differs by what may be noise"
-    verb = "is as fast within the noise" if close else verb
+    verb = "is as fast within the noise" if high < CLOSE * low else verb
     less, more = (format_share(end - 1, signed=True) for end in (low, high))
-    count = f"{processes} processes" if processes > 1 else f"{rounds} samples"
+    count = f"{processes} processes" if processes > 1 else f"{ratio.samples} samples"
     return f"{name} {verb} ({less} / {more} of its time, {count})"
 
 
@@ -187,11 +186,4 @@ def _compared(best: Candidate, other: Candidate, found: Recommendation) -> Sente
     if ratio is None or ratio.low is None or ratio.high is None:
         return may_be_noise(**names, times=times)
     processes = len(slow.processes.keys() & fast.processes.keys()) if slow and fast else 0
-    return ties(
-        **names,
-        low=ratio.low,
-        high=ratio.high,
-        rounds=ratio.samples,
-        processes=processes,
-        close=ratio.high < CLOSE * ratio.low,
-    )
+    return ties(**names, ratio=ratio, processes=processes)

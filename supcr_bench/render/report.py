@@ -125,19 +125,14 @@ _SECTIONS = (
 
 def _sections(
     findings: Findings, tables: Sequence[Table], charts: Sequence[Chart]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[str, str, Sequence[Sentence], Sequence[Chart], Sequence[Table]]]:
+    """The id, the title, the sentences, the charts and the tables of each section."""
     said = answers.section_sentences(findings)
     for name, title, starts in _SECTIONS:
         own = [chart for chart in charts if chart.section == name]
         held = [table for table in tables if table.name.startswith(starts)]
         if own or held:
-            yield {
-                "id": name,
-                "title": title,
-                "sentences": said.get(name, ()),
-                "charts": own,
-                "tables": held,
-            }
+            yield name, title, said.get(name, ()), own, held
 
 
 def _use_table(name: str, title: str, found: Sequence[Sentence], *, alone: bool) -> Table:

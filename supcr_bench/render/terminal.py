@@ -45,14 +45,11 @@ def print_table(console: Console, table: Table) -> None:
     console.print(Text(table.title, style="bold"))
     widths = [_width(table, index) for index in range(len(table.columns))]
     for part in _parts(table, widths, console.width):
-        drawn = _rich_table(table, part, widths)
-        needed = sum(widths[index] + _BETWEEN for index in part)
-        if needed <= console.width:
-            console.print(drawn)
-            continue
+        width = max(console.width, sum(widths[index] + _BETWEEN for index in part))
         # print() takes no width above the console's, so the table is rendered beforehand.
-        options = console.options.update(width=needed, max_width=needed)
-        console.print(Segments(console.render(drawn, options)), crop=False, end="")
+        options = console.options.update(width=width, max_width=width)
+        drawn = console.render(_rich_table(table, part, widths), options)
+        console.print(Segments(drawn), crop=False, end="")
     notes = [table.note] if table.note else []
     if len(table.rows) > MOST_ROWS:
         notes.append(f"the first {MOST_ROWS} of {len(table.rows)} rows")

@@ -72,6 +72,10 @@ def find_run(name: str, root: Path = RESULTS) -> Path:
     raise StoreError(f"no run {name!r}{latest if runs else f': {none}'}")
 
 
+def run_names() -> list[str]:
+    return [LATEST, *sorted(file.parent.name for file in RESULTS.glob(f"*/{RUN_FILE}"))]
+
+
 def _started_at(folder: Path) -> tuple[str, str]:
     try:
         started = parse_json(read_bytes(folder / RUN_FILE))["started_at"]

@@ -60,7 +60,7 @@ def files_of(run: Run, shown: Shown | None) -> dict[str, bytes]:
 
 
 def test_it_is_drawn_once_and_shown_as_it_would_be_later(path: Path, made: list[Chart]) -> None:
-    shown = run_sweep._Drawing(path).shown()
+    shown = run_sweep.start_drawing(path)()
     assert shown is not None
     assert {"svg", "png"} <= vars(shown.charts[0]).keys()
     early = files_of(load_run(path), shown)
@@ -83,7 +83,7 @@ def forget_one(path: Path) -> None:
 def test_it_is_drawn_again_if_the_run_has_changed(
     path: Path, made: list[Chart], change: Callable[[Path], object]
 ) -> None:
-    shown = run_sweep._Drawing(path).shown()
+    shown = run_sweep.start_drawing(path)()
     change(path)
     run = load_run(path)
     assert files_of(run, shown) == files_of(run, None)
@@ -97,6 +97,6 @@ def test_an_error_is_told_when_the_run_is_shown(
         raise ValueError("no chart")
 
     monkeypatch.setattr(report_page, "charts_of", fail)
-    assert run_sweep._Drawing(path).shown() is None
+    assert run_sweep.start_drawing(path)() is None
     with pytest.raises(ValueError, match="no chart"):
         files_of(load_run(path), None)

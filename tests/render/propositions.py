@@ -20,6 +20,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from supcr_bench.analysis.recommend import Estimate, Question
+from supcr_bench.analysis.statistics import Interval
 from supcr_bench.render.sentences import Sentence
 from supcr_bench.store.loaded_run import Run
 from supcr_bench.values.case import Case
@@ -731,20 +732,16 @@ def ties(
     *,
     name: str,
     other: str,
-    low: float,
-    high: float,
-    rounds: int,
+    ratio: Interval,
     processes: int,
-    close: bool,
     question: Question,
 ) -> bool:
     logs = log_ratios(*both(run, question, name, other))
-    bounds = middle_of(logs)[1] or (math.nan, math.nan)
+    bounds, ends = middle_of(logs)[1] or (math.nan, math.nan), (ratio.low or 0, ratio.high or 0)
     return (
         len(logs) == processes
-        and rounds == (processes if processes > 1 else len(logs[0]))
-        and all(math.isclose(math.exp(b), end) for b, end in zip(bounds, (low, high), strict=True))
-        and close is (high < 1.25 * low)
+        and ratio.samples == (processes if processes > 1 else len(logs[0]))
+        and all(math.isclose(math.exp(b), end) for b, end in zip(bounds, ends, strict=True))
     )
 
 

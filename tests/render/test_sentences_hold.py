@@ -20,6 +20,7 @@ from supcr_bench.analysis.claims import NOTE, ClaimRow, claim_rows
 from supcr_bench.analysis.findings import Findings, find
 from supcr_bench.analysis.growth import growth_in, series_of
 from supcr_bench.analysis.recommend import Estimate, Question, Source, recommend
+from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.summary import known_wrong
 from supcr_bench.render import report
 from supcr_bench.render.answer import answer, claim_verdicts, refuted, section_sentences, uses
@@ -593,7 +594,7 @@ def test_a_recommendation_that_is_false_is_noticed(told: list[Told]) -> None:
     }
     for kind, facts in (
         ("recommended", {"time": Estimate(9.0, Source.MEASURED)}),
-        ("ties", {"low": 0.5}),
+        ("ties", {"ratio": Interval(1.0, 0.5, 1.1, 9)}),
         ("ruled_out", {"reason": "wrong at N=3: it is wrong"}),
         ("only_one", {"name": "another"}),
     ):
@@ -608,6 +609,5 @@ def test_one_that_is_slower_beyond_doubt_is_not_said_to_be_faster_or_slower() ->
         (0.9, 1.4, "may be faster or slower"),
         (0.95, 1.1, "is as fast within the noise"),
     ):
-        ends: dict[str, Any] = {"low": low, "high": high, "close": high < 1.25 * low}
-        said = ties(name="one", other="two", rounds=9, processes=1, **ends)
+        said = ties(name="one", other="two", ratio=Interval(1.0, low, high, 9), processes=1)
         assert words in said.text
