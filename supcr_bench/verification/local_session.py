@@ -22,11 +22,17 @@ from supcr_bench.verification.context import CheckContext, tested_as
 from supcr_bench.verification.diagnosis import diagnose
 from supcr_bench.verification.impact import Impact, ImpactQuestion, find_question
 from supcr_bench.verification.impact_study import ImpactStudy
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome
 from supcr_bench.verification.phrases import compared_with_none
 from supcr_bench.verification.reading import Reading
 from supcr_bench.verification.resolve import read, resolve
-from supcr_bench.verification.session import CHECK_LIMIT_S, STUDY_LIMIT_S, Session, own_time_s
+from supcr_bench.verification.session import (
+    CHECK_LIMIT_S,
+    STUDY_LIMIT_S,
+    Opened,
+    Session,
+    own_time_s,
+)
 from supcr_bench.verification.verification import Verification
 
 PATIENCE = 2
@@ -64,19 +70,18 @@ class LocalSession(Session):
         self._checks = {c.name: c for c in all_checks() if only is None or c.name in only}
         self._failed: list[Trial] = []
 
-    def open(self) -> Sequence[tuple[str, Group]]:
+    def open(self) -> Opened:
         with interrupted_after(self._limit_s, "loading and recognition"):
             found, self._reading = resolve(
                 self._implementation, self._definition, device=self._device.name
             )
             self._process.undo()
             found = replace(found, process_changes=self._implementation.process_changes)
-        self.definition = found.definition.name
-        self.recognised = found.recognised or tested_as(found)
         subject, name = self._implementation, self._device.name
         adapter = Adapter.of(subject, found)
         self.context = CheckContext(adapter, self.seed, subject.name, subject.tags, name)
-        return [(check.name, check.group) for check in self._checks.values()]
+        checks = [(check.name, check.group) for check in self._checks.values()]
+        return checks, found.definition.name, found.recognised or tested_as(found)
 
     def make(self, check: str) -> Outcome:
         """Make one check, and keep the inputs that fail for the diagnosis."""

@@ -273,8 +273,6 @@ GRADIENTS = {
     OWN_ROWS: "the gradient is that of each rank's loss of its own rows",
 }
 """Wrong gradients that a rank's embeddings may receive, each with its cause in words."""
-Found = list[tuple[list[str], list[str]]]
-"""For each batch, the losses and the gradients, right and wrong ones, that the ranks gave."""
 
 
 def fitting(
@@ -305,31 +303,30 @@ def fitting(
     limit, limits = ranks**2 * bounds.loss, ranks * torch.stack(bounds.gradients)
     known = [answer.gradients[: len(gradient)] for answer in answers if answer.gradients]
     averaged = torch.stack(known[0]) if known else gradients["none"]
-    near = [n for n, x in values.items() if bool(((losses - x).abs() <= limit).all())]
-    return near, [
-        n for n, x in gradients.items() if bool(((averaged - x).norm(dim=2) <= limits).all())
-    ]
+    off = {n: (averaged - x).norm(dim=2) for n, x in gradients.items()}
+    return (
+        [n for n, x in values.items() if bool(((losses - x).abs() <= limit).all())],
+        [n for n, x in off.items() if bool((x <= limits).all())],
+    )
 
 
-def found_on_plain(context: RankContext) -> Found:
+def fitting_all(context: RankContext) -> list[str | None]:
+    """The first loss, and gradient, that fits the answers on all plain batches; empty if none."""
+    answered = [problem for problem in plain(context) if problem in context.known]
+    found = [fitting(context, problem, context.known[problem]) for problem in answered]
     return [
-        fitting(context, problem, context.known[problem])
-        for problem in plain(context)
-        if problem in context.known
+        next((name for name in names[0] if all(name in others for others in names)), None)
+        for names in zip(*found, strict=True)
     ]
-
-
-def _common(found: Sequence[list[str]]) -> str | None:
-    return next((name for name in found[0] if all(name in names for names in found)), None)
 
 
 def diagnose_ranks(context: RankContext, outcomes: Sequence[Outcome]) -> Diagnosis | None:
     """Return what is most likely wrong, judged from answers that the ranks have given already."""
-    wrong = [o.check for o in outcomes if o.verdict is Verdict.FAIL and o.group != "robustness"]
-    found = found_on_plain(context)
+    wrong = any(o.verdict is Verdict.FAIL and o.group != "robustness" for o in outcomes)
+    found = fitting_all(context)
     if not wrong or not found:
         return None
-    value, gradient = map(_common, zip(*found, strict=True))
+    value, gradient = found
     causes = [VALUES[value]] if value in VALUES else []
     implied = value in (OWN_ROWS, "mean") and gradient == OWN_ROWS
     if gradient in GRADIENTS and not implied:
@@ -342,5 +339,4 @@ def follows(context: RankContext) -> bool:
     for problem in plain(context):
         with suppress(FindingError):
             context.answers(problem, rows=context.even)
-    found = found_on_plain(context)
-    return bool(found) and _common([values for values, _ in found]) is not None
+    return (fitting_all(context) or [None])[0] is not None

@@ -100,7 +100,7 @@ def read_choices(prober: Prober) -> Reading:
         if member is not None and reading.complete and member.ties == "by_value":
             read_tolerance(prober, reading, member)
         if member is None or not reading.complete:
-            return _with_changes(prober, _unless_random(prober, reading))
+            return _with_changes(prober, reading)
         counted = False
         # In a low precision, shares are rounded too much. Ranks have no missing labels.
         if prober.limit == FITS and not prober.ranked:
@@ -130,7 +130,7 @@ def read_choices(prober: Prober) -> Reading:
                 reading.faults.append(EQUAL_LABELS)
             except Exception:  # noqa: BLE001, S110 - a check reports what it raises
                 pass
-        _with_changes(prober, _unless_random(prober, reading))
+        _with_changes(prober, reading)
     except NotFiniteError:
         reading.faults.append("the loss or its gradient is not finite on ordinary rows")
     except Exception as error:  # noqa: BLE001 - a loss may raise anything
@@ -139,25 +139,20 @@ def read_choices(prober: Prober) -> Reading:
     return reading
 
 
-def _unless_random(prober: Prober, reading: Reading) -> Reading:
-    """The reading; if the loss is random on a batch of many rows, this explains its faults."""
+def _with_changes(prober: Prober, reading: Reading) -> Reading:
+    """The reading, with what a module does otherwise at its second call, or in evaluation mode.
+
+    In place of what is true of its first call only. If the loss is random on a batch of many rows,
+    that alone explains its faults.
+    """
     if reading.faults:
         with suppress(Exception):  # it may take fewer rows
             # Asked twice: a loss that leaves out one row may draw the same one again.
             if not (prober.repeats(MANY_ROWS) and prober.repeats(MANY_ROWS)):
                 reading.faults = [RANDOM]
-    return reading
-
-
-def _with_changes(prober: Prober, reading: Reading) -> Reading:
-    """The reading, with what a module does otherwise at its second call, or in evaluation mode.
-
-    In place of what is true of its first call only.
-    """
-    member = reading.member
     if RANDOM in reading.faults:
         return reading
-    temperature = prober.given and scale_rules.WARMER
+    member, temperature = reading.member, prober.given and scale_rules.WARMER
     still = prober.in_evaluation_mode(temperature)
     trained = prober.plain(prober.rows, 0, temperature)
     if still and not alike(trained, still):

@@ -3,13 +3,15 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from supcr_bench.values.errors import SubjectError, UncallableError
 from supcr_bench.values.implementation import Recognition
 from supcr_bench.values.units import listed
 from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Verdict
-from supcr_bench.verification.verification import NO_DEFINITION, Verification
+from supcr_bench.verification.verification import Verification
 
 OPEN_LIMIT_S = 10.0
 """Time limit in seconds for loading an implementation and recognising what it computes.
@@ -31,6 +33,8 @@ GIVEN_LABELS = "the given labels"
 """The name of the outcome that holds what only the labels of a person's file show."""
 STAGES = ("loading", "recognition", FORMULA, "diagnosis", GIVEN_LABELS)
 """The names in place of a check's name if a subject fails outside of all checks."""
+Opened = tuple[Sequence[tuple[str, Group]], str, Recognition]
+"""Name and group of the checks to make, the definition's name, and what was recognised."""
 
 
 class Session(ABC):
@@ -41,7 +45,6 @@ class Session(ABC):
 
     question: ImpactQuestion | None = None
     """The question how far the departures turn the gradient; it is asked after the checks."""
-    ranks: int | None = None
     total_limit_s = TOTAL_LIMIT_S
     ends_of_a_hang = 1
     """The number of ended processes that a hang counts as, up to ``MOST_ENDS``."""
@@ -49,18 +52,13 @@ class Session(ABC):
     def __init__(
         self, name: str, *, strict: bool = False, seed: int = 0, only: Collection[str] | None = None
     ) -> None:
-        self.name, self.strict, self.seed, self.only = name, strict, seed, only
-        self.definition = NO_DEFINITION
-        self.recognised: Recognition | None = None
+        self.seed, self.only = seed, only
         self._began_s = time.monotonic()
-        self._outcomes: list[Outcome] = []
-        self._diagnosis: Diagnosis | None = None
-        self._uncallable: UncallableError | None = None
-        self._impact: tuple[Impact, ...] = ()
+        self._found = Verification(implementation=name, strict=strict, seed=seed)
 
     @abstractmethod
-    def open(self) -> Sequence[tuple[str, Group]]:
-        """Name and group of the checks to make; sets ``definition`` and ``recognised``.
+    def open(self) -> Opened:
+        """Load the subject.
 
         Raises a SubjectError if the subject cannot be loaded or called, and a CheckEndedError if it
         takes too long or ends the process that it runs in.
@@ -85,25 +83,32 @@ class Session(ABC):
         """Yield the outcome of each check; call :meth:`result` afterwards."""
         try:
             for outcome in self._run():
-                self._outcomes.append(outcome)
+                self._keep(outcomes=(*self._found.outcomes, outcome))
                 yield outcome
         finally:
             self.close()
 
+    def result(self) -> Verification:
+        return self._found
+
+    def _keep(self, **fields: Any) -> None:
+        self._found = replace(self._found, **fields)
+
     def _run(self) -> Iterator[Outcome]:
         ends = 0
         try:
-            checks = self.open()
+            checks, definition, recognised = self.open()
         except SubjectError as error:
             if not isinstance(error, UncallableError):
                 error = UncallableError("load", str(error))
-            self._uncallable = error
+            self._keep(uncallable=error)
             return
         except CheckEndedError as end:
             yield Outcome.ended("recognition", "definition", end.finding, overdue=end.overdue)
             return
-        if self.recognised and self.recognised.faults:
-            yield Outcome.ended(FORMULA, "definition", listed(self.recognised.faults))
+        self._keep(definition=definition, recognised=recognised)
+        if recognised.faults:
+            yield Outcome.ended(FORMULA, "definition", listed(recognised.faults))
         for check, group in checks:
             if ends >= MOST_ENDS:
                 yield Outcome(check, group, Verdict.NOT_RUN, finding="it ended too many processes")
@@ -117,49 +122,35 @@ class Session(ABC):
                     yield Outcome.ended(check, group, end.finding, overdue=end.overdue)
         if ends < MOST_ENDS:
             try:
-                self._diagnosis = self.diagnose(self._outcomes)
+                self._keep(diagnosis=self.diagnose(self._found.outcomes))
             except CheckEndedError as end:
                 yield Outcome.ended("diagnosis", "definition", end.finding, overdue=end.overdue)
         late = self.spent_s() > self.total_limit_s
         if self.question and ends < MOST_ENDS and (self.question.labels or not late):
             try:
-                self._impact = self.measure_impact(self.question)
+                self._keep(impact=self.measure_impact(self.question))
             except CheckEndedError as end:
                 row = Impact(
-                    definition=self.definition,
+                    definition=definition,
                     labels=self.question.labels or "continuous",
                     batch_size=self.question.batch_size,
                     note=end.finding,
                 )
-                self._impact = (row,)
-            degrees = max((row.fault_degrees or 0.0 for row in self._impact), default=0.0)
-            if degrees and self.result().verdict != "not right":
+                self._keep(impact=(row,))
+            degrees = max((row.fault_degrees or 0.0 for row in self._found.impact), default=0.0)
+            if degrees and self._found.verdict != "not right":
                 finding = f"its gradient points {degrees:.3g} degrees away from that of "
-                finding += f"{self.definition}, and less on generated labels"
+                finding += f"{definition}, and less on generated labels"
                 yield Outcome.ended(GIVEN_LABELS, "definition", finding)
 
     def spent_s(self) -> float:
         """Seconds since the verification began; other processes may have used some of them."""
         return time.monotonic() - self._began_s
 
-    def result(self) -> Verification:
-        return Verification(
-            implementation=self.name,
-            definition=self.definition,
-            recognised=self.recognised,
-            strict=self.strict,
-            seed=self.seed,
-            outcomes=tuple(self._outcomes),
-            diagnosis=self._diagnosis,
-            ranks=self.ranks,
-            uncallable=self._uncallable,
-            impact=self._impact,
-        )
-
     def verified(self) -> Verification:
         for _ in self.run():
             pass
-        return self.result()
+        return self._found
 
 
 def own_time_s(wall_s: float, cpu_s: float) -> float:

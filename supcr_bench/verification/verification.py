@@ -56,12 +56,12 @@ class Verification:
     """
 
     implementation: str
-    definition: str
-    recognised: Recognition | None
-    strict: bool
-    seed: int
-    outcomes: tuple[Outcome, ...]
-    diagnosis: Diagnosis | None
+    definition: str = NO_DEFINITION
+    recognised: Recognition | None = None
+    strict: bool = False
+    seed: int = 0
+    outcomes: tuple[Outcome, ...] = ()
+    diagnosis: Diagnosis | None = None
     ranks: int | None = None
     uncallable: UncallableError | None = None
     impact: tuple[Impact, ...] = ()

@@ -10,7 +10,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome
 from supcr_bench.verification.ranks import (
     RANK_CHECKS,
     RankContext,
@@ -19,7 +19,7 @@ from supcr_bench.verification.ranks import (
     diagnose_ranks,
     follows,
 )
-from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Session
+from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Opened, Session
 from supcr_bench.workers.messages import AskRank, Failed
 from supcr_bench.workers.rank_group import RankGroupWorker
 
@@ -33,7 +33,6 @@ ranks, a hang is detected within 30 s."""
 class RankVerification(Session):
     """The verification of one implementation across W ranks, which are replaced when one ends."""
 
-    ranks: int
     total_limit_s = 2 * TOTAL_LIMIT_S  # each question waits for every rank
     ends_of_a_hang = MOST_ENDS  # which takes long to detect
     _context: RankContext
@@ -49,16 +48,16 @@ class RankVerification(Session):
         only: Collection[str] | None = None,
     ) -> None:
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
+        self._keep(ranks=ranks)
         self._subject = subject
-        self.ranks, self._limit_s = ranks, limit_s
+        self._ranks, self._limit_s = ranks, limit_s
         self._checks = {c.name: c for c in RANK_CHECKS if only is None or c.name in only}
         self._group: RankGroupWorker | None = None
 
-    def open(self) -> Sequence[tuple[str, Group]]:
+    def open(self) -> Opened:
         self._context = self._resolved(self._subject.definition) or self._recognise()
-        self.definition = self._context.definition.name
-        self.recognised = tested_as(self._context.subject.resolution)
-        return [(check.name, check.group) for check in self._checks.values()]
+        checks = [(check.name, check.group) for check in self._checks.values()]
+        return checks, self._context.definition.name, tested_as(self._context.own)
 
     def make(self, check: str) -> Outcome:
         return self._checks[check].outcome(self._context)[0]
@@ -82,7 +81,7 @@ class RankVerification(Session):
         with suppress(CheckEndedError):
             found = self._request(None)[0]
             self._subject = replace(self._subject, resolution=found)
-        return RankContext(Adapter(self._request, found), self.seed, ranks=self.ranks)
+        return RankContext(Adapter(self._request, found), self.seed, ranks=self._ranks)
 
     def _recognise(self) -> RankContext:
         """Find the shipped definition that the loss computes, correctly or with a known mistake."""
@@ -97,7 +96,7 @@ class RankVerification(Session):
     def _request(self, question: RankQuestion | None, limit_s: float | None = None) -> list[Any]:
         """Every rank's answer to a question; a new group is started if the last one has ended."""
         if self._group is None:
-            self._group = RankGroupWorker(self.ranks, limit_s=self._limit_s)
+            self._group = RankGroupWorker(self._ranks, limit_s=self._limit_s)
         try:
             said: list[Any] = self._group.ask(AskRank(self._subject, question), limit_s)
             for rank, response in enumerate(said):

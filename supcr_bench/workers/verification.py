@@ -11,7 +11,7 @@ from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.errors import SubjectError, WorkerError
 from supcr_bench.verification import session
 from supcr_bench.verification.impact import Impact, ImpactQuestion
-from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Group, Outcome, Verdict
+from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome, Verdict
 from supcr_bench.workers import messages
 from supcr_bench.workers.worker_process import WorkerProcess
 
@@ -82,11 +82,11 @@ class WorkerVerification(session.Session):
         self._may_share = idle is not None and subject.kind == "folder" and subject.root is None
         self._spent_s = 0.0
 
-    def open(self) -> Sequence[tuple[str, Group]]:
+    def open(self) -> session.Opened:
         self._worker = self._idle.take()
-        started = self._ask(self._request, "loading and recognition", session.OPEN_LIMIT_S)
-        checks, self.definition, self.recognised = started
-        return tuple(checks)
+        limit_s = session.OPEN_LIMIT_S
+        opened: session.Opened = self._ask(self._request, "loading and recognition", limit_s)
+        return opened
 
     def make(self, check: str) -> Outcome:
         outcome: Outcome = self._call("make", check)
@@ -149,7 +149,7 @@ class WorkerVerification(session.Session):
 
     def close(self) -> None:
         worker, self._worker = self._worker, None
-        checked = {outcome.check: outcome.verdict for outcome in self._outcomes}
+        checked = {outcome.check: outcome.verdict for outcome in self.result().outcomes}
         if worker and self._may_share and checked.get("process settings") is Verdict.PASS:
             self._idle.keep(worker)
         elif worker:

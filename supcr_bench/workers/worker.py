@@ -163,8 +163,7 @@ class Worker:
             device=request.device,
         )
         with self._compilation_told():
-            checks = tuple(self._session.open())
-        return checks, self._session.definition, self._session.recognised
+            return self._session.open()
 
     def _compilation_told(
         self, stage: str = "verification", arm: Arm | None = None

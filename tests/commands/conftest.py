@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from supcr_bench.commands import report_page
 from supcr_bench.commands.app import app
-from supcr_bench.verification.outcome import Group
+from supcr_bench.verification.session import Opened
 from supcr_bench.workers import rank_verification
 from supcr_bench.workers import verification as workers
 from supcr_bench.workers.rank_verification import RankVerification
@@ -130,8 +130,9 @@ class DiagnosedVerification(WorkerVerification):
         super().__init__(*given, **options)
         self._made = made
 
-    def open(self) -> Sequence[tuple[str, Group]]:
-        return [(name, group) for name, group in super().open() if name in self._made]
+    def open(self) -> Opened:
+        checks, definition, found = super().open()
+        return [(name, group) for name, group in checks if name in self._made], definition, found
 
 
 @pytest.fixture

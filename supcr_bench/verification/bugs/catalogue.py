@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 from supcr_bench.values.implementation import Implementation
-from supcr_bench.verification.bugs import across_ranks, formula, manners, right
+from supcr_bench.verification.bugs import across_ranks, right
+from supcr_bench.verification.bugs.one_process import BUGS as BUGS
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.verification import Verification
 
-BUGS: tuple[SeededBug, ...] = (*formula.BUGS, *manners.BUGS)
-"""Bugs that one process shows, one fault each."""
 RANK_BUGS: tuple[SeededBug, ...] = across_ranks.BUGS
 """Bugs that only several ranks (processes that share a batch) show, one fault each."""
 RIGHT: tuple[type[right.RankedContrast], ...] = (

@@ -12,7 +12,7 @@ from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 from supcr_bench.verification.bugs.catalogue import BUGS
 from supcr_bench.verification.bugs.demo_loss import MyLoss
-from supcr_bench.verification.bugs.formula import POSITIONS, RNC_ROWS, VIEWS, views
+from supcr_bench.verification.bugs.one_process import POSITIONS, RNC_ROWS, VIEWS, views
 from supcr_bench.verification.bugs.right import RightRankNContrast
 from supcr_bench.verification.bugs.seeded_bug import wrong
 
