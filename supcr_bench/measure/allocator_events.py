@@ -51,7 +51,7 @@ def _allocations(events: Iterable[Any]) -> Iterator[tuple[int, int]]:
 
 
 class AllocatedBytes:
-    """The bytes that a call allocates, recorded in one part or several."""
+    """The bytes that a call allocates itself, recorded in one part or several."""
 
     def __init__(self) -> None:
         self._sizes: dict[int, int] = {}
@@ -70,8 +70,3 @@ class AllocatedBytes:
             else:
                 self._live -= self._sizes.pop(address, 0)
         return self._peak
-
-
-def peak_cpu_bytes(call: Callable[[], object]) -> int:
-    """The most bytes that ``call`` held at once, of those that it allocated itself."""
-    return AllocatedBytes().peak(call)

@@ -226,15 +226,12 @@ class CellRun:
         if self.meter.in_parts and len(arms) > 1:
             forward, training = sorted(arms, key=lambda arm: PASSES.index(arm.pass_))
             call = CallInParts(loss)
-            parts = {forward: call.forward, training: call.backward}
-            yield from self._take_parts(parts, self.meter.in_parts())
+            yield from self._take_parts({forward: call.forward, training: call.backward})
             left = [training] if forward in self._ended and training not in self._ended else []
         for arm in left:
-            yield from self._take_parts({arm: partial(loss.call, arm.pass_)}, self.meter)
+            yield from self._take_parts({arm: partial(loss.call, arm.pass_)})
 
-    def _take_parts(
-        self, parts: Mapping[Arm, Callable[[], object]], meter: Meter
-    ) -> Iterator[Result]:
+    def _take_parts(self, parts: Mapping[Arm, Callable[[], object]]) -> Iterator[Result]:
         """Record memory, operations and instructions of a call in parts; end an arm that fails.
 
         The figures of an arm are those of its part and of the parts before. Each figure is of a
@@ -242,7 +239,8 @@ class CellRun:
         """
         first = next(iter(parts))
         implementation, loss = first.implementation, self._losses[first.implementation]
-        subject = self.subjects[implementation]
+        subject, meter = self.subjects[implementation], self.meter
+        meter.begin()
         takes = (("memory", meter.peak_memory), ("work", meter.work), ("work", meter.interpreted))
         order = -len(takes) * PASSES.index(first.pass_)  # no timed call has a negative number
         for stage, take in takes:

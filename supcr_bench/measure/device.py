@@ -19,7 +19,7 @@ import psutil
 import torch
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.measure.allocator_events import AllocatedBytes, peak_cpu_bytes
+from supcr_bench.measure.allocator_events import AllocatedBytes
 from supcr_bench.measure.floor import ENOUGH_S, FEWEST_TRIALS, MOST_TRIALS, floor_call
 from supcr_bench.measure.interpreter import count_instructions
 from supcr_bench.measure.other_work import OtherWork
@@ -85,10 +85,6 @@ class Cpu:
         elapsed_ns = clock() - start
         del kept
         return Elapsed(elapsed_ns / 1e9)
-
-    def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
-        """Peak of live tensor bytes during ``call``, beyond those live before it."""
-        return PeakMemory(peak_cpu_bytes(call), None, CPU_METHOD)
 
     @contextmanager
     def memory_limit(self, limit_bytes: int | None) -> Iterator[None]:
@@ -168,6 +164,7 @@ class Accelerator:
         return Elapsed(elapsed_ns / 1e9, device_s)
 
     def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
+        """Peak of live tensor bytes during ``call``, beyond those live before it."""
         self.synchronize()
         if self._device.type == "mps":
             before = torch.mps.current_allocated_memory()
@@ -218,27 +215,39 @@ Device = Cpu | Accelerator
 
 
 class Meter:
-    """Measures one call: time and peak memory on the device, work by counting operations."""
+    """Measures a call: time and peak memory on the device, work by counting operations.
 
-    in_parts: "Callable[[], Meter] | None" = None
-    """Makes a meter of the memory and work of one call that is made in parts; see PartMeter."""
+    Where calls may be made ``in_parts``, the figures of a part are those of the call so far, since
+    :meth:`begin`. So the forward of a training's call gives the figures of a forward, too.
+    """
+
+    in_parts = False
 
     def __init__(self, device: Device) -> None:
-        self._device = device
-        if isinstance(device, Cpu):
-            self.in_parts = lambda: PartMeter(device)
+        self._device, self.in_parts = device, isinstance(device, Cpu)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with another call, whose memory, work and instructions are recorded."""
+        self._allocated, self._instructions = AllocatedBytes(), 0
+        self._counter: Any = None
 
     def time(self, _arm: Arm, call: Callable[[], object]) -> Elapsed:
         return self._device.time(call)
 
     def peak_memory(self, _arm: Arm, call: Callable[[], object]) -> PeakMemory:
+        if isinstance(self._device, Cpu):
+            return PeakMemory(self._allocated.peak(call), None, CPU_METHOD)
         return self._device.peak_memory(call)
 
     def work(self, _arm: Arm, call: Callable[[], object]) -> Work:
-        return count_work(call, host=self._device.name == "cpu")
+        self._counter = self._counter or make_counter(host=self._device.name == "cpu")
+        return count_work(call, self._counter)
 
     def interpreted(self, _arm: Arm, call: Callable[[], object]) -> dict[str, int | None]:
-        return {"python_instructions": count_instructions(call)}
+        found = count_instructions(call)
+        self._instructions = min(self._instructions + (found or 0), MOST_INSTRUCTIONS)
+        return {"python_instructions": None if found is None else self._instructions}
 
     def floor_s(self, definition: Definition, pass_: Pass, batch: Batch) -> float:
         """Median seconds of the floor of a loss, with flushed caches."""
@@ -248,29 +257,6 @@ class Meter:
             self._device.flush_caches()
             seconds.append(self._device.time(call).host_s)
         return median(seconds)
-
-
-class PartMeter(Meter):
-    """Records one call on the CPU in parts: the figures of a part are those of the call so far.
-
-    So the forward of a training's call gives the figures of a forward, too.
-    """
-
-    def __init__(self, device: Cpu) -> None:
-        super().__init__(device)
-        self._bytes, self._counter = AllocatedBytes(), make_counter()
-        self._instructions = 0
-
-    def peak_memory(self, _arm: Arm, call: Callable[[], object]) -> PeakMemory:
-        return PeakMemory(self._bytes.peak(call), None, CPU_METHOD)
-
-    def work(self, _arm: Arm, call: Callable[[], object]) -> Work:
-        return count_work(call, counter=self._counter)
-
-    def interpreted(self, _arm: Arm, call: Callable[[], object]) -> dict[str, int | None]:
-        found = count_instructions(call)
-        self._instructions = min(self._instructions + (found or 0), MOST_INSTRUCTIONS)
-        return {"python_instructions": None if found is None else self._instructions}
 
 
 def find_accelerator() -> torch.device | None:

@@ -212,14 +212,12 @@ def make_counter(*, host: bool = True) -> _Counter:
     return (_UncompiledCounter if "torch._dynamo" in sys.modules else _Counter)(host)
 
 
-def count_work(
-    call: Callable[[], object], *, host: bool = True, counter: _Counter | None = None
-) -> Work:
-    """Make a call and count its operations, elements and bytes, on the host or the accelerator.
+def count_work(call: Callable[[], object], counter: _Counter | None = None) -> Work:
+    """Make a call and count its operations, elements and bytes, by default those on the host.
 
     A ``counter`` that has counted other parts of the call adds this part to them.
     """
-    counter = counter or make_counter(host=host)
+    counter = counter or make_counter()
     with counter:
         kept = call()
     del kept  # released after the call

@@ -135,8 +135,9 @@ class Case(Workload):
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Read the case of a result; old ones lack ``own_temperature`` and axes added later."""
-        known = {**DEFAULTS_OF_ADDED, **values, "device": device_name(values["device"])}
+        known = {**DEFAULTS_OF_ADDED, **values}
         workload = {key: known[key] for key in WORKLOAD_FIELDS}
+        workload["device"] = device_name(workload["device"])
         name = current_name(values["definition"])
         default = DEFINITIONS[name].temperature if name in DEFINITIONS else None
         return cls(

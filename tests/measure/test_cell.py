@@ -284,7 +284,7 @@ class Failing(FakeMeter):
 
     def peak_memory(self, arm: Arm, call: Callable[[], object]) -> Any:
         self.fail("memory", arm)
-        return Cpu().peak_memory(lambda: None)
+        return Meter(Cpu()).peak_memory(arm, lambda: None)
 
 
 @pytest.mark.parametrize("stage", ["memory", "time"])

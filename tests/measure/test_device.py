@@ -16,12 +16,13 @@ from supcr_bench.measure.device import (
     get_device,
 )
 from supcr_bench.measure.environment import collect_environment
-from supcr_bench.measure.work import count_work
+from supcr_bench.measure.work import count_work, make_counter
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.errors import UsageError
 
 ACCELERATOR = find_accelerator()
+ARM = Arm("one", "forward")
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -36,7 +37,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
 
 def test_peak_memory_on_the_cpu_counts_what_the_call_adds_and_says_how() -> None:
     kept = torch.ones(1000)
-    peak = Cpu().peak_memory(lambda: (kept + kept, kept.clone()))
+    peak = Meter(Cpu()).peak_memory(ARM, lambda: (kept + kept, kept.clone()))
     assert peak.peak_bytes == 8000
     assert peak.reserved_bytes is None
     assert "allocator events" in peak.memory_method
@@ -45,12 +46,11 @@ def test_peak_memory_on_the_cpu_counts_what_the_call_adds_and_says_how() -> None
 def test_the_meter_times_one_call() -> None:
     calls = []
     meter = Meter(Cpu())
-    arm = Arm("one", "forward")
-    elapsed = meter.time(arm, lambda: calls.append(1))
+    elapsed = meter.time(ARM, lambda: calls.append(1))
     assert elapsed.host_s > 0
     assert elapsed.device_s is None
     assert calls == [1]
-    assert meter.peak_memory(arm, lambda: torch.ones(100)).peak_bytes == 400
+    assert meter.peak_memory(ARM, lambda: torch.ones(100)).peak_bytes == 400
 
 
 class FakeAllocator:
@@ -238,7 +238,7 @@ def test_a_real_accelerator_gives_the_same_tensors_and_a_peak() -> None:
     assert torch.equal(here.first, there.first.cpu())
     assert torch.equal(here.labels, there.labels.cpu())
     device = get_device(ACCELERATOR.type)
-    peak = device.peak_memory(lambda: there.first.detach() * 2)
+    peak = Meter(device).peak_memory(ARM, lambda: there.first.detach() * 2)
     assert peak.peak_bytes is not None
     assert peak.peak_bytes >= 16 * 64 * 4
 
@@ -259,6 +259,7 @@ def test_a_real_accelerator_tells_its_own_time_and_a_peak_near_the_predicted() -
         assert elapsed.device_s is not None
         assert elapsed.device_s > 0
     if ACCELERATOR.type == "cuda":
-        predicted = count_work(call, host=False).predicted_cuda_peak_bytes
+        predicted = count_work(call, make_counter(host=False)).predicted_cuda_peak_bytes
         # Where a block is not split, it is up to 1 MiB larger than what was asked of it.
-        assert device.peak_memory(call).peak_bytes == pytest.approx(predicted, abs=3 * 2**20)
+        peak = Meter(device).peak_memory(ARM, call)
+        assert peak.peak_bytes == pytest.approx(predicted, abs=3 * 2**20)
