@@ -85,23 +85,25 @@ def samples_that_count(samples: Sequence[float], middle: float) -> int:
 
 
 def median_interval(
-    samples: Sequence[float], alpha: float = TAIL, *, independent: bool = False
+    samples: Sequence[float],
+    alpha: float = TAIL,
+    alpha_high: float | None = None,
+    *,
+    independent: bool = False,
 ) -> Interval:
     """The median and its distribution-free interval; a 95 % interval takes at least six samples.
 
-    Each end fails with probability ``alpha``. Unless they are ``independent``, the samples are in
-    order of time, and may come in runs.
+    Each end fails with probability ``alpha``, or the upper one with ``alpha_high``. Unless they are
+    ``independent``, the samples are in order of time, and may come in runs.
     """
     if not samples:
         raise ValueError("the median of no samples")
     ordered, n = sorted(samples), len(samples)
     middle = median(ordered)
     count = n if independent else samples_that_count(samples, middle)
-    low = high = None
-    if rank := interval_rank(count, alpha):
-        rank = rank * n // count
-        low, high = ordered[rank - 1], ordered[n - rank]
-    return Interval(middle, low, high, n)
+    low, high = (interval_rank(count, a) * n // max(count, 1) for a in (alpha, alpha_high or alpha))
+    ends = ordered[low - 1] if low else None, ordered[n - high] if high else None
+    return Interval(middle, *ends, n)
 
 
 def process_interval(medians_s: Sequence[float]) -> Interval:

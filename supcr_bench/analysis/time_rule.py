@@ -33,6 +33,7 @@ time budget sets, to be independent of a cell's own ratios.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import Literal
 
@@ -58,14 +59,8 @@ FOUND = 0.95
 """The detectable slowdown is found in this share of simulated runs."""
 
 
-def centre_interval(
-    values: Sequence[float], alpha: float, alpha_high: float | None = None
-) -> Interval:
-    """The median, and its bounds: each fails with ``alpha``, the upper with ``alpha_high``."""
-    found = median_interval(values, alpha, independent=True)
-    if alpha_high is None:
-        return found
-    return replace(found, high=median_interval(values, alpha_high, independent=True).high)
+centre_interval = partial(median_interval, independent=True)
+"""Of log-ratios of processes, which do not come in runs."""
 
 
 def spent_at(look: int, alpha: float, *, last: bool = False) -> float:

@@ -36,14 +36,10 @@ def _asked(question: Question, case: Case, taus: Sequence[tuple[str, float]]) ->
 
 
 @sentence
-def not_asked_for(*, question: Question) -> str:
+def not_asked_for(*, question: Question, known: Sequence[str]) -> str:
     of = f" of {question.definition}" if question.definition else ""
-    return f"This run has no results for {question.pass_} on {question.device}{of}."
-
-
-@sentence
-def available(*, known: Sequence[str]) -> str:
-    return f"it has {', '.join(known) or 'no results'}"
+    has = ", ".join(known) or "no results"
+    return f"This run has no results for {question.pass_} on {question.device}{of}. It has {has}."
 
 
 @sentence
@@ -124,6 +120,8 @@ def several_definitions(*, computed: Mapping[str, Sequence[str]]) -> str:
 
 def explanation(found: Recommendation) -> str:
     first, *rest = recommendation_sentences(found)
+    if not rest:
+        return first.text
     alike = grouped(rest, lambda said: said.facts.get("reason", said.text))
     text = "; ".join(_together(own) for own in alike.values())
     as_it_is = rest[0].facts.get("alone") or ":" in text.split()[0]  # it begins with a name
@@ -142,8 +140,7 @@ def recommendation_sentences(found: Recommendation) -> Iterator[Sentence]:
     """The first clause begins a sentence, and the others follow it."""
     question, results = found.question, found.results
     if not results:
-        yield not_asked_for(question=question)
-        yield available(known=found.available)
+        yield not_asked_for(question=question, known=found.available)
         return
     taus = dict.fromkeys((r.implementation, r.case.temperature) for r in results)
     where: dict[str, Any] = {"question": question, "case": results[0].case, "taus": tuple(taus)}

@@ -271,7 +271,9 @@ def recommended_too(_run: Known, a: Sentence, b: Sentence) -> bool:
 def not_recommended_too(_run: Known, a: Sentence, b: Sentence) -> bool:
     """What is said to tie with the recommended is not among them, or they are not alike."""
     first, other = (a, b) if a.kind == "recommended" else (b, a)
-    unlike = first.facts["decided"] and not other.facts.get("close", False)
+    ratio = other.facts.get("ratio")
+    close = ratio is not None and ratio.high < 1.25 * ratio.low
+    unlike = first.facts["decided"] and not close
     return other.facts["name"] not in first.names or unlike
 
 

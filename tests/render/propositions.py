@@ -655,16 +655,13 @@ def peak_of(result: Result) -> float | None:
     return None if result.peak_bytes is None else max(float(result.peak_bytes), 1.0)
 
 
-def not_asked_for(run: Known, *, question: Question) -> bool:
-    return not any(
+def not_asked_for(run: Known, *, question: Question, known: Sequence[str]) -> bool:
+    has = {f"{r.case.pass_} on {r.case.device}" for r in run.results}
+    return has <= set(known) and not any(
         (r.case.device, r.case.pass_) == (question.device, question.pass_)
         and question.definition in (None, r.case.definition)
         for r in run.results
     )
-
-
-def available(run: Known, *, known: Sequence[str]) -> bool:
-    return {f"{r.case.pass_} on {r.case.device}" for r in run.results} <= set(known)
 
 
 def right_at(run: Known, question: Question) -> dict[str, Result]:
