@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.inputs.tensors import Stream
 from supcr_bench.reference.compare import Trial
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject, load

@@ -123,8 +123,7 @@ def verify(
 
     from supcr_bench.render.terminal import make_console, print_sentence, print_table
     from supcr_bench.render.verified import print_verification
-    from supcr_bench.subjects.registry import locate, registered
-    from supcr_bench.subjects.selection import select
+    from supcr_bench.subjects.registry import locate, registered, select
     from supcr_bench.verification.verification import exit_status, verified_table
 
     names = implementation or (registered() if ranks is None else select(["tag:ranks"]))

@@ -1,5 +1,6 @@
 """Makes the input tensors of a workload: as a run has them, or harder ones to verify a loss."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -9,13 +10,53 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from supcr_bench.inputs.random_bits import Stream
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import Definition
 
 TIED_GRID = 0.5
 """Tied labels are continuous labels rounded to multiples of this: nine levels from -2 to 2."""
+Float64 = npt.NDArray[np.float64]
 WeightKind = Literal["equal", "unequal", "unnormalised"]
+
+
+class Stream:
+    """A stream of random numbers; streams with different names are independent.
+
+    They are identical on every machine, library version and device. ``torch.randn`` differs between
+    vector widths and devices, and NumPy promises the stream of its bit generators but not of its
+    distributions. So the raw 64-bit words of Philox (a counter-based generator; Salmon et al.,
+    "Parallel random numbers: as easy as 1, 2, 3", SC 2011) are turned into numbers here with exact
+    integer arithmetic and powers of two only: nothing is rounded.
+    """
+
+    def __init__(self, *names: object) -> None:
+        digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
+        self._bits = np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64))
+
+    def words(self, count: int) -> npt.NDArray[np.uint64]:
+        return self._bits.random_raw(count).astype(np.uint64)
+
+    def uniform(self, count: int) -> Float64:
+        """``count`` numbers in [0, 1), multiples of 2^-53."""
+        bits = self.words(count) >> np.uint64(11)
+        values: Float64 = bits.astype(np.float64) * 2.0**-53
+        return values
+
+    def bell(self, count: int) -> Float64:
+        """``count`` numbers of mean 0 and variance 1, nearly normal, exact in float32.
+
+        The sum of twelve uniform 16-bit integers (Irwin-Hall), centred and divided by 2^16.
+        """
+        quarters = self.words(3 * count).reshape(count, 3)
+        shifts = np.array([0, 16, 32, 48], dtype=np.uint64)
+        parts = (quarters[:, :, None] >> shifts) & np.uint64(0xFFFF)
+        # Each 16-bit integer has mean (2^16 - 1) / 2, so twelve of them have 6 * (2^16 - 1).
+        values: Float64 = parts.reshape(count, 12).sum(axis=1).astype(np.float64) - 6 * 0xFFFF
+        return values * 2.0**-16
+
+    def choose(self, count: int, of: int) -> npt.NDArray[np.intp]:
+        """``count`` different indices below ``of``, in random order."""
+        return np.argsort(self.words(of), kind="stable")[:count]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,9 +120,7 @@ class Batch:
         )
 
 
-def _label_column(
-    kind: str, n: int, seed: int, c: int, missing: int, streams: str = ""
-) -> npt.NDArray[np.float64]:
+def _label_column(kind: str, n: int, seed: int, c: int, missing: int, streams: str = "") -> Float64:
     """[N] labels of dimension c; ``streams`` prefixes the names of the random streams."""
     uniform = Stream(f"{streams}labels", seed, c).uniform(n)
     column = 4 * uniform - 2
@@ -98,7 +137,7 @@ def _label_column(
     return column
 
 
-def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
+def make_labels(workload: Workload) -> Float64:
     """[N, D] labels with NaN: uniform on [-2, 2), or these rounded to ``TIED_GRID``."""
     n, seed = workload.batch_size, workload.seed
     missing = n - workload.labelled_rows
@@ -106,12 +145,12 @@ def make_labels(workload: Workload) -> npt.NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-def draw_rows(table: npt.NDArray[np.float64], workload: Workload) -> npt.NDArray[np.float64]:
+def draw_rows(table: Float64, workload: Workload) -> Float64:
     """N different rows of the user's labels, which are at least as many, drawn by the seed."""
     return table[Stream("rows", workload.seed).choose(workload.batch_size, of=len(table))]
 
 
-def _label_dtype(table: npt.NDArray[np.float64], dtype: torch.dtype) -> torch.dtype:
+def _label_dtype(table: Float64, dtype: torch.dtype) -> torch.dtype:
     """The dtype for a file's labels: ``dtype``, or float64 if it would merge different labels."""
     for column in table.T:
         different = torch.from_numpy(np.unique(column[~np.isnan(column)]))
@@ -121,7 +160,7 @@ def _label_dtype(table: npt.NDArray[np.float64], dtype: torch.dtype) -> torch.dt
     return dtype
 
 
-def make_batch(workload: Workload, table: npt.NDArray[np.float64] | None = None) -> Batch:
+def make_batch(workload: Workload, table: Float64 | None = None) -> Batch:
     """Make a workload's tensors, drawn on the CPU; ``table`` has the [rows, D] labels of a file."""
     n, d = workload.batch_size, workload.embedding_size
     dtype = getattr(torch, workload.dtype)

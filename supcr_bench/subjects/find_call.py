@@ -16,7 +16,6 @@ from supcr_bench.inputs.tensors import make_batch
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.subjects import signature
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.subjects.argument_names import are_views, is_temperature
 from supcr_bench.subjects.calls import CALLS, NotALossError, loss_of
 from supcr_bench.subjects.uncallable import (
     is_on_another_device,
@@ -88,7 +87,7 @@ def _answers(implementation: Implementation, definition: Definition, device: str
     loss = construct(implementation, subject, device)
     told = signature.read_call(subject.target, loss)
     subject = _with_arguments_at_call(subject, loss)
-    if are_views(told.unlabelled):
+    if signature.are_views(told.unlabelled):
         raise takes_no_labels(implementation, subject.resolution, told)
     if told.extra:
         raise needs_more(implementation, subject.resolution, told, loss)
@@ -128,17 +127,16 @@ def construct(implementation: Implementation, subject: Adapter, device: str) -> 
     if not signature.is_called_with_tensors(subject.target):
         if isinstance(owner, type) and subject.target is owner and not _is_callable(owner):
             raise only_methods(implementation, owner)
-        own, parameters = subject.resolution, signature.parameters_of(subject.target)
+        own = subject.resolution
         given = [own.temperature, "weights" * own.weights, "eps" * own.eps]
-        named = [n for n in signature.named_parameters(subject.target) if n not in given]
-        missing = [n for n in named if parameters[n].default is inspect.Parameter.empty]
-        if missing:
+        required = signature.named_parameters(subject.target, required=True)
+        if missing := [name for name in required if name not in given]:
             told = signature.read_call(subject.target, subject.target)
             if told.keys and not isinstance(owner, type):
                 raise needs_more(implementation, own, told, subject.target)
             forward = getattr(owner, "forward", None) if isinstance(owner, type) else None
             taken = signature.read_call(owner, forward.__get__(object())) if forward else told
-            if are_views(taken.unlabelled):
+            if signature.are_views(taken.unlabelled):
                 raise takes_no_labels(implementation, own, taken)
             raise not_constructed(implementation, missing)
     batch = make_batch(replace(SMALL, device=device))
@@ -166,7 +164,7 @@ def _with_arguments_at_call(subject: Adapter, loss: Any) -> Adapter:
     if not isinstance(target, nn.Module) and signature.is_called_with_tensors(target):
         return subject
     parameters = signature.parameters_of(loss)
-    named = [n for n, p in parameters.items() if is_temperature(n, p.default)]
+    named = [n for n, p in parameters.items() if signature.is_temperature(n, p.default)]
     if named and not own.temperature and len(parameters) > 2:
         own = replace(own, temperature=named[0], at_call=(named[0],))
     if "weights" in parameters and not own.weights:

@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor
 
 from supcr_bench.subjects import signature
-from supcr_bench.subjects.argument_names import can_be_named
 
 CONFIG = (
     "class AnyConfig(dict):",
@@ -191,7 +190,7 @@ def configuration(parts: dict[str, str], ways: set[str]) -> str:
     items = f"{{{', '.join(f'{name!r}: {code}' for name, code in parts.items())}}}" if parts else ""
     if ways == {"key"}:
         return items or "dict()"
-    if ways == {"attribute"} and all(map(can_be_named, parts)):
+    if ways == {"attribute"} and all(map(signature.can_be_named, parts)):
         given = ", ".join(f"{name}={code}" for name, code in parts.items())
         return f"types.SimpleNamespace({given})"
     return f"AnyConfig({items})"

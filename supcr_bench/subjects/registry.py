@@ -9,7 +9,7 @@ There are three kinds of names, and none needs a change to the repository:
   imports from its package is loaded as its member.
 
 Names come from the folder and from package metadata: an implementation, which imports torch, is
-imported when used.
+imported when used. A name can stand for several: ``all``, or a tag, which the source tells.
 """
 
 import ast
@@ -21,20 +21,21 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
 from supcr_bench.subjects import isolated
-from supcr_bench.subjects.misnamed import check_is_module, needs_attribute
-from supcr_bench.subjects.packages import membership, search_folder
+from supcr_bench.subjects.packages import (
+    check_is_module,
+    membership,
+    needs_attribute,
+    search_folder,
+)
 from supcr_bench.values.default_call import DefaultCall
 from supcr_bench.values.definition import AUTO, Definition
-from supcr_bench.values.errors import (
-    SubjectError,
-    UncallableError,
-    UnknownNameError,
-)
+from supcr_bench.values.errors import SubjectError, UncallableError, UnknownNameError
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.implementation import Description, Implementation, Resolution
 
@@ -44,6 +45,8 @@ _HINT = "or name one as package.module:attribute or path/to/file.py:attribute"
 _NOTHING = object()
 COMPILED = "@compile"
 """The suffix of an implementation's name that measures it under ``torch.compile``."""
+ALL = "all"
+TAG = "tag:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,41 @@ def _in_folder() -> dict[str, Subject]:
     return subjects
 
 
+def is_selection(text: object) -> bool:
+    return isinstance(text, str) and (text in (ALL, ALL + COMPILED) or text.startswith(TAG))
+
+
+def select(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, with ``all`` and every ``tag:TAG[@compile]`` replaced by registered names."""
+    found: dict[str, None] = {}
+    tags: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        if not is_selection(name):
+            found[name] = None
+            continue
+        tags = tags or {subject.name: tags_of(subject) for subject in registered().values()}
+        wanted = name.removeprefix(TAG).removesuffix(COMPILED)
+        chosen = [own for own in tags if wanted == ALL or wanted in tags[own]]
+        if not chosen:
+            raise UnknownNameError("tag", wanted, sorted(set().union(*tags.values())))
+        suffix = COMPILED if name.endswith(COMPILED) else ""
+        found |= dict.fromkeys(own + suffix for own in chosen)
+    return tuple(found)
+
+
+def tags_of(subject: Subject) -> tuple[str, ...]:
+    """The argument ``tags=`` of the ``IMPLEMENTATION`` in a file; empty unless it is a literal."""
+    try:
+        body = ast.parse(file_of(subject).read_bytes()).body
+    except SubjectError:
+        return ()
+    for node in body:
+        match node:
+            case ast.Assign([ast.Name(own)], ast.Call(keywords=given)) if own == subject.attribute:
+                return tuple(*(ast.literal_eval(k.value) for k in given if k.arg == "tags"))
+    return ()
+
+
 def locate(name: str) -> Subject:
     """Locate the implementation of a name, without importing it; ``NAME@compile`` compiles it.
 
@@ -143,19 +181,17 @@ def file_of(subject: Subject) -> Path:
         return folder() / f"{target.removeprefix(FOLDER + '.')}.py"
     if subject.kind == "file":
         return Path(target)
-    top, *inner = target.split(".")
+    module, *inner = target.split(".")
     try:
         with isolated.on_path(search_folder(target, Path.cwd())):
-            found = importlib.util.find_spec(top)
+            found = importlib.util.find_spec(module)
     except (ImportError, ValueError) as error:
         raise SubjectError(f"{subject.name} cannot be found: {error}") from None
-    # The packages around a module are not imported: what they need may not be here.
-    places = [Path(place, *inner) for place in (found and found.submodule_search_locations) or ()]
-    files = [Path(found.origin)] if found and found.origin and not inner else []
-    files += [f for p in places for f in (p.with_name(f"{p.name}.py"), p / "__init__.py")]
-    for file in files:
-        if file.suffix == ".py" and file.is_file():
-            return file
+    for name in inner:  # the packages around it are not imported: what they need may not be here
+        module, places = f"{module}.{name}", (found and found.submodule_search_locations) or ()
+        found = PathFinder.find_spec(module, list(places))
+    if found and found.origin and found.origin.endswith(".py"):
+        return Path(found.origin)
     raise SubjectError(f"{subject.name}: no Python file of that module is found")
 
 
@@ -164,10 +200,11 @@ def line_of(subject: Subject) -> tuple[Path, int]:
     file = file_of(subject)
     name = subject.attribute.partition(".")[0]
     for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return file, node.lineno
-        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
-            return file, node.lineno
+        match node:
+            case ast.ClassDef(own) | ast.FunctionDef(own) | ast.Name(own, ast.Store()) if (
+                own == name
+            ):
+                return file, node.lineno
     return file, 1
 
 
@@ -200,8 +237,8 @@ def load(subject: Subject) -> Implementation:
         changed = _changed_by_import[module_key]
     if found is _NOTHING:
         raise unloadable.no_such_attribute(subject.name, module)
-    own_name = subject.name.removesuffix(COMPILED)
     if isinstance(found, Implementation):
+        own_name = subject.name.removesuffix(COMPILED)
         for law in (found.claimed_time, found.claimed_memory):
             if law is not None and law not in LAWS:
                 raise SubjectError(

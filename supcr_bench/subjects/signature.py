@@ -3,25 +3,34 @@
 import ast
 import functools
 import inspect
+import keyword
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any
 
 from torch import Tensor, nn
 
-from supcr_bench.subjects.argument_names import (
-    can_be_named,
-    is_prediction,
-    is_temperature,
-    role_of,
-)
 from supcr_bench.subjects.calls import ONE_ARGUMENT
 from supcr_bench.values.definition import Call
 from supcr_bench.values.implementation import LabelLayout, Resolution
 
+_TEMPERATURE = r"t|tau|temp|(?!.*(base|sched)).*temperature.*"
+_ROLES = {
+    "extra": r"steps?|epochs?|iter\w*|ind(ex|exes|ices)|idxs?|ids?|device|mask|mode|phase|margin"
+    r"|model|names?|n|num|size|meta|config|cfg|args|opts?|alpha|beta|gamma|lam|mean|std|sigma|weights?"
+    r"|confidences?|world|scale",
+    "distances": r"d|dists?|distances?|deltas?|diffs?|differences?",
+    "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t"
+    r"|ranks?|ranking|grades?|levels?|prices?",
+    "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
+    r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|negatives?|query|queue|q|k|keys?"
+    r"|perturbed|intact|preds?|predictions?|augmented|original",
+}
+"""Words in the names of arguments, by role; the last word that has a role decides."""
+_PREDICTIONS = r"(y_)?(preds?|predictions?|predicted|hat|logits)(_\w+)?"
 VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 _HINTS: dict[Call, str] = {
     "mapping_of_views": r"\b{0}\b[^\n,)]*\b(dict|mapping)|\b{0}(\.(values|items|keys)\(|\[['\"])",
@@ -70,6 +79,46 @@ class CallSignature:
     packed: str = ""
     unlabelled: tuple[str, ...] = ()
     unnamed: tuple[str, ...] = ()
+
+
+def is_temperature(name: str, default: object = None) -> bool:
+    named = re.fullmatch(_TEMPERATURE, name.lower().replace("_", "")) is not None
+    absent = default is None or default is Parameter.empty
+    return named and (absent or (isinstance(default, int | float) and default is not False))
+
+
+def is_prediction(name: str) -> bool:
+    return re.fullmatch(_PREDICTIONS, name.lower()) is not None
+
+
+def role_of(name: str) -> str | None:
+    """The role of an argument by its name: views, labels, distances, extra, or unknown."""
+    for word in reversed(re.split(r"[_\d]+", name.lower())):
+        for role, words in _ROLES.items():
+            if re.fullmatch(words, word):
+                return role
+    return None
+
+
+def are_views(names: Sequence[str]) -> bool:
+    """Whether arguments, embeddings by their names, are surely all views of the same rows.
+
+    These are three, as of a triplet, or two whose names differ in one part, as z1 and z2, or in one
+    letter, as zis and zjs.
+    """
+    if len(names) != 2:
+        return len(names) > 2
+    first, second = names
+    parts = [re.split(r"_|(?<=\D)(?=\d)", name) for name in (first, second)]
+    apart = [a != b for a, b in zip(*parts, strict=False)]
+    letters = [a != b for a, b in zip(first, second, strict=False)]
+    same = len(parts[0]) == len(parts[1]) > 1 and sum(apart) == 1
+    return same or (len(first) == len(second) > 1 and sum(letters) == 1)
+
+
+def can_be_named(name: str) -> bool:
+    """Whether a name can be that of an argument, unlike ``lambda`` or ``loss-temp``."""
+    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 def parameters_of(target: Callable[..., Any]) -> Mapping[str, Parameter]:
@@ -157,8 +206,10 @@ def read_from_kwargs(target: Callable[..., Any]) -> list[str]:
     return found
 
 
-def named_parameters(target: Callable[..., Any]) -> list[str]:
-    return [n for n, p in parameters_of(target).items() if p.kind not in VARIABLE]
+def named_parameters(target: Callable[..., Any], *, required: bool = False) -> list[str]:
+    """The names of the parameters, or of those without a default."""
+    named = (p for p in parameters_of(target).values() if p.kind not in VARIABLE)
+    return [p.name for p in named if not required or p.default is p.empty]
 
 
 def source_of(function: Any) -> str:
@@ -201,7 +252,7 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     parameters = parameters_of(loss)
     views, labels, extra = _roles(parameters)
     source = source_of(function_of(loss))
-    required = tuple(n for n, p in parameters.items() if p.default is p.empty)
+    required = tuple(named_parameters(loss, required=True))
     if not labels or keys_read(labels[0], source):
         parts = [_taken_apart(name, source) for name in required]
         keys = tuple(dict.fromkeys(name for names, _ in parts for name in names))
@@ -225,7 +276,9 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
     order = [*views, *labels]
     if len(views) == 1:
         doubled = any(role == "labels" and _DOUBLED.fullmatch(dims[0]) for role, dims in shapes)
-        documented = [_features(d, doubled) for d in _taken(shapes)]
+        # Windows of images are flattened before a call.
+        taken = [d for role, d in shapes if role == "views" and (len(d) < 4 or "view" in d[1])]
+        documented = [_features(dims, doubled) for dims in taken if len(dims) > 1]
         hints = {c: rf"(?im){hint.format(re.escape(views[0]))}" for c, hint in _HINTS.items()}
         likely = next((c for c in hints if re.search(hints[c], f"{text}\n{source}")), None)
         calls = tuple(sorted(ONE_ARGUMENT, key=lambda call: call != likely))
@@ -326,13 +379,6 @@ def _shapes(
             yield "labels", dims
         elif word in views or (word and not re.fullmatch(_OTHERS, word, re.I)):
             yield "views", dims
-
-
-def _taken(shapes: Iterable[tuple[str, list[str]]]) -> Iterator[list[str]]:
-    """The shapes of the embeddings that a call may have; windows of images are flattened first."""
-    for role, dims in shapes:
-        if role == "views" and (len(dims) in (2, 3) or "view" in "".join(dims[1:2])):
-            yield dims
 
 
 def _features(dims: list[str], doubled: bool) -> Call:

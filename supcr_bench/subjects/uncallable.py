@@ -13,7 +13,6 @@ from torch import nn
 from torch.autograd import Function
 
 from supcr_bench.subjects import signature
-from supcr_bench.subjects.argument_names import is_prediction
 from supcr_bench.subjects.calls import (
     CALLS,
     NotALossError,
@@ -23,7 +22,7 @@ from supcr_bench.subjects.calls import (
     call_words,
 )
 from supcr_bench.subjects.gaps import CONFIG, Gap, gap
-from supcr_bench.subjects.stand_ins import import_lines
+from supcr_bench.subjects.packages import import_lines
 from supcr_bench.values.errors import UnavailableError, UncallableError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.values.units import listed
@@ -138,9 +137,7 @@ def _of_method(subject: Implementation, method: str, given: str) -> str:
 
 def _required(subject: Implementation) -> dict[str, Gap]:
     """What to fill in for the arguments of a factory that have no default."""
-    parameters = signature.parameters_of(subject.factory)
-    named = signature.named_parameters(subject.factory)
-    required = [n for n in named if parameters[n].default is inspect.Parameter.empty]
+    required = signature.named_parameters(subject.factory, required=True)
     return {name: gap(name, signature.behind(subject.factory)) for name in required}
 
 
@@ -164,7 +161,7 @@ def needs_more(
     if told.keys and not told.tensors:
         return _takes_a_batch(subject, own, told)
     gaps = {name: gap(name, signature.function_of(loss)) for name in told.extra}
-    predicted = [n for n in gaps if is_prediction(n)] if told.tensors else []
+    predicted = [n for n in gaps if signature.is_prediction(n)] if told.tensors else []
     gaps |= {name: Gap(told.tensors[-1]) for name in predicted}
     names = list(told.tensors or ("features", "labels"))
     given = [f"{name}={name}" if told.tensors else name for name in names]

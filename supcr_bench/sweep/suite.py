@@ -24,8 +24,7 @@ from pydantic import (
     field_validator,
 )
 
-from supcr_bench.subjects.registry import locate
-from supcr_bench.subjects.selection import is_selection, select
+from supcr_bench.subjects.registry import is_selection, locate, select
 from supcr_bench.values.axes import AXES, AXIS_NAMES, Axis
 from supcr_bench.values.cell import MOST_PROCESSES, Budget
 from supcr_bench.values.definition import AUTO, DEFINITIONS, Definition, get_definition

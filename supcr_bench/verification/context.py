@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.inputs.tensors import Batch, WeightKind, make_problem
+from supcr_bench.inputs.tensors import Batch, Stream, WeightKind, make_problem
 from supcr_bench.measure.outcome import describe_error
 from supcr_bench.reference.compare import (
     Answer,

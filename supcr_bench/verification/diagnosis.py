@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.reference.compare import Trial
 from supcr_bench.subjects.calls import call_text, loss_of
+from supcr_bench.subjects.packages import import_lines
 from supcr_bench.subjects.registry import is_described, locate
 from supcr_bench.subjects.signature import behind, is_called_with_tensors
-from supcr_bench.subjects.stand_ins import import_lines
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.values.errors import UsageError
 from supcr_bench.verification.context import CheckContext

@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.inputs.tensors import Batch
+from supcr_bench.inputs.tensors import Batch, Stream
 from supcr_bench.reference.compare import Answer, Trial, answer_of, outright, reference_of, scale_up
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.calls import unpack

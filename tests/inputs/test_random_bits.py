@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.inputs.tensors import Stream
 
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=25)
 SEEDS = st.integers(0, 2**40)

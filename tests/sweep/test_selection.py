@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.commands.run_work import in_modes
-from supcr_bench.subjects.registry import Subject, load, registered
-from supcr_bench.subjects.selection import is_selection, select, tags_of
+from supcr_bench.subjects.registry import Subject, is_selection, load, registered, select, tags_of
 from supcr_bench.values.errors import UnknownNameError
 
 

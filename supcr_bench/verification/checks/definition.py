@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from supcr_bench.inputs.random_bits import Stream
-from supcr_bench.inputs.tensors import Batch
+from supcr_bench.inputs.tensors import Batch, Stream
 from supcr_bench.reference.compare import Answer, Trial, measured, outright
 from supcr_bench.subjects.calls import loss_of
 from supcr_bench.values.case import LABEL_KINDS, UNIT_ROUNDOFF

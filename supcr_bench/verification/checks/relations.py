@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcr_bench.inputs.random_bits import Stream
+from supcr_bench.inputs.tensors import Stream
 from supcr_bench.reference.compare import VIEWS, Trial, deviation, judge, measured, worst_of
 from supcr_bench.values.case import LABEL_KINDS
 from supcr_bench.values.definition import NORMALISED
