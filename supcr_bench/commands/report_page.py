@@ -3,9 +3,8 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
@@ -29,33 +28,25 @@ from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, load_report, repor
 from supcr_bench.store.run import REPORTS, default_page
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.files import write_file
-from supcr_bench.values.result import Result
+from supcr_bench.values.machine import by_machine
 
 LARGE_RUN = 2000
 """With at least this many results a page holds fewer charts, to be small enough to mail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What results show beside the implementations that verification refuted, and the charts."""
+Shown = tuple[Findings, Sequence[Chart]]
 
-    results: Sequence[Result]
-    refuted: Sequence[str]
-    findings: Findings
-    charts: Sequence[Chart]
 
-    @classmethod
-    def of(cls, run: Run, *, draw: bool = False) -> Self:
-        """What a run shows; to ``draw`` its charts takes seconds, and they are kept."""
-        claims = {
-            name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
-            for name, own in run.info["implementations"].items()
-        }
-        rejected = refuted(run.verification)
-        findings = find(run.results, claims, rejected)
-        charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
-        assert not draw or all(chart.svg and chart.png for chart in charts)
-        return cls(run.results, rejected, findings, charts)
+def shown_of(run: Run, *, draw: bool = False) -> Shown:
+    """What a run shows; to ``draw`` its charts takes seconds, and they are kept."""
+    claims = {
+        name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
+        for name, own in run.info["implementations"].items()
+    }
+    findings = find(run.results, claims, refuted(run.verification))
+    charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
+    assert not draw or all(chart.svg and chart.png for chart in charts)
+    return findings, charts
 
 
 def show_and_write(
@@ -77,10 +68,10 @@ def show_and_write(
     page = page or default_page(run.path, run.id)
     listed = page.name == PAGE and page.resolve().parent.parent == REPORTS.resolve()
     _require_nothing_lost(page, run)
-    now = run.results, refuted(run.verification)
-    if shown is None or (shown.results, shown.refuted) != now:
-        shown = Shown.of(run)
-    findings, charts = shown.findings, shown.charts
+    findings, charts = shown or shown_of(run)
+    now = by_machine(run.results), refuted(run.verification)
+    if (findings.results, findings.refuted) != now:
+        findings, charts = shown_of(run)
     found = answer(run, findings)
     tables = run_tables(findings)
     for table in tables if verbose else ():

@@ -233,15 +233,15 @@ def start_drawing(path: Path) -> "Callable[[], Shown | None]":
     drawn: list[Shown] = []
 
     def draw() -> None:
-        from supcr_bench.commands.report_page import Shown  # slow to import
+        from supcr_bench.commands.report_page import shown_of  # slow to import
 
         with suppress(Exception):
-            drawn.append(Shown.of(load_run(path), draw=True))
+            drawn.append(shown_of(load_run(path), draw=True))
 
     thread = Thread(target=draw, daemon=True)
     thread.start()
 
-    def shown() -> Shown | None:
+    def shown() -> "Shown | None":
         thread.join()
         return next(iter(drawn), None)
 

@@ -42,7 +42,8 @@ def comparability_notes(
     if not common:
         why = "; ".join(notes) or "its cases are different ones"
         again = f"`supcr-bench gate --record {name}` records it again"
-        do = again if name.endswith(".json") else "give another run"
+        own = name.endswith(".json") and its_suite == suite  # another suite's is kept
+        do = again if own else "give another run or baseline"
         raise UsageError(f"{name} has no case in common with this gate: {why}; {do}")
     if notes:
         both = f"{plural(len(common), 'case')} {'is' if len(common) == 1 else 'are'} in both"

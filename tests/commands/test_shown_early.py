@@ -62,7 +62,7 @@ def files_of(run: Run, shown: Shown | None) -> dict[str, bytes]:
 def test_it_is_drawn_once_and_shown_as_it_would_be_later(path: Path, made: list[Chart]) -> None:
     shown = run_sweep.start_drawing(path)()
     assert shown is not None
-    assert {"svg", "png"} <= vars(shown.charts[0]).keys()
+    assert {"svg", "png"} <= vars(shown[1][0]).keys()
     early = files_of(load_run(path), shown)
     assert len(made) == 1
     assert files_of(load_run(path), None) == early

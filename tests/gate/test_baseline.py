@@ -65,6 +65,9 @@ def test_nothing_in_common_is_refused_and_says_why() -> None:
         comparability_notes(RUN, "ci.json", "ci", 5, other_seed)
     with pytest.raises(UsageError, match="its cases are different ones"):
         comparability_notes(RUN, "ci.json", "ci", 0, [("one", Case(batch_size=512))])
+    # What another suite recorded is not to be overwritten.
+    with pytest.raises(UsageError, match=r"the gate runs mine; give another run or baseline$"):
+        comparability_notes(RUN, "ci.json", "mine", 0, [("one", Case(batch_size=512))])
 
 
 def test_implementations_that_the_baseline_does_not_know_are_named() -> None:
