@@ -148,13 +148,12 @@ class CellRun:
                 self._keep(arms["training"], answer, perf_counter() - started)
             if changed := loss.changed_from(subject.arguments(pristine)):
                 self._batch = pristine
-                at = "forward"
                 raise BrokenCallError(f"changed its inputs: {', '.join(changed)}")
             self._losses[implementation] = loss
         except (NotALossError, BrokenCallError) as error:
             for arm in arms.values():
                 self._answers.pop(arm, None)
-            yield from self._end_from(at, arms, Status.FAILED, str(error))
+            yield from self._end_from("forward", arms, Status.FAILED, str(error))
         except Exception as error:  # noqa: BLE001 - any failure becomes a result
             yield from self._end_from(at, arms, *self._outcome(error))
             # The answer of a forward that succeeded is kept, without its graph.

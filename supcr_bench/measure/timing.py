@@ -6,9 +6,6 @@ call the caches are flushed, as the rest of a training step does. Samples are ne
 leaves when its median's interval is narrow enough, when its rank among the arms is clear, or when
 its budget is spent: its samples are rounds 0 to n-1.
 
-A call is still faster if few others ran before it: a core remembers branches, and an allocator
-keeps its pages. So an arm that has left keeps its turns, untimed, if its calls are short.
-
 In forward and in training, the fastest arm is entered a second time, under another label, and takes
 another turn in every round. The two entries differ only by noise, so they show how small a
 difference can be trusted.
@@ -53,8 +50,9 @@ FAR = 2.0
 from that of every other arm by at least this factor."""
 COMPANY_S = 0.07
 """An arm that needs no more samples is still called, untimed, if its first call took at most this
-long. Measured: without the turns of `rowsort` (29 ms), `tiled` at N=64 took 0.7 to 0.9 times as
-long, and no better if only one arm was called before it; with them 0.98."""
+long: a call is faster if few others ran before it, since a core remembers branches and an allocator
+keeps its pages. Measured: without the turns of `rowsort` (29 ms), `tiled` at N=64 took 0.7 to 0.9
+times as long, and no better if only one arm was called before it; with them 0.98."""
 LOOKS = (FEWEST_SAMPLES, ENOUGH_SAMPLES, PLENTY_SAMPLES)
 """The rounds after which arms are no longer timed if their rank is clear."""
 

@@ -12,7 +12,8 @@ from supcr_bench.measure import cell as cell_module
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Cpu, Elapsed, Meter
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
-from supcr_bench.subjects.adapter import Adapter
+from supcr_bench.subjects.adapter import Adapter, BoundLoss
+from supcr_bench.subjects.calls import NotALossError
 from supcr_bench.values.case import Case, Pass, Workload
 from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, get_definition
@@ -551,3 +552,15 @@ def test_each_arm_is_held_against_its_definition_and_differs_from_those_of_the_s
     assert found["apart"].value_difference == {}
     assert found["one"].no_self_error
     assert found["apart"].no_self_error is None
+
+
+def test_an_output_that_is_no_loss_when_read_again_fails_in_both_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def backward(self: BoundLoss, output: object) -> None:
+        raise NotALossError("returned a Once without a loss tensor")
+
+    monkeypatch.setattr(BoundLoss, "backward", backward)
+    for result in run_cell(RIGHT, WORKLOAD).values():
+        assert result.status is Status.FAILED
+        assert "returned a Once" in str(result.reason)
