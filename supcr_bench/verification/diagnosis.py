@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
 import torch
@@ -218,13 +217,9 @@ def _place(output: object, loss: Tensor) -> str | None:
 
 
 def _literal(tensor: Tensor, *, leaf: bool = False) -> str:
-    rows = tensor.tolist() if tensor.dtype != torch.float32 else tensor.numpy()
-    text = str(_shortest(rows)).replace("'", "")
+    """Code of a tensor, with numbers as the shortest text that gives them again."""
+    numbers = tensor.numpy() if tensor.dtype == torch.float32 else np.array(tensor.tolist())
+    text = str(numbers.astype(str).tolist()).replace("'", "")
     text = re.sub(r"\b(nan|inf)\b", r"torch.\1", text)
     dtype = "" if tensor.dtype == torch.float32 else f", dtype={tensor.dtype}"
     return f"torch.tensor({text}{dtype}{', requires_grad=True' if leaf else ''})"
-
-
-def _shortest(value: Any) -> Any:
-    """Numbers as the shortest text that gives them again."""
-    return [_shortest(x) for x in value] if isinstance(value, list | np.ndarray) else str(value)

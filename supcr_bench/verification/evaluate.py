@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import NamedTuple
 
 import torch
@@ -11,19 +10,23 @@ from torch import Tensor
 from supcr_bench.reference.contrast import denominators, numerators
 from supcr_bench.values.result import grouped
 from supcr_bench.verification.family import (
+    DETACHED,
     EARLY,
     NOTHING,
     STRICT,
     Member,
+    Views,
     candidates,
     compared,
+    fields_of_kind,
     losses,
+    numbers_of,
     pair_weights,
     places,
     rule_of,
     with_rules,
 )
-from supcr_bench.verification.odd_terms import OF_CANDIDATES, odd_terms, odd_terms_of_sums
+from supcr_bench.verification.odd_terms import OF_CANDIDATES, odd_terms
 from supcr_bench.verification.phrases import PHRASES
 
 Rows = tuple[tuple[float, ...], ...]
@@ -38,7 +41,7 @@ ELEMENTS = 2**19
 
 
 def evaluate(
-    members: Sequence[Member], views: Sequence[Tensor], labels: Tensor, *, warm: bool = False
+    members: Sequence[Member], views: Views, labels: Tensor, *, warm: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sums [U, 2] of members, and their gradients [U, 2, V N d], in float64.
 
@@ -71,7 +74,7 @@ def _evaluate(
         rules = list(dict.fromkeys(part.rules for part in parts))
         pairs = [[r.of(members[at]) for at in indices] for r in rules]
         columns_of = [map(id, of_rules) for of_rules in pairs]
-        keys = list(zip(*columns_of, (_numbers(members[at]) for at in indices), strict=True))
+        keys = list(zip(*columns_of, (numbers_of(members[at]) for at in indices), strict=True))
         for alike in grouped(range(len(indices)), keys.__getitem__).values():
             m = members[indices[alike[0]]]
             chosen = dict(zip(rules, (of_rules[alike[0]] for of_rules in pairs), strict=True))
@@ -94,14 +97,8 @@ def _evaluate(
     return sums, gradients, torch.tensor(places, dtype=torch.long)
 
 
-_numbers = attrgetter("temperature", "partner", "eps", "eps_rule", "odd")
-_fields_of_kind = attrgetter(
-    "similarity", "normalised", "views", "measured", "label_distance", "gradient", "low", "high"
-)
-
-
 def _by_kind(members: Sequence[Member]) -> dict[Member, list[int]]:
-    fields = list(map(_fields_of_kind, members))
+    fields = list(map(fields_of_kind, members))
     kinds: dict[Member, list[int]] = {}
     for indices in grouped(range(len(members)), fields.__getitem__).values():
         kinds.setdefault(members[indices[0]].kind, []).extend(indices)
@@ -227,7 +224,7 @@ def _terms(terms: Sequence[Term], rule: str, *, warm: bool) -> tuple[Tensor, Ten
 
 
 def evaluate_large(
-    member: Member, views: Sequence[Tensor], labels: Tensor, dtype: torch.dtype = torch.float64
+    member: Member, views: Views, labels: Tensor, dtype: torch.dtype = torch.float64
 ) -> tuple[Tensor, list[Tensor]]:
     """Gradient [V N d] of a member, and its terms [n, n], which add up to the loss.
 
@@ -251,17 +248,17 @@ def evaluate_large(
             own = s[anchors]
             if sorts:
                 contrast, weight = _by_sorting(member, s, difference)
+                chosen = weight > 0  # which no term after a sort reads
             else:
                 chosen, weight = candidates(member, difference, anchors)
                 contrast = own.unsqueeze(1).masked_fill(~chosen, NOTHING).logsumexp(dim=2)
-            if member.odd and sorts:
-                term = odd_terms_of_sums(member.odd, own, contrast, itself)
-            elif member.odd:
-                term = odd_terms(member.odd, s, chosen, anchors)
+            if member.odd:
+                term = odd_terms(member.odd, s, chosen, anchors, contrast)
             else:
                 contrast = contrast.masked_fill(contrast < NOTHING / 2, NOTHING)
                 contrast, _ = denominators(contrast, own, itself[anchors], log_eps, rule)
-                term = contrast - numerators(member.partner * own, contrast, log_eps, rule)
+                term = -numerators(member.partner * own, contrast, log_eps, rule)
+                term = term + (contrast.detach() if member.gradient == DETACHED else contrast)
             term = torch.where(weight > 0, term, 0.0) * weight.to(s) * share
             term.sum().backward()  # type: ignore[no-untyped-call]
             found.append(term.detach())

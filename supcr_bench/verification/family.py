@@ -46,8 +46,11 @@ JOINS = ("concatenated", "interleaved")
 PLAIN_VIEWS = ("single", "separate", "concatenated")
 RULES = ("comparison", "keeps_partner", "pairs", "self_candidate", "measured", "ties")
 """The fields of a member that choose pairs and candidates."""
+NUMBERS = ("temperature", "partner", "eps", "eps_rule", "odd")
+"""The fields of a member that say what its terms are, of given similarities and candidates."""
 rule_of = operator.attrgetter(*RULES[:-1])
 """The fields that choose pairs and candidates where labels do not tie."""
+numbers_of = operator.attrgetter(*NUMBERS)
 EARLY = ">= one place before"
 """A comparison of positions in a sort alone."""
 COMPARISONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -58,9 +61,14 @@ COMPARISONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     EARLY: lambda place, limit: place >= limit - 1,
 }
 STRICT = (">", "<")
-WHOLE = {"truncated": torch.trunc, "rounded": torch.round}
+WHOLE = ("truncated", "rounded")
+"""What is measured where labels become whole numbers."""
+DETACHED = "contrast_detached"
+"""The gradient that goes through no denominator."""
 NOTHING = -1e6
 """The logarithm of an empty sum, as a finite number."""
+Views = Tensor | Sequence[Tensor]
+"""The rows of each view."""
 
 
 class Member(NamedTuple):
@@ -78,7 +86,7 @@ class Member(NamedTuple):
         eps: in the denominator; 0 for none.
         temperature: what s is divided by; negative where its sign is turned.
         partner: what multiplies the partner's s where that has another temperature.
-        gradient: ``anchors_detached`` or ``others_detached`` where it reaches only the others.
+        gradient: what it does not reach, a key of ``PHRASES``; empty if it reaches all.
         low, high: where similarities are cut, before the division by the temperature.
         odd: what is computed in place of log(contrast) - s, a key of ``PHRASES``; empty if that is.
     """
@@ -112,21 +120,32 @@ class Member(NamedTuple):
     @property
     def kind(self) -> "Member":
         """The plain member of the same similarities and label differences."""
-        return Member(
-            similarity=self.similarity,
-            normalised=self.normalised,
-            views=self.views,
-            measured=self.measured if self.measured in WHOLE else "anchor",
-            label_distance=self.label_distance,
-            gradient=self.gradient,
-            low=self.low,
-            high=self.high,
-        )
+        own = self if self.measured in CHANGED_LABELS else self._replace(measured="anchor")
+        return Member()._replace(**dict(zip(KIND, fields_of_kind(own), strict=True)))
 
     @property
     def joined(self) -> bool:
         """Whether the views are joined into one batch of 2N rows."""
         return self.views.startswith(JOINS)
+
+
+KIND = [f for f in Member._fields if f not in {*RULES, *NUMBERS} or f == "measured"]
+"""The fields that similarities and label differences depend on."""
+fields_of_kind = operator.attrgetter(*KIND)
+
+
+def ranks_of(labels: Tensor) -> Tensor:
+    """[N, D] ranks of labels among those of a dimension, the same for equal labels."""
+    columns = [torch.unique(column, return_inverse=True)[1] for column in labels.T]
+    return torch.stack(columns, 1).to(labels).where(~labels.isnan(), labels)
+
+
+CHANGED_LABELS: dict[str, Callable[[Tensor], Tensor]] = {
+    "truncated": torch.trunc,
+    "rounded": torch.round,
+    "ranked": ranks_of,
+}
+"""What is measured where labels are changed first, and how."""
 
 
 @functools.cache
@@ -221,9 +240,7 @@ def similarities(rows: Tensor, others: Tensor, member: Member) -> Tensor:
     return functions.get(member.similarity, torch.neg)(d)
 
 
-def losses(
-    member: Member, views: Sequence[Tensor], labels: Tensor
-) -> Iterator[tuple[Tensor, Tensor, float]]:
+def losses(member: Member, views: Views, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, float]]:
     """Yield the parts of a member's loss; its temperature, eps and candidates do not matter.
 
     The ``views`` are [..., N, d] each, one or two; of ``labels`` [N, D], a row without one is left
@@ -234,7 +251,7 @@ def losses(
     if member.normalised == "views":
         length = torch.stack((first, second)).norm(dim=0)
         first, second = first / length, second / length
-    labels = WHOLE.get(member.measured, torch.clone)(labels)
+    labels = CHANGED_LABELS.get(member.measured, torch.clone)(labels)
     for rows, others, y in stacked_rows(member.views, first, second, labels):
         rows = rows.detach() if member.gradient == "anchors_detached" else rows
         others = others.detach() if member.gradient == "others_detached" else others
@@ -267,33 +284,31 @@ def pair_weights(member: Member, others: Tensor, itself: Tensor) -> Tensor:
     [B, n] where a partner is the anchor itself.
     """
     n = itself.shape[1]
-    across_all = member.pairs == "with itself" and member.views.startswith("across")
-    count = n * (n if across_all else n - 1)
-    used = torch.ones_like(itself) if member.pairs == "with itself" else ~itself
-    if member.pairs in ("with candidates", "by anchor"):
-        used = used & others
-    if member.pairs == "once":
-        used = used & (itself.cumsum(1) > 0)
-    if member.pairs in PHRASES["odd pairs"]:
-        used = used & _odd_pairs(member.pairs, itself)
+    partner = torch.arange(n)
+
+    def anchor() -> Tensor:
+        return itself.int().argmax(1, keepdim=True)
+
+    odd: dict[str, Callable[[], Tensor]] = {
+        "once, the later first": lambda: partner < anchor(),
+        "anchors of the first view": lambda: (anchor() * 2 < n).expand_as(itself),
+        "of one view": lambda: (anchor() * 2 < n) == (partner * 2 < n),
+        "of two views": lambda: (anchor() * 2 < n) != (partner * 2 < n),
+    }
+    usual: dict[str, Callable[[], Tensor]] = {
+        "with candidates": lambda: others,
+        "by anchor": lambda: others,
+        "once": lambda: partner > anchor(),
+    }
+    if member.pairs == "with itself":
+        across = member.views.startswith("across")
+        return torch.ones_like(itself).double() / (n * (n if across else n - 1))
+    used = ~itself & (odd | usual).get(member.pairs, lambda: ~itself)()
+    if member.pairs in odd:
         return used.double() / used.sum().clamp(min=1)
     if member.pairs == "by anchor":
         return used.double() / used.sum(1, keepdim=True).clamp(min=1) / n
-    return used.double() / count
-
-
-def _odd_pairs(how: str, itself: Tensor) -> Tensor:
-    """[B, n]: the pairs of B anchors that count, by a key of ``PHRASES``."""
-    n = itself.shape[1]
-    anchor, partner = itself.int().argmax(1).unsqueeze(1), torch.arange(n)
-    views = anchor * 2 < n, partner * 2 < n
-    ways = {
-        "once, the later first": partner < anchor,
-        "anchors of the first view": views[0].expand_as(itself),
-        "of one view": views[0] == views[1],
-        "of two views": views[0] != views[1],
-    }
-    return ways[how]
+    return used.double() / (n * (n - 1))
 
 
 def candidates(
@@ -340,9 +355,7 @@ def _diagonal(n: int) -> Tensor:
     return torch.eye(n, dtype=torch.bool)
 
 
-def pairs(
-    member: Member, views: Sequence[Tensor], labels: Tensor
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def pairs(member: Member, views: Views, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield the similarities, candidates and weights of each loss that a member adds up."""
     for s, difference, share in losses(member, views, labels):
         chosen, weight = candidates(member, difference)

@@ -1,12 +1,11 @@
 """Finds the rule on ties and the label distance of a loss whose structure is known."""
 
-import math
 from contextlib import suppress
 
 import torch
 
-from supcr_bench.verification.family import WHOLE, Member
-from supcr_bench.verification.label_range import read_range
+from supcr_bench.verification.family import CHANGED_LABELS, Member
+from supcr_bench.verification.label_range import LabelRange
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import IN_FLOAT64, Probe, Prober, make_labels, make_rows
 from supcr_bench.verification.reading import Reading
@@ -30,8 +29,12 @@ NEAR_SHARE = 2.0**-12
 
 def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -> None:
     """Find the rule on ties and the label distance, and take the simplest member left."""
-    if reading.complete and not prober.ranked:
-        read_range(prober, reading, prober.fitting(alive, core))
+    complete = reading.complete
+    # On few rows, labels that are rounded may order as their ranks do.
+    alive = prober.fitting(alive, prober.plain(2 * prober.rows + 1)) or alive
+    there = prober.fitting(alive, core) if complete else []
+    if there and there[0].measured != "ranked":
+        LabelRange(prober, there).read(reading)
     alive = _read_ties(prober, reading, alive)
     probe = _of_several_dimensions(prober)
     if probe is not None and PHRASES["labels"]["outliers"] not in reading.faults:
@@ -41,6 +44,8 @@ def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -
     if member.ties != "by_value" and not member.keeps_partner:  # without ties, > equals >=
         member = member._replace(comparison=member.comparison[0])
     reading.member = member
+    if member.measured == "ranked":  # whether a sort takes equal labels alike changes nothing else
+        reading.complete = complete
     reading.float32 = prober.is_quantised(core, IN_FLOAT64)
 
 
@@ -54,12 +59,12 @@ def _read_ties(prober: Prober, reading: Reading, alive: list[Member]) -> list[Me
     tied = torch.tensor([0.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])[: prober.rows + 2, None].double()
     for labels in (tied, torch.arange(8.0).roll(3)[:, None].double()):
         rows = make_rows(len(labels), prober.count, 1)
-        probe = prober.probe(rows, labels, prober.given)
+        probe = prober.probe(rows, labels)
         alive = _left(prober, reading, alive, probe, "equal labels")
         if f"{ANOTHER_ON} equal labels" in reading.faults:
             unequal = UNEQUAL[labels.long()]
             apart = (unequal, labels + NEAR_SHARE * unequal)
-            fits = [bool(prober.fitting(alive, prober.probe(rows, y, prober.given))) for y in apart]
+            fits = [bool(prober.fitting(alive, prober.probe(rows, y))) for y in apart]
             if any(fits):  # rounding does not change the order of distances that differ by more
                 reading.faults[-1] = PHRASES["labels"]["scaled" if fits[1] else "transformed"]
             break
@@ -72,7 +77,7 @@ def _of_several_dimensions(prober: Prober) -> Probe | None:
         n = prober.rows + 3
         labels = make_labels(n, 3, 2) * torch.tensor([4.0, 8.0, 16.0])
         with suppress(Exception):
-            return prober.probe(make_rows(n, prober.count, 2), labels, prober.given)
+            return prober.probe(make_rows(n, prober.count, 2), labels)
     return None
 
 
@@ -85,18 +90,18 @@ def _read_label_distance(
     several = [m._replace(label_distance=way) for m in alive for way in ways]
     if not prober.fitting(several, probe):
         with suppress(Exception):  # it may refuse labels beyond a range
-            farther = prober.probe(probe.views, 16 * labels, prober.given)
+            farther = prober.probe(probe.views, 16 * labels)
             probe = farther if prober.fitting(several, farther) else probe  # for a tolerance
     before, complete = len(reading.faults), reading.complete
     alive = _left(prober, reading, several, probe, "several label dimensions")
     if len(reading.faults) > before:  # the rest is read with labels of one dimension
         n = len(labels)
         alike = torch.stack([labels[torch.arange(n).roll(k), 2] for k in range(3)], 1)
-        if prober.fitting(several, prober.probe(probe.views, alike, prober.given)):
+        if prober.fitting(several, prober.probe(probe.views, alike)):
             reading.faults[-1] = PHRASES["labels"]["rescaled"]  # dimensions spread alike
         reading.several_dimensions, reading.complete = False, complete
     elif not (BATCH_SCALES in reading.faults or is_off(reading)) and not prober.fitting(
-        alive, prober.probe(probe.views, labels / 4, prober.given)
+        alive, prober.probe(probe.views, labels / 4)
     ):
         reading.faults.append(PHRASES["labels"]["small"])
     return alive
@@ -105,7 +110,7 @@ def _read_label_distance(
 def plainness(m: Member) -> tuple[float, bool, bool]:
     """A sort key for members that give the same numbers, with the simplest first."""
     halved = bool(m.normalised) and m.similarity == "squared" and abs(m.temperature) != 1
-    return m.faults() + 0.5 * (m.self_candidate == "always"), m.measured in WHOLE, halved
+    return m.faults() + 0.5 * (m.self_candidate == "always"), m.measured in CHANGED_LABELS, halved
 
 
 def _left(
@@ -119,11 +124,8 @@ def _left(
     if is_off(reading):
         left = [prober.fits(alive, probe)[0].member]
     elif not any(words in reading.faults for words in PHRASES["precision"].values()):
-        order = torch.arange(len(probe.labels)).roll(2).flip(0)
-        views = tuple(v[order] for v in probe.views)
-        other = prober.probe(views, probe.labels[order], prober.given)
         fault = f"{ANOTHER_ON} {on}"
-        if not math.isclose(other.loss, probe.loss, rel_tol=1e-5):
+        if not prober.keeps_order(probe):
             fault = ORDER_DECIDES
         elif left := _at_another_temperature(prober, alive, probe):
             fault = BATCH_SCALES

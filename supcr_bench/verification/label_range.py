@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,10 +21,12 @@ from supcr_bench.verification.probes import (
 from supcr_bench.verification.reading import Reading
 
 RESERVED = (
-    *(-1.0, -100.0, -999.0, 255.0, 0.0, -9999.0, 999.0, -99.0, 99.0, 9999.0, -2.0, -9.0, -200.0),
-    *(9.0, -1000.0, 1000.0, -32768.0, -10.0, 127.0, -500.0, 500.0),
+    (-1.0, -100.0, -999.0, 255.0, 0.0, -9999.0, -9.0, 1000.0, -32768.0),
+    (999.0, -99.0, 99.0, 9999.0, -2.0, 9.0, -1000.0, 127.0, -500.0),
+    (-200.0, -10.0, 500.0),
 )
-"""Numbers that stand for a missing label in some data sets, and some between them."""
+"""Numbers that stand for a missing label in some data sets, and some between them, in groups in
+which no two distances are equal."""
 ORDINARY = 10.0
 """Labels up to this are in nearly any data set; a number beyond it may be reserved by choice."""
 ROUGHLY = 1e-2
@@ -37,10 +40,10 @@ WIDEST = 256.0
 ROWS = 17
 """Rows of a batch with one label that is far from the others."""
 
+PLACE = torch.tensor(3)
+"""The row of a batch that gets such a label."""
 Beyond = tuple[float, str]
 """How far labels count as they should, and what becomes of others, in words, which may be empty."""
-Given = tuple[tuple[Tensor, ...], Tensor, Tensor]
-"""The views of a batch, its labels, and the labels that these should count as."""
 
 
 class LabelRange:
@@ -51,45 +54,40 @@ class LabelRange:
         n = 2 * prober.rows + 1
         steps = make_labels(n, 1, 0)
         steps[2] = steps[1] + 4 / LABEL_STEPS  # both are moved, and tie where they are clipped
-        self._rows, self._base = make_rows(n, prober.count, 0), unit * steps + prober.label_shift
+        self._base, self._width = unit * steps + prober.label_shift, 8.0 * unit
         self._moved = torch.isin(torch.arange(n), torch.tensor([1, 2])).unsqueeze(1)
-        self._width = 8.0 * unit
 
     def read(self, reading: Reading) -> None:
         """Add what is found to the faults and choices of ``reading``; keep later probes within."""
-        groups = [g for g in _apart(RESERVED) if not self._fits(self._of_reserved(g))]
-        outliers = not self._fits(self._with_outlier()) and self._fits(self._with_outlier(math.nan))
-        if outliers and not groups:
-            reading.faults.append(PHRASES["labels"]["outliers"])
-        if not groups or self._state(0.0) != "fits":
-            return
-        phrases = PHRASES["labels"]
+        prober, phrases = self._prober, PHRASES["labels"]
         if self._loses_digits():
             reading.faults.append(phrases["digits"])
             return
+        groups = [g for g in RESERVED if not self._fits(torch.tensor(g).double().unsqueeze(1))]
+        near = prober.label_unit * make_labels(ROWS, 1, 4) + prober.label_shift
+        outlier, dropped = (near.index_fill(0, PLACE, x) for x in (100 * self._width, math.nan))
+        outliers = not self._fits(outlier) and self._fits(outlier, dropped)
+        if not groups or self._state(0.0) != "fits":
+            reading.faults += [phrases["outliers"]] * (outliers and not groups)
+            return
         (high, above), (low, below) = self._beyond(1), self._beyond(-1)
-        both_far = all(words.startswith(phrases["far"]) for words in (above, below))
-        faults = [above, "" if both_far else below]
         if high == low == math.inf and outliers:
             reading.faults.append(phrases["outliers"])
             return
-        reserved = [
-            v
-            for g in groups
-            for v in sorted(g)
-            if self._width - low < v < high - self._width and not self._fits(self._with(v))
+        both_far = all(words.startswith(phrases["far"]) for words in (above, below))
+        reading.faults += filter(None, (above, "" if both_far else below))
+        having = partial(self._base.index_fill, 0, PLACE)
+        within = [
+            v for g in groups for v in sorted(g) if self._width - low < v < high - self._width
         ]
-        for ordinary in (True, False):
-            some = [v for v in reserved if (abs(v) <= ORDINARY) is ordinary]
-            left_out = [v for v in some if self._fits(self._with(v, math.nan))]
-            words = [phrases["otherwise"].format(f"{v:g}") for v in some if v not in left_out]
-            if left_out:
-                names = " or ".join(f"{v:g}" for v in left_out)
-                own = words if ordinary else reading.choices
-                own.append(phrases["reserved"].format(names))
-            faults += words
-        reading.faults += filter(None, faults)
-        prober = self._prober
+        reserved = [v for v in within if not self._fits(having(v))]
+        left_out = [v for v in reserved if self._fits(having(v), having(math.nan))]
+        reading.faults += [
+            phrases["otherwise"].format(f"{v:g}") for v in reserved if v not in left_out
+        ]
+        for words, ordinary in ((reading.faults, True), (reading.choices, False)):
+            some = [f"{v:g}" for v in left_out if (abs(v) <= ORDINARY) is ordinary]
+            words += [phrases["reserved"].format(" or ".join(some))] if some else []
         prober.most_label = min(high, low if low > self._width else math.inf)
         whole = prober.label_unit > 1 or min(self._alive, key=Member.faults).measured in WHOLE
         if prober.most_label < WIDEST * prober.label_unit and not whole:
@@ -119,11 +117,7 @@ class LabelRange:
             "dropped": torch.where(self._moved, math.nan, given),
             "clipped": torch.where(self._moved, sign * (outside + low), given),
         }
-        fitting = [
-            key
-            for key, y in meanings.items()
-            if state == "other" and self._fits((self._rows, given, y))
-        ]
+        fitting = [key for key, y in meanings.items() if state == "other" and self._fits(given, y)]
         bound = outside + (low if "clipped" in fitting else high)
         # Labels that are all moved are as near to one another as before.
         across = self._state(sign * bound - float(self._base.median()), everywhere=True)
@@ -139,68 +133,29 @@ class LabelRange:
         given = self._base + 64 * self._width * self._moved
         tied = torch.where(self._moved, given[1], given)
         wide = torch.where(given == given[1], 2 * given, given)
-        alike = not self._fits((self._rows, given, given)) and self._fits((self._rows, given, tied))
-        return alike and self._fits((self._rows, wide, wide))
+        return not self._fits(given) and self._fits(given, tied) and self._fits(wide)
 
     def _state(self, by: float, *, everywhere: bool = False) -> str:
         labels = self._base + by * (self._moved | everywhere)
         try:
-            return "fits" if self._fits((self._rows, labels, labels), refused=True) else "other"
+            return "fits" if self._fits(labels, refused=True) else "other"
         except NotFiniteError:
             return "nan"
         except Exception:  # noqa: BLE001 - its author may mean it
             return "raises"
 
-    def _fits(self, batch: Given, *, refused: bool = False) -> bool:
-        """Whether labels count as their ``meaning``, the last of the batch.
+    def _fits(self, given: Tensor, meaning: Tensor | None = None, *, refused: bool = False) -> bool:
+        """Whether labels count as their ``meaning``, by default as they are.
 
         ``refused``: whether to raise what the loss raises.
         """
-        rows, given, meaning = batch
-        unit, shift = self._prober.label_unit, self._prober.label_shift
-        if unit > 1:
-            given = given.round()
+        unit, rows = self._prober.label_unit, make_rows(len(given), self._prober.count, 0)
+        given = given.round() if unit > 1 else given
         try:
-            probe = self._prober.probe(rows, (given - shift) / unit, self._prober.given)
+            probe = self._prober.probe(rows, (given - self._prober.label_shift) / unit)
         except Exception:
             if refused:
                 raise
             return False
-        return bool(self._prober.fitting(self._alive, replace(probe, labels=meaning / unit)))
-
-    def _with(self, label: float, meaning: float | None = None) -> Given:
-        given, meant = self._base.clone(), self._base.clone()
-        given[3], meant[3] = label, label if meaning is None else meaning
-        return self._rows, given, meant
-
-    def _of_reserved(self, group: Sequence[float]) -> Given:
-        labels = torch.tensor(group, dtype=torch.float64).unsqueeze(1)
-        return make_rows(len(group), self._prober.count, 4), labels, labels
-
-    def _with_outlier(self, meaning: float | None = None) -> Given:
-        given = self._prober.label_unit * make_labels(ROWS, 1, 4) + self._prober.label_shift
-        given[5] = 100 * self._width
-        meant = given.clone()
-        meant[5] = given[5] if meaning is None else meaning
-        return make_rows(ROWS, self._prober.count, 4), given, meant
-
-
-def _apart(labels: Sequence[float]) -> list[list[float]]:
-    """The labels in groups in which no two distances are equal."""
-    groups: list[list[float]] = []
-    for label in labels:
-        for group in groups:
-            trial = torch.tensor([*group, label]).unsqueeze(1)
-            distances = torch.pdist(trial, p=1).sort().values
-            if bool((distances.diff() > 0).all()):
-                group.append(label)
-                break
-        else:
-            groups.append([label])
-    return [group for group in groups if len(group) > 1]
-
-
-def read_range(prober: Prober, reading: Reading, alive: Sequence[Member]) -> None:
-    """Find labels that count otherwise; the loss may raise on any, which is no fault."""
-    if alive:
-        LabelRange(prober, alive).read(reading)
+        meant = (given if meaning is None else meaning) / unit
+        return bool(self._prober.fitting(self._alive, replace(probe, labels=meant)))

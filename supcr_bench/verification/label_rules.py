@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.verification.evaluate import evaluate
-from supcr_bench.verification.family import Member
+from supcr_bench.verification.family import DETACHED, Member
 from supcr_bench.verification.phrases import NEAR_TIES, PHRASES, ROUNDED
 from supcr_bench.verification.probes import (
     LABEL_STEPS,
@@ -41,8 +41,10 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
 
     def probed(difference: float, start: float = 0.0) -> Probe:
         labels = tied + torch.tensor([[0.0], [start], [start + difference]])
-        return prober.probe(rows, labels, prober.given)
+        return prober.probe(rows, labels)
 
+    if PHRASES["labels"]["digits"] in reading.faults:
+        return
     found = 0
     for exponent in range(6, 0, -1):
         probe = probed(BELOW * 10.0**-exponent)
@@ -58,10 +60,6 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     if crossed:
         step = difference * STARTS / crossed
         words = f"{ROUNDED} about {step:.1g}"
-        if not prober.fitting([member], probed(4 * step, LARGE)):  # its steps grow with labels
-            words = PHRASES["labels"]["digits"]
-            reading.faults += [] if words in reading.faults else [words]
-            return
     else:
         step, above = difference, 10 * difference
         while above > 1.01 * step:
@@ -139,7 +137,7 @@ def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bo
 def missing_rule(
     prober: Prober,
     member: Member,
-    rows: tuple[Tensor, ...],
+    rows: Tensor,
     labels: Tensor,
     weights: Tensor | None = None,
 ) -> tuple[str, Tensor]:
@@ -149,7 +147,7 @@ def missing_rule(
         a key of ``PHRASES["nan_labels"]``, and what multiplies the loss of each dimension, or of
         the joint distance.
     """
-    probe = prober.probe(rows, labels, prober.given, weights)
+    probe = prober.probe(rows, labels, weights=weights)
     missing = labels.isnan()
     whole = missing.any(1, keepdim=True).expand_as(missing)
     alone = member.label_distance == "per_dimension"
@@ -163,7 +161,7 @@ def missing_rule(
             evaluate([member], rows, own)[1][0]
             for own in (kept.T.unsqueeze(2) if alone else [kept])
         ]
-        gradients = [part[1] if prober.detached else part.sum(0) for part in parts]
+        gradients = [p[1] if member.gradient == DETACHED else p.sum(0) for p in parts]
         columns = torch.stack(gradients, 1)[probe.reached]
         shares = torch.linalg.lstsq(columns, goal.unsqueeze(1), driver="gelsd").solution[:, 0]
         rest = (columns @ shares - goal).norm() / goal.norm()

@@ -1,19 +1,22 @@
 """Finds the members that fit with a mistake in the term of a pair, a cut or a further term."""
 
+import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
 import torch
 
 from supcr_bench.verification.evaluate import evaluate
-from supcr_bench.verification.family import Member
+from supcr_bench.verification.family import Member, losses
 from supcr_bench.verification.label_distance import FURTHER, WEIGHTED
-from supcr_bench.verification.odd_terms import cut_members, odd_members, plain_members
+from supcr_bench.verification.odd_terms import odd_members, plain_members
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.probes import Fit, Probe, Prober, normalised
+from supcr_bench.verification.probes import Fit, Probe, Prober
 from supcr_bench.verification.reading import Reading
 
+CUTS = 80
+"""The places along the range of similarities at which a cut is tried first."""
 NEAR_CUT = 0.2
 """The largest residual of a cut that is one step of a coarse search away."""
 ODD_VIEWS = ("single", "separate", "concatenated", "first only", "second only")
@@ -24,13 +27,12 @@ def with_a_mistake(
     prober: Prober, reading: Reading, views: Sequence[str], core: Probe
 ) -> list[Member]:
     """The members that fit with a mistake in the term of a pair, be they negated or not."""
-    rows = core.views
-    unit = normalised(torch.stack(rows), core.gradient.view(len(rows), *rows[0].shape))
+    unit = core.normalised
     used = [how for how in views if how in ODD_VIEWS]
     members = list(odd_members(used, unit))
     searched = [m for m in members if m.faults() <= 1 + (m.eps > 0) and m.eps in (0.0, 0.1, 1.0)]
     temperature = prober.nearest_temperature(searched, core) if searched else 1.0
-    wide = prober.plain(2 * prober.rows + 1, 0, prober.given)
+    wide = prober.plain(2 * prober.rows + 1)
     for tau in (1.0, temperature):
         fits = prober.fits([m._replace(temperature=tau) for m in members], core, most=prober.limit)
         fits = fits or _cut(prober, plain_members(used, unit), tau, core)
@@ -54,7 +56,7 @@ def _with_a_further_term(
 
     The ``reading`` gets told which.
     """
-    views = torch.stack(core.views)
+    views = core.views
     terms = {
         "the squared lengths of the rows": views,
         "the lengths of the rows": views / views.norm(dim=-1, keepdim=True),
@@ -84,24 +86,22 @@ def _with_a_further_term(
 
 def _cut(prober: Prober, plain: Sequence[Member], tau: float, core: Probe) -> list[Fit]:
     """How well a member fits whose similarities are cut at the place that fits best."""
-    for own in plain:
-        at_tau = own._replace(temperature=tau)
-        for members in cut_members(at_tau, core.views, core.labels):
-            field: Literal["low", "high"] = "low" if math.isfinite(members[0].low) else "high"
-            places = [getattr(m, field) for m in members]
-            width = places[1] - places[0]
-            for _ in range(8):
-                trials = [_cut_at(at_tau, field, x) for x in places]
-                best = prober.fits(trials, core)[0]
-                if best.residual > NEAR_CUT:
-                    break
-                if best.residual <= prober.limit:
-                    rounded = _cut_at(at_tau, field, round(getattr(best.member, field), 3))
-                    return prober.fits([rounded], core, most=prober.limit) or [best]
-                middle, width = getattr(best.member, field), width / 4
-                places = [middle + width * x for x in range(-5, 6)]
+
+    def fits(own: Member, field: str, places: Sequence[float], most: float = math.inf) -> list[Fit]:
+        cut: list[dict[str, Any]] = [{field: place} for place in places]
+        return prober.fits([own._replace(temperature=tau, **one) for one in cut], core, most=most)
+
+    for own, field in itertools.product(plain, ("low", "high")):
+        values = torch.cat([s.flatten() for s, _, _ in losses(own, core.views, core.labels)])
+        places = torch.linspace(float(values.min()), float(values.max()), CUTS).tolist()
+        width = places[1] - places[0]
+        for _ in range(8):
+            best = fits(own, field, places)[0]
+            middle = getattr(best.member, field)
+            if best.residual > NEAR_CUT:
+                break
+            if best.residual <= prober.limit:
+                return fits(own, field, [round(middle, 3)], prober.limit) or [best]
+            width /= 4
+            places = [middle + width * x for x in range(-5, 6)]
     return []
-
-
-def _cut_at(member: Member, field: Literal["low", "high"], value: float) -> Member:
-    return member._replace(low=value) if field == "low" else member._replace(high=value)

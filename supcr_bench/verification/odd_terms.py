@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.family import EARLY, NOTHING, SIMILARITIES, Member, losses
+from supcr_bench.verification.family import EARLY, NOTHING, SIMILARITIES, Member, Views, losses
 from supcr_bench.verification.phrases import PHRASES
 
 LARGE = [0.01, 0.02, 0.05, *(x / 10 for x in range(1, 10)), 1.0, 2.0, 5.0, 10.0]
-CUTS = 80
 OF_CANDIDATES = (
     "multiplied",
     "multiplied others",
@@ -23,12 +22,13 @@ OF_CANDIDATES = (
 """The mistakes that need the candidates themselves, and not only the sum over them."""
 
 
-def _over(s: Tensor, chosen: Tensor) -> Tensor:
-    """[..., i, j]: log of the sum of exp s(i,k) over the chosen k."""
-    return s.masked_fill(~chosen, NOTHING).logsumexp(-1)
-
-
-def odd_terms(how: str, s: Tensor, chosen: Tensor, anchors: slice = slice(None)) -> Tensor:
+def odd_terms(
+    how: str,
+    s: Tensor,
+    chosen: Tensor,
+    anchors: slice = slice(None),
+    contrast: Tensor | None = None,
+) -> Tensor:
     """The terms [..., B, n] of all pairs of B anchors, by a key of ``PHRASES["odd"]``.
 
     Args:
@@ -36,45 +36,40 @@ def odd_terms(how: str, s: Tensor, chosen: Tensor, anchors: slice = slice(None))
         s: [..., n, n] similarities over the temperature.
         chosen: [..., B, n, n], [i, j, k]: whether k is a candidate of the pair of i and j.
         anchors: the rows i.
+        contrast: [..., B, n]; if it is given, only the keys ``OF_CANDIDATES`` read ``chosen``.
     """
-    own, apart = s[..., anchors, :], ~torch.eye(s.shape[-1], dtype=torch.bool)
+
+    def over(s: Tensor, chosen: Tensor) -> Tensor:
+        return s.masked_fill(~chosen, NOTHING).logsumexp(-1)
+
+    n, own = s.shape[-1], s[..., anchors, :]
+    apart = ~torch.eye(n, dtype=torch.bool)
     row, itself = own.unsqueeze(-2), ~apart[anchors]
-    if how not in OF_CANDIDATES:
-        return odd_terms_of_sums(how, own, _over(row, chosen), itself)
+    if contrast is None:
+        contrast = own if how in OF_CANDIDATES else over(row, chosen)
+    ratio = own - contrast
+    others = ratio.masked_fill(itself, NOTHING)
     terms: dict[str, Callable[[], Tensor]] = {
         "multiplied": lambda: (row * chosen).logsumexp(-1) - own,
-        "multiplied others": lambda: _over(row * chosen, ~itself.unsqueeze(1)) - own,
-        "from the partner": lambda: _over(s.unsqueeze(-3), chosen) - own,
+        "multiplied others": lambda: over(row * chosen, ~itself.unsqueeze(1)) - own,
+        "from the partner": lambda: over(s.unsqueeze(-3), chosen) - own,
         "hardest": lambda: row.masked_fill(~chosen, NOTHING).amax(-1) - own,
         "mean": lambda: (row * chosen).sum(-1) / chosen.sum(-1).clamp(min=1) - own,
         "logistic": lambda: (
             (chosen & apart) * torch.nn.functional.softplus(row - own.unsqueeze(-1))
         ).sum(-1),
-    }
-    return terms[how]().masked_fill(itself, 0.0)
-
-
-def odd_terms_of_sums(how: str, s: Tensor, contrast: Tensor, itself: Tensor) -> Tensor:
-    """:func:`odd_terms`, unless of a key in ``OF_CANDIDATES``, from log sums over candidates.
-
-    Similarities ``s``, ``contrast`` and where a partner is the anchor ``itself``: [..., B, n].
-    """
-    n = s.shape[-1]
-    ratio = s - contrast
-    others = ratio.masked_fill(itself, NOTHING)
-    terms: dict[str, Callable[[], Tensor]] = {
-        "twice": lambda: torch.logaddexp(contrast, s) - s,
+        "twice": lambda: torch.logaddexp(contrast, own) - own,
         "no logarithm": lambda: -ratio.exp(),
-        "sum": lambda: contrast.exp() - s,
-        "exponential": lambda: contrast - s.exp(),
+        "sum": lambda: contrast.exp() - own,
+        "exponential": lambda: contrast - own.exp(),
         "squared": ratio.square,
-        "mean of an anchor": lambda: (math.log(n - 1) - others.logsumexp(-1, True)).expand_as(s),
-        "mean of all": lambda: (math.log(n * (n - 1)) - others.logsumexp((-1, -2), True)).expand_as(
-            s
+        "mean of an anchor": lambda: (math.log(n - 1) - others.logsumexp(-1, True)).expand_as(own),
+        "mean of all": lambda: (
+            math.log(n * (n - 1)) - others.logsumexp((-1, -2), True).expand_as(own)
         ),
-        "maximum": lambda: contrast - s.masked_fill(itself, NOTHING).amax(-1, keepdim=True) - s,
-        "turned": lambda: contrast + s,
-        "detached": lambda: contrast - s.detach(),
+        "maximum": lambda: contrast - own.masked_fill(itself, NOTHING).amax(-1, keepdim=True) - own,
+        "turned": lambda: contrast + own,
+        "detached": lambda: contrast - own.detach(),
     }
     return terms[how]().masked_fill(itself, 0.0)
 
@@ -102,14 +97,7 @@ def odd_members(views: Sequence[str], normalised: bool | str) -> Iterator[Member
         yield from (plain._replace(pairs=pairs) for pairs in PHRASES["odd pairs"])
 
 
-def cut_members(plain: Member, views: Sequence[Tensor], labels: Tensor) -> list[list[Member]]:
-    """Members with similarities cut at places along their range, in the order of the places."""
-    values = torch.cat([s.flatten() for s, _, _ in losses(plain, views, labels)])
-    steps = torch.linspace(float(values.min()), float(values.max()), CUTS).tolist()
-    return [[plain._replace(low=x) for x in steps], [plain._replace(high=x) for x in steps]]
-
-
-def mean_of_largest(member: Member, views: Sequence[Tensor], labels: Tensor) -> float:
+def mean_of_largest(member: Member, views: Views, labels: Tensor) -> float:
     """The sum over a member's losses of the mean of each row's largest similarity to another."""
     total = 0.0
     for s, _, share in losses(member, views, labels):

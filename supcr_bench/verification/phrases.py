@@ -69,6 +69,8 @@ PHRASES: dict[str, dict[Any, str]] = {
         "reversed inequality of y_k - y_i",
         "truncated": "labels cut to whole numbers",
         "rounded": "labels rounded to whole numbers",
+        "ranked": "labels replaced by their ranks: only their order counts, not how far apart "
+        "they are",
     },
     "ties": {
         "by_value": "ties by value",
@@ -154,8 +156,6 @@ PHRASES: dict[str, dict[Any, str]] = {
     },
     "batch": {"two refused": "batches of two rows refused"},
     "labels": {
-        "ranked": "labels replaced by their ranks: only their order counts, not how far apart "
-        "they are",
         "transformed": "labels are transformed inside, by more than a factor and a shift: equal "
         "distances between them come apart",
         "far": "labels far apart count otherwise: their distance wraps around, as that of angles, "

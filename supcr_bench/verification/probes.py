@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +13,17 @@ from torch import Tensor
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.verification.evaluate import evaluate
-from supcr_bench.verification.family import Member
+from supcr_bench.verification.family import DETACHED, Member
 
 FITS = 3e-5
 """Largest relative residual of a right gradient in float32 on these probes; the gradients of other
 members are a hundred times farther away."""
 ASKED = 1.0
+"""The temperature of a probe that names none, given to a loss that takes one."""
 IN_FLOAT64 = 1e-10
 """A relative change of rows that only float64 can show."""
+SAME = 1e-5
+"""The relative difference of losses that are the same."""
 LABEL_STEPS = 256.0
 """Labels are multiples of 1 / this; a loss that takes only whole numbers gets the multiples."""
 WIDTH = 12
@@ -42,23 +46,37 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """The inputs of one call, and its loss and gradients, of all views in one row."""
+    """The inputs of one call, its loss and gradient; ``views`` and ``slopes`` are [V, N, d]."""
 
-    views: tuple[Tensor, ...]
+    views: Tensor
     labels: Tensor
     temperature: float | None
     loss: float
-    gradient: Tensor
+    slopes: Tensor
 
     @property
-    def blocks(self) -> Tensor:
-        """The gradient of each view, [V, N d]."""
-        return self.gradient.view(len(self.views), -1)
+    def gradient(self) -> Tensor:
+        """In one row, [V N d]."""
+        return self.slopes.flatten()
 
     @property
     def reached(self) -> Tensor:
         """[V N d]: whether the view has a gradient; a detached view says nothing."""
-        return self.blocks.any(1).repeat_interleave(self.blocks.shape[1])
+        return self.slopes.flatten(1).any(1).repeat_interleave(self.views[0].numel())
+
+    @property
+    def normalised(self) -> bool | str:
+        """Whether rows, views or columns are normalised: the gradient is orthogonal to them."""
+        for what, axes in ((True, (2,)), ("views", (0,)), ("columns", (0, 1))):
+            lengths = self.views.square().sum(axes).sqrt() * self.slopes.square().sum(axes).sqrt()
+            along = (self.views * self.slopes).sum(axes).norm() / lengths.norm()
+            if along < 3e-2 and not (what == "views" and len(self.views) == 1):
+                return what
+        return False
+
+    def step(self, size: float) -> Tensor:
+        """[V, N, d]: along the gradient, of a length relative to that of the rows."""
+        return size * float(self.views.norm() / self.slopes.norm()) * self.slopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +94,15 @@ class Fit:
     value: float
 
 
-def make_rows(n: int, count: int, seed: int, scale: float = 1.0) -> tuple[Tensor, ...]:
-    """[n, d] rows of different lengths, with mostly positive cosines; one tensor for each view."""
+def make_rows(n: int, count: int, seed: int, scale: float = 1.0) -> Tensor:
+    """[V, n, d] rows of different lengths, with mostly positive cosines, of ``count`` views."""
     bits = torch.Generator().manual_seed(seed)
     views = []
     for _ in range(count):
         rows = torch.randn(n, WIDTH, generator=bits, dtype=torch.float64) + 0.7
         lengths = torch.exp(0.3 * torch.randn(n, 1, generator=bits, dtype=torch.float64))
         views.append(scale * rows * lengths / math.sqrt(WIDTH))
-    return tuple(views)
+    return torch.stack(views)
 
 
 def make_labels(n: int, dims: int, seed: int) -> Tensor:
@@ -94,39 +112,21 @@ def make_labels(n: int, dims: int, seed: int) -> Tensor:
     return steps**2 / LABEL_STEPS
 
 
-def ranks_of(labels: Tensor) -> Tensor:
-    """[N, D] ranks of labels among those of a dimension, the same for equal labels."""
-    columns = [torch.unique(column, return_inverse=True)[1] for column in labels.T]
-    return torch.stack(columns, 1).to(labels)
-
-
 def shortest(number: float, tolerance: float) -> float:
     """The number of fewest digits, at most 4, within a relative tolerance; else ``number``."""
     short = [float(f"{number:.{digits}g}") for digits in (1, 2, 3, 4)]
     return next((x for x in short if math.isclose(x, number, rel_tol=tolerance)), number)
 
 
+def are_detached(members: Sequence[Member]) -> bool:
+    """Whether the gradient of members, alike in this, goes through no denominator."""
+    return bool(members) and members[0].gradient == DETACHED
+
+
 def alike(one: Probe, other: Probe) -> bool:
     """Whether two calls on the same batch gave the same numbers."""
     moved = (one.gradient - other.gradient).norm() > 1e-4 * one.gradient.norm()
     return not bool(moved) and math.isclose(one.loss, other.loss, rel_tol=1e-5, abs_tol=1e-6)
-
-
-def normalised(rows: Tensor, gradient: Tensor) -> bool | str:
-    """Whether rows, views or columns are normalised: then the gradient is orthogonal to them."""
-    for what, axes in ((True, (2,)), ("views", (0,)), ("columns", (0, 1))):
-        lengths = rows.square().sum(axes).sqrt() * gradient.square().sum(axes).sqrt()
-        along = (rows * gradient).sum(axes).norm() / lengths.norm()
-        if along < 3e-2 and not (what == "views" and len(rows) == 1):
-            return what
-    return False
-
-
-def _step_along(core: Probe, size: float) -> Tensor:
-    """[V, n, d]: a step along the gradient, of a length relative to that of the rows."""
-    rows = torch.stack(core.views)
-    length = size * float(rows.norm() / core.gradient.norm())
-    return length * core.gradient.view_as(rows)
 
 
 class Prober:
@@ -136,15 +136,13 @@ class Prober:
         dtype: that of the inputs: float32 once the loss has raised in float64, as one does that
             mixes inputs with tensors of its own.
         count: how many views it takes.
-        given: the temperature that it is given; ``None`` if it takes none.
-        detached: whether no gradient goes through its denominators.
+        given: the temperature of a plain probe; ``None`` if the loss takes none.
         sign: -1 where its gradient has the wrong sign.
         value_sign: -1 where its value has the wrong sign, too.
         limit: largest relative residual of a right gradient: more in a low precision.
         label_unit: what labels are multiplied by before the loss sees them.
         label_shift: what is added to labels then.
         most_label: the largest label that counts as others do.
-        ranked: whether labels are replaced by their ranks, for a loss that does so itself.
         powers: powers of a given temperature that divide s: in denominators, and the partner's.
     """
 
@@ -155,28 +153,43 @@ class Prober:
         self.given = ASKED if own.temperature else None
         self.weights, self.several = own.weights, not own.one_dimension
         self.rows = 5 if self.count == 1 else 4
-        self.detached, self.limit, self.powers = False, FITS, (1.0, 1.0)
+        self.limit, self.powers = FITS, (1.0, 1.0)
         self.sign = self.value_sign = 1
         self.label_unit = LABEL_STEPS if own.integer_labels else 1.0
-        self.label_shift, self.most_label, self.ranked = 0.0, math.inf, False
+        self.label_shift, self.most_label = 0.0, math.inf
         self._plain: dict[tuple[object, ...], Probe] = {}
         self._nearest: dict[tuple[object, ...], float] = {}
 
     def repeats(self, n: int) -> bool:
         """Whether two modules give the same numbers on a batch of n rows."""
-        one = self.plain(n, 0, self.given)
-        return alike(one, self.probe(one.views, one.labels, self.given))
+        one = self.plain(n)
+        return alike(one, self.probe(one.views, one.labels))
+
+    def keeps_loss(
+        self, core: Probe, views: Tensor | None = None, labels: Tensor | None = None
+    ) -> bool:
+        """Whether a batch has the loss of the ``core``; one that is not finite has not."""
+        changed = core.views if views is None else views, core.labels if labels is None else labels
+        with suppress(NotFiniteError):
+            return math.isclose(self.probe(*changed).loss, core.loss, rel_tol=SAME, abs_tol=1e-9)
+        return False
+
+    def keeps_order(self, core: Probe) -> bool:
+        """Whether the loss does not depend on the order of the rows."""
+        order = torch.arange(len(core.labels)).roll(2).flip(0)
+        return self.keeps_loss(core, core.views[:, order], core.labels[order])
 
     def again(self) -> Probe:
         """The plain probe as a second call of a module that has had another batch before."""
-        one, module = self.plain(self.rows, 0, self.given), self._built(self.given)
+        one, module = self.plain(), self._built(self.given)
         other = make_rows(self.rows, self.count, 5, 2.0)
-        self.probe(other, make_labels(self.rows, 1, 5), self.given, module=module)
-        return self.probe(one.views, one.labels, self.given, module=module)
+        self.probe(other, make_labels(self.rows, 1, 5), module=module)
+        return self.probe(one.views, one.labels, module=module)
 
-    def in_evaluation_mode(self, temperature: float | None) -> Probe | None:
+    def in_evaluation_mode(self, temperature: float) -> Probe | None:
         """The plain probe of a module in evaluation mode; ``None`` for what has no modes."""
-        one, module = self.plain(self.rows, 0, temperature), self._built(temperature)
+        one = self.plain(temperature=temperature)
+        module = self._built(one.temperature)
         if not isinstance(module, torch.nn.Module):
             return None
         return self.probe(one.views, one.labels, temperature, module=module.eval())
@@ -187,29 +200,26 @@ class Prober:
 
     def probe(
         self,
-        views: tuple[Tensor, ...],
+        views: Tensor,
         labels: Tensor,
-        temperature: float | None,
+        temperature: float | None = ASKED,
+        *,
         weights: Tensor | None = None,
         module: Any = None,
         arriving: float = 1.0,
     ) -> Probe:
         """Call the loss on a batch; ``arriving`` is the gradient at the loss.
 
-        The loss uses its defaults if no temperature or weights are given. Raises NotFiniteError,
-        or what the loss raises.
+        The loss uses its defaults where it takes no temperature or weights, or gets none. Raises
+        NotFiniteError, or what the loss raises.
         """
         own, dims = self._subject.resolution, labels.shape[1]
+        temperature = self.given and temperature
         called = replace(own, temperature=own.temperature if temperature else None)
         subject = replace(self._subject, resolution=called)
-        labels = ranks_of(labels) if self.ranked else labels
         upstream = torch.tensor([arriving, *[0.0] * dims], dtype=torch.float64)
-        tensors = (
-            views[0],
-            views[-1],
-            self.label_unit * labels + self.label_shift,
-            torch.ones(dims) if weights is None else weights,
-        )
+        weights = torch.ones(dims) if weights is None else weights
+        tensors = views[0], views[-1], self.label_unit * labels + self.label_shift, weights
         for dtype in dict.fromkeys((self.dtype, torch.float32)):
             first, second, y, w = (x.to(dtype) for x in tensors)
             batch = Batch(first, second, y, w, temperature)
@@ -221,17 +231,18 @@ class Prober:
             else:
                 self.dtype = dtype
                 break
-        gradients = answer.gradients[: len(views)]
-        gradient = self.sign * torch.cat([g.detach().double().flatten() for g in gradients])
-        if not math.isfinite(float(answer.loss)) or not bool(torch.isfinite(gradient).all()):
+        slopes = self.sign * torch.stack(answer.gradients[: len(views)]).detach().double()
+        if not math.isfinite(float(answer.loss)) or not bool(torch.isfinite(slopes).all()):
             raise NotFiniteError
         loss = self.value_sign * float(answer.loss)
-        return Probe(views, labels, temperature, loss, gradient)
+        return Probe(views, labels, temperature, loss, slopes)
 
-    def plain(self, n: int, seed: int, temperature: float | None) -> Probe:
+    def plain(
+        self, n: int | None = None, seed: int = 0, temperature: float | None = ASKED
+    ) -> Probe:
         """The probe of a batch of n rows; asked for again, it is returned without a call."""
-        given = (n, seed, temperature, self.dtype, self.sign)
-        key = (*given, self.label_unit, self.label_shift, self.ranked)
+        n, temperature = n or self.rows, self.given and temperature
+        key = (n, seed, temperature, self.dtype, self.sign, self.label_unit, self.label_shift)
         if key not in self._plain:
             rows, labels = make_rows(n, self.count, seed), make_labels(n, 1, seed)
             self._plain[key] = self.probe(rows, labels, temperature)
@@ -245,14 +256,13 @@ class Prober:
         only over a longer way. A loss may be summed up in float32, so its change counts only where
         float32 can show it.
         """
-        rows = torch.stack(core.views)
         wave = torch.arange(core.views[0].numel()).view_as(core.views[0]).double().cos()
-        moved = self._moved(core, rows * wave * size).gradient
+        moved = self._moved(core, core.views * wave * size).gradient
         change = (moved - core.gradient).norm() / core.gradient.norm()
         if not 0.02 * size < float(change) < 50 * size:
             return True
-        step = _step_along(core, 10 * size)
-        along = float(core.gradient @ step.flatten())
+        step = core.step(10 * size)
+        along = float((core.slopes * step).sum())
         if size <= IN_FLOAT64 or along < 2**-21 * abs(core.loss):  # float32 would not show it
             return False
         near, twice, far, back = (
@@ -269,15 +279,15 @@ class Prober:
         """
         rise = 0.0
         for size in (1e-3, 1e-2, 1e-1):
-            step = _step_along(core, size)
+            step = core.step(size)
             rise = self._moved(core, step).loss - self._moved(core, -step).loss
-            if abs(rise) > 0.5 * float(core.gradient @ step.flatten()):
+            if abs(rise) > 0.5 * float((core.slopes * step).sum()):
                 break
         self.sign, self.value_sign = -1, -1 if rise > 0 else 1
         return rise > 0
 
     def _moved(self, core: Probe, by: Tensor) -> Probe:
-        return self.probe((torch.stack(core.views) + by).unbind(), core.labels, self.given)
+        return self.probe(core.views + by, core.labels)
 
     def at(self, member: Member, temperature: float | None) -> Member:
         """A member that was read at temperature 1, at another one; ``None`` changes nothing."""
@@ -293,23 +303,26 @@ class Prober:
         probe: Probe,
         *,
         warm: bool = False,
+        detached: bool | None = None,
         most: float = math.inf,
     ) -> list[Fit]:
         """How well each member, at temperature 1, gives a probe's gradient, up to a factor.
 
         The best comes first. ``warm``: whether all candidates weigh the same on the probe;
-        ``most``: the largest residual of those that are returned.
+        ``detached``: whether the gradient goes through no denominator, by default as the members
+        say; ``most``: the largest residual of those that are returned.
         """
+        detached = are_detached(members) if detached is None else detached
         kept = probe.reached
         goal = probe.gradient[kept]
         at_one = probe.temperature in (None, 1.0)
         there = members if at_one else [self.at(m, probe.temperature) for m in members]
         sums, parts, places = evaluate(there, probe.views, probe.labels, warm=warm)
-        gradients = (parts[:, 1] if self.detached else parts.sum(1))[:, kept]
+        gradients = (parts[:, 1] if detached else parts.sum(1))[:, kept]
         factors = (gradients @ goal) / gradients.square().sum(1).clamp(min=1e-300)
         rest = (goal - factors.unsqueeze(1) * gradients).norm(dim=1) / goal.norm()
         values = factors * sums.sum(1)
-        if self.detached and not warm:  # the denominators change only the value
+        if detached and not warm:  # the denominators change only the value
             rest = torch.maximum(rest, (values - probe.loss).abs() / abs(probe.loss or 1.0))
         rest, factors, values = (x[places] for x in (rest.nan_to_num(math.inf), factors, values))
         order = rest.argsort(stable=True)[: int((rest <= most).sum())]
@@ -331,9 +344,9 @@ class Prober:
         """
         own = probe if asked else replace(probe, temperature=None)
         found = self.fits(members, own, most=most)
-        if not self.detached:
+        if not are_detached(members):
             return found
-        wide = self.plain(2 * self.rows + 1, 0, probe.temperature)
+        wide = self.plain(2 * self.rows + 1, temperature=probe.temperature)
         wide = wide if asked else replace(wide, temperature=None)
         there = {f.member: f.residual for f in self.fits([f.member for f in found], wide)}
         both = [replace(f, residual=max(f.residual, there[f.member])) for f in found]
@@ -359,13 +372,14 @@ class Prober:
 
     def nearest_temperature(self, members: Sequence[Member], probe: Probe) -> float:
         """The given temperature at which one of these members comes nearest to a probe's answer."""
-        key = (tuple(members), probe, self.detached, self.limit, self.powers)
+        key = (tuple(members), probe, self.limit, self.powers)
         if key not in self._nearest:
             self._nearest[key] = self._search_nearest(members, probe)
         return self._nearest[key]
 
     def _search_nearest(self, members: Sequence[Member], probe: Probe) -> float:
         step, powers = 10 ** (1 / 12), range(-30, 19)
+        tried, kept = (None, 60) if are_detached(members) else (40, 6)
         nearest = dict.fromkeys(members, 1.0)
         for _ in range(8):
             trials = [(m, t * step**x) for m, t in nearest.items() for x in powers]
@@ -373,8 +387,8 @@ class Prober:
             fits = self.fits_more(list(origins), probe, asked=False)
             found = [origins[f.member] for f in fits]
             nearest = {}
-            for m, t in found if self.detached else found[:40]:
+            for m, t in found[:tried]:
                 nearest.setdefault(m, t)
-            nearest = dict(itertools.islice(nearest.items(), 60 if self.detached else 6))
+            nearest = dict(itertools.islice(nearest.items(), kept))
             step, powers = step ** (1 / 4), range(-6, 7)
         return shortest(found[0][1], 2e-5 if self.limit == FITS else max(2e-2, 3 * self.limit))

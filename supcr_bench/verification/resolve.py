@@ -17,6 +17,7 @@ from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification import scale_rules
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.departures import definition_of
+from supcr_bench.verification.family import DETACHED
 from supcr_bench.verification.label_distance import ANOTHER_ON, BATCH_SCALES
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.phrases import PHRASES
@@ -84,7 +85,7 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
     elif found.member and not found.faults and prober.limit == FITS:
         prober.dtype = torch.float32  # in which autocast computes in a lower precision
         with suppress(Exception):  # a check reports what it raises
-            plain = prober.plain(prober.rows, 0, prober.given)
+            plain = prober.plain()
             fit = prober.fits([found.member], plain)[0]
             if fit.residual > BFLOAT16 / 10:
                 low = "bfloat16" if fit.residual > BFLOAT16 else "float16"
@@ -103,9 +104,9 @@ def read_choices(prober: Prober) -> Reading:
             return _with_changes(prober, reading)
         counted = False
         # In a low precision, shares are rounded too much. Ranks have no missing labels.
-        if prober.limit == FITS and not prober.ranked:
+        if prober.limit == FITS and member.measured != "ranked":
             # Without gradients of denominators, those of the label dimensions are alike.
-            shares = not prober.detached and read_weights(prober, reading, member)
+            shares = member.gradient != DETACHED and read_weights(prober, reading, member)
             counted = read_missing(prober, reading, member, shares=shares)
         member = scale_rules.fill_empty_denominators(
             prober, scale_rules.read_temperature(prober, reading, member)
@@ -116,16 +117,16 @@ def read_choices(prober: Prober) -> Reading:
         scale_rules.read_factor(prober, reading, member, counted=counted)
         scale_rules.read_upstream(prober, reading)
         try:
-            prober.plain(2, 0, prober.given)
+            prober.plain(2)
         except (ValueError, AssertionError):  # its author means it
             reading.choices.append(PHRASES["batch"]["two refused"])
         except NotFiniteError:
             reading.faults.append("the loss or its gradient is not finite on a batch of two rows")
         # A mistake in the candidates, such as a strict inequality, leaves none there either.
         if not reading.faults and reading.member and not reading.member.faults():
-            plain = prober.plain(prober.rows, 0, prober.given)
+            plain = prober.plain()
             try:
-                prober.probe(plain.views, torch.ones_like(plain.labels), prober.given)
+                prober.probe(plain.views, torch.ones_like(plain.labels))
             except NotFiniteError:
                 reading.faults.append(EQUAL_LABELS)
             except Exception:  # noqa: BLE001, S110 - a check reports what it raises
@@ -152,20 +153,20 @@ def _with_changes(prober: Prober, reading: Reading) -> Reading:
                 reading.faults = [RANDOM]
     if RANDOM in reading.faults:
         return reading
-    member, temperature = reading.member, prober.given and scale_rules.WARMER
-    still = prober.in_evaluation_mode(temperature)
-    trained = prober.plain(prober.rows, 0, temperature)
+    member = reading.member
+    still = prober.in_evaluation_mode(scale_rules.WARMER)
+    trained = prober.plain(temperature=scale_rules.WARMER)
     if still and not alike(trained, still):
         reading.faults.append(
             f"another loss in evaluation mode (module.eval()): {still.loss:.3g} in place of "
             f"{trained.loss:.3g}"
         )
-    first, second = prober.plain(prober.rows, 0, prober.given), prober.again()
+    first, second = prober.plain(), prober.again()
     if alike(first, second):
         return reading
     cause, untrue = STATE, list[str]()
-    share = float(first.gradient @ second.gradient / first.gradient.square().sum())
-    if alike(replace(first, loss=share * first.loss, gradient=share * first.gradient), second):
+    share = float((first.slopes * second.slopes).sum() / first.slopes.square().sum())
+    if alike(replace(first, loss=share * first.loss, slopes=share * first.slopes), second):
         cause, untrue = SCALE_CHANGES, [reading.factor_words]
     elif member is not None:
         temperature = prober.nearest_temperature([member], second)

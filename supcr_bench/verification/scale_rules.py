@@ -12,6 +12,7 @@ from supcr_bench.verification.family import Member, pairs
 from supcr_bench.verification.odd_terms import mean_of_largest
 from supcr_bench.verification.phrases import CONSTANT_FACTOR, PHRASES
 from supcr_bench.verification.probes import (
+    ASKED,
     FITS,
     WIDTH,
     Probe,
@@ -44,14 +45,13 @@ MEAN_OF_USED = "the mean is over the pairs that are left"
 GROWS = "a factor that grows about as N^"
 SCALED_BY = "similarities divided by"
 """How the words begin of a number beside the temperature."""
-HALVED, DOUBLED = f"{CONSTANT_FACTOR} 0.5", f"{CONSTANT_FACTOR} 2"
 
 
 def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member:
     """Find how the loss uses a given temperature; return ``member`` with its rule for pairs."""
     if prober.given is None:
         return member
-    own, probe = abs(member.temperature), prober.plain(prober.rows, 0, WARMER)
+    own, probe = abs(member.temperature), prober.plain(temperature=WARMER)
     # Where the partner's temperature is another, a pair without other candidates adds something.
     trials = [member]
     if member.pairs != "by anchor":  # which differs from it on ties alone, and was seen there
@@ -100,7 +100,7 @@ def fill_empty_denominators(prober: Prober, member: Member) -> Member:
     """The member with the eps of its empty denominators, which only the loss's value shows."""
     lines = []
     for n in (prober.rows, prober.rows + 1, 2 * prober.rows):
-        probe = prober.plain(n, 0, prober.given)
+        probe = prober.plain(n)
         ((rest, slope),) = prober.by_log_eps([member], probe).tolist()
         if not slope:
             return member
@@ -118,7 +118,7 @@ def fill_empty_denominators(prober: Prober, member: Member) -> Member:
 
 def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
     """Find eps, on rows so far apart that eps changes a denominator; return ``member`` with it."""
-    core = prober.plain(prober.rows, 0, prober.given)
+    core = prober.plain()
     probe = _far_apart(prober, member, FAR)
     if probe is None or (smallest_denominator(member, core) == 0 and not member.eps):
         return member
@@ -180,17 +180,17 @@ def _far_apart(
 
     The last row has that label and resembles the first, whose label is 0; others are 40 and 100.
     """
-    asked, power, scale = prober.given, prober.powers[0], 1.0
+    asked, power, scale = ASKED, prober.powers[0], 1.0
     if not member.normalised:
         far = low * abs(member.temperature)
         scale = {"dot": math.sqrt(2 * far), "squared": math.sqrt(far)}.get(member.similarity, far)
-    elif asked and power:
+    elif prober.given and power:
         asked = (0.5 / low / abs(member.temperature)) ** (1 / power)  # cosines of -1/2
     corners = torch.eye(3, WIDTH, dtype=torch.float64)[[0, 1, 2, 0]]
     corners[:, :3] -= 1 / 3
     labels = torch.tensor([[0.0], [40.0], [100.0], [label_of_alike]], dtype=torch.float64)
-    rows = enumerate(make_rows(4, prober.count, 3, 0.05))
-    views = tuple(scale * (corners.roll(at, 0) + noise) for at, noise in rows)
+    turned = torch.stack([corners.roll(at, 0) for at in range(prober.count)])
+    views = scale * (turned + make_rows(4, prober.count, 3, 0.05))
     with suppress(Exception):  # not finite there: a matter of robustness
         return prober.probe(views, labels, asked)
     return None
@@ -206,20 +206,15 @@ def smallest_denominator(member: Member, probe: Probe) -> float:
 
 def read_value(prober: Prober, reading: Reading, member: Member) -> None:
     """Find how the loss's value departs from the value that fits its gradient."""
-    goals, own, counts, sizes, largest = [], [], [], [], []
-    for n, seed in ((prober.rows, 0), (2 * prober.rows, 5)):
-        probe = prober.plain(n, seed, prober.given)
-        fit = prober.fits([member], probe)[0]
+    probes = prober.plain(), prober.plain(2 * prober.rows, 5)
+    fits = [prober.fits([member], probe)[0] for probe in probes]
+    for probe, fit in zip(probes, fits, strict=True):
         if fit.residual > 10 * prober.limit:
-            reading.faults.append(f"another loss on {n} rows")
+            reading.faults.append(f"another loss on {len(probe.labels)} rows")
             reading.complete = False
             return
-        goals.append(fit.value)
-        counts.append(fit.factor * mean_log_count(member, probe))
-        sizes.append(-math.log(2 * n if member.joined else n) * fit.factor)
-        largest.append(-mean_of_largest(member, probe.views, probe.labels) * fit.factor)
-        own.append(probe.loss)
         reading.factors.append(fit.factor)
+    own, goals = [probe.loss for probe in probes], [fit.value for fit in fits]
     rough = 1e-4 if prober.limit == FITS else LOW
     close = partial(math.isclose, rel_tol=rough, abs_tol=rough / 10)
     if all(map(close, own, goals)):
@@ -227,8 +222,7 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
     ratios = [a / b if b else math.nan for a, b in zip(own, goals, strict=True)]
     shifts = [a - b for a, b in zip(own, goals, strict=True)]
     for low, dtype in (("bfloat16", torch.bfloat16), ("float16", torch.float16)):
-        rounded = torch.tensor([own, goals]).to(dtype).double()
-        if torch.equal(rounded[0], rounded[1]) and own == rounded[0].tolist():
+        if own == torch.tensor(goals).to(dtype).tolist():
             reading.faults.append(f"the loss is rounded to {low} at the end, its gradient is not")
             return
     if math.isclose(*ratios, rel_tol=rough):
@@ -243,16 +237,22 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
         added = prober.value_sign * shifts[0]
         reading.faults.append(f"a constant of {added:.4g} is added to the loss, without a gradient")
     else:
-        known = {
-            "the mean over the candidates in place of their sum": counts,
-            "the mean over all rows in place of the sum over the candidates": sizes,
-            "the row's maximum subtracted in the denominator alone, detached": largest,
+        known: dict[str, Callable[[Probe], float]] = {
+            "the mean over the candidates in place of their sum": partial(mean_log_count, member),
+            "the mean over all rows in place of the sum over the candidates": lambda probe: (
+                -math.log((1 + member.joined) * len(probe.labels))
+            ),
+            "the row's maximum subtracted in the denominator alone, detached": lambda probe: (
+                -mean_of_largest(member, probe.views, probe.labels)
+            ),
         }
-        named = [words for words, right in known.items() if all(map(close, shifts, right))]
-        reading.faults += [f"{words}: the gradient is the same" for words in named]
-        if not named:
-            reading.ratio = math.nan
-            reading.faults.append("the loss is not the one that its gradient belongs to")
+        factors = reading.factors
+        for words, of in known.items():
+            if all(map(close, shifts, (f * of(p) for f, p in zip(factors, probes, strict=True)))):
+                reading.faults.append(f"{words}: the gradient is the same")
+                return
+        reading.ratio = math.nan
+        reading.faults.append("the loss is not the one that its gradient belongs to")
 
 
 def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bool) -> None:
@@ -261,62 +261,56 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
     if len(reading.factors) < 2:
         return
 
-    def used(counting: Member, rows: int, seed: int) -> float:
+    def used(counting: Member, probe: Probe) -> float:
         """The sum of weights over all pairs, with weight 1 for each pair that counts."""
-        views, labels = make_rows(rows, prober.count, seed), make_labels(rows, 1, seed)
-        _, _, weight = next(pairs(counting, views, labels))
-        return float(weight.sum())
+        return float(next(pairs(counting, probe.views, probe.labels))[2].sum())
 
-    def words_of(share: float = 1.0, share_of_more: float = 1.0, *, counts: bool = False) -> str:
+    def words_of(share: float = 1.0, share_of_more: float = 1.0, **how: bool) -> list[str]:
         factors = one * share, more * share_of_more, warmer * share
-        rows = n * (2 if member.joined else 1)
-        return factor_words(
-            *factors, rows, 1e-3 if prober.limit == FITS else LOW, counts_missing=counts
-        )
+        rough = 1e-3 if prober.limit == FITS else LOW
+        return factor_words(*factors, n * (1 + member.joined), rough, **how)
 
     ratio = 1.0 if math.isnan(reading.ratio) else abs(reading.ratio)
     one, more = (factor * ratio for factor in reading.factors)
     warmer = one
     if prober.given:
-        fit = prober.fits([member], prober.plain(n, 0, WARMER))[0]
+        fit = prober.fits([member], prober.plain(temperature=WARMER))[0]
         warmer = fit.factor * ratio if fit.residual <= 10 * prober.limit else one
     own = abs(member.temperature)
+    unread = reading.faults.index(_unread(own)) if _unread(own) in reading.faults else None
     for power, verb in ((1.0, "multiplies"), (-1.0, "divides")):
-        known = _unread(own) in reading.faults
-        if known and math.isclose(warmer, one * WARMER**power, rel_tol=1e-3):
-            words = f"the temperature {verb} the loss, not the similarities"
-            words += "" if math.isclose(own, 1, rel_tol=1e-4) else f", where it is always {own:.4g}"
-            reading.faults[reading.faults.index(_unread(own))], warmer = words, one
+        if unread is not None and math.isclose(warmer, one * WARMER**power, rel_tol=1e-3):
+            told = f"the temperature {verb} the loss, not the similarities"
+            told += "" if math.isclose(own, 1, rel_tol=1e-4) else f", where it is always {own:.4g}"
+            reading.faults[unread], warmer = told, one
             break
-    words = words_of()
+    words, others = words_of(), list[str]()
     # A partner with no farther row adds 0 to the sum: only the mean shows whether it counts.
     farther = member._replace(comparison=">", pairs="with candidates")
-    skipped = f"{PHRASES['pairs']['with candidates']}, {MEAN_OF_USED}"
+    skipped = [PHRASES["pairs"]["with candidates"], MEAN_OF_USED]
     if member.ties != "by_value":  # by position, strict shows only in what is left out
-        skipped = f"{PHRASES['comparison']['>']}, {skipped}"
-    means = [(member, "" if member.pairs == "once" else MEAN_OF_USED)]
+        skipped.insert(0, PHRASES["comparison"][">"])
+    means = [(member, [] if member.pairs == "once" else [MEAN_OF_USED])]
     means += [(farther, skipped)] * (member.comparison in (">", ">="))
-    for counting, told in means if words else []:
-        shares = used(counting, n, 0), used(counting, 2 * n, 5)
+    for counting, own_words in means if words else []:
+        shares = used(counting, prober.plain()), used(counting, prober.plain(2 * n, 5))
         rest = words_of(*shares)
-        if shares[0] < 0.999 and (not rest or (GROWS in words and GROWS not in rest)):
-            words = ", ".join(filter(None, (told, rest)))
+        steady = any(w.startswith(GROWS) for w in words) > any(w.startswith(GROWS) for w in rest)
+        if shares[0] < 0.999 and (not rest or steady):
+            words = [*own_words, *rest]
             break
     else:
-        reading.counted = words_of(counts=True) if counted else ""
+        others = words_of(counts_missing=True) if counted else []
     twice = f"{member.views.removesuffix(' only')} twice"
     for constant, possible, views in (
-        (HALVED, member.views in ("separate", "across both"), "mean"),
-        (DOUBLED, twice in PHRASES["views"], twice),
+        (f"{CONSTANT_FACTOR} 0.5", member.views in ("separate", "across both"), "mean"),
+        (f"{CONSTANT_FACTOR} 2", twice in PHRASES["views"], twice),
     ):
-        if possible and constant in words.split(", "):
+        if possible and constant in words:
             reading.views = views if member.views != "across both" else ""
-            words, reading.counted = (
-                ", ".join(part for part in told.split(", ") if part != constant)
-                for told in (words, reading.counted)
-            )
-    reading.factor_words = words
-    reading.faults += [words] if words else []
+            words, others = ([w for w in some if w != constant] for some in (words, others))
+    reading.factor_words, reading.counted = ", ".join(words), ", ".join(others)
+    reading.faults += filter(None, [reading.factor_words])
 
 
 def mean_log_count(member: Member, probe: Probe) -> float:
@@ -329,9 +323,9 @@ def mean_log_count(member: Member, probe: Probe) -> float:
 
 def read_upstream(prober: Prober, reading: Reading) -> None:
     """Find out whether the gradient scales with the gradient passed to ``backward``."""
-    one = prober.plain(prober.rows, 0, prober.given)
-    three = prober.probe(one.views, one.labels, prober.given, arriving=3.0)
-    if (three.gradient - 3 * one.gradient).norm() > max(1e-3, prober.limit) * three.gradient.norm():
+    one = prober.plain()
+    three = prober.probe(one.views, one.labels, arriving=3.0)
+    if (three.slopes - 3 * one.slopes).norm() > max(1e-3, prober.limit) * three.slopes.norm():
         reading.faults.append(
             "the backward ignores the gradient that arrives: a loss that is multiplied by a weight "
             "trains as if it were not"
@@ -340,19 +334,19 @@ def read_upstream(prober: Prober, reading: Reading) -> None:
 
 def factor_words(
     at: float, more: float, warmer: float, n: int, rough: float, *, counts_missing: bool = False
-) -> str:
-    """The factor of the mean over pairs, in words; empty if there is none.
+) -> list[str]:
+    """The factor of the mean over pairs, in words; none if there is none.
 
     The factor is ``at`` for n rows at temperature 1, ``more`` for 2 n rows, and ``warmer`` for n
     rows at 1.7; ``rough`` is the relative difference of factors that count as equal.
     """
-    words = []
-    if math.isclose(warmer / at, 1.7, rel_tol=rough):
-        words.append("the loss multiplied by the temperature")
-    elif math.isclose(at / warmer, 1.7, rel_tol=rough):
+    words, over_base = [], "the loss multiplied by the temperature"
+    if math.isclose(warmer / at, WARMER, rel_tol=rough):
+        words.append(over_base)
+    elif math.isclose(at / warmer, WARMER, rel_tol=rough):
         words.append("the loss divided by the temperature")
     elif not math.isclose(warmer, at, rel_tol=rough):
-        words.append(f"a factor of {at:.4g} at temperature 1 and of {warmer:.4g} at 1.7")
+        words.append(f"a factor of {at:.4g} at temperature 1 and of {warmer:.4g} at {WARMER}")
     phrases = PHRASES["normaliser"]
     known: dict[str, Callable[[int], float]] = {
         phrases["batch_pairs"] if counts_missing else "": lambda _: 1.0,
@@ -365,21 +359,16 @@ def factor_words(
         "divided by a further N-1": lambda n: 1 / (n - 1),
         "divided by a further N(N-1)": lambda n: 1 / n / (n - 1),
     }
-    constants = {
-        by_rows: at / formula(n)
-        for by_rows, formula in known.items()
-        if math.isclose(more / formula(2 * n), at / formula(n), rel_tol=rough)
-    }
-    digits = ".4g" if rough < LOW else ".2g"
-    grows = f"{GROWS}{math.log2(abs(more / at)):.2g}"
-    by_rows, constant = next(iter(constants.items()), (grows, at))
-    words += [by_rows] if by_rows else []
-    if by_rows == grows:
-        words[-1] += f" ({at:{digits}} for {n} rows)"
-    if by_rows == grows or math.isclose(constant, 1, rel_tol=rough):
-        return ", ".join(words)
-    if words[:1] == ["the loss multiplied by the temperature"]:  # over a base temperature
-        words[0] += f" over {1 / constant:{digits}}"
-    else:
-        words.append(f"{CONSTANT_FACTOR} {'about ' * (digits == '.2g')}{constant:{digits}}")
-    return ", ".join(words)
+    about, digits = ("", ".4g") if rough < LOW else ("about ", ".2g")
+    ratios = ((own, at / by(n), more / by(2 * n)) for own, by in known.items())
+    steady = (own[:2] for own in ratios if math.isclose(own[1], own[2], rel_tol=rough))
+    by_rows, constant = next(steady, ("", 0.0))
+    if not constant:
+        grows = f"{GROWS}{math.log2(abs(more / at)):.2g}"
+        return [*words, f"{grows} ({at:{digits}} for {n} rows)"]
+    of_constant = f"{CONSTANT_FACTOR} {about}{constant:{digits}}"
+    if math.isclose(constant, 1, rel_tol=rough):
+        of_constant = ""
+    elif words == [over_base]:  # over a base temperature
+        words, of_constant = [f"{over_base} over {1 / constant:{digits}}"], ""
+    return [w for w in (*words, by_rows, of_constant) if w]

@@ -11,14 +11,14 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, partial
 
 import torch
 
-from supcr_bench.verification.family import TWO_VIEWS, Member, structures
+from supcr_bench.verification.family import DETACHED, TWO_VIEWS, Member, structures
 from supcr_bench.verification.foreign import degrees_of, label_changes, traits, why_unknown
 from supcr_bench.verification.label_distance import (
-    ANOTHER_ON,
     FAR,
     OFF,
     plainness,
@@ -29,20 +29,20 @@ from supcr_bench.verification.phrases import FOREIGN, OF_LABELS, PHRASES, is_for
 from supcr_bench.verification.probes import (
     FITS,
     ODD_TWINS,
-    NotFiniteError,
     Probe,
     Prober,
+    are_detached,
     make_rows,
-    normalised,
     shortest,
 )
 from supcr_bench.verification.reading import Reading
 
 EMPTY = "labels have no effect, as if no denominator counted a candidate (a mask always empty)"
-RANKED = PHRASES["labels"]["ranked"]
 RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
 NEAR_LABELS = ((1 / FAR, 0.0), (1 / 64, 64.0))
 """The units and shifts of labels that are near to one another: near 0, and far from it."""
+MOST_FAULTS = 5
+"""The most choices at once, other than the plain ones, in which a loss is sought."""
 WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
 NEAR = 3e-2
@@ -88,58 +88,26 @@ def read_structure(prober: Prober) -> Reading:
 
 
 def _structure(prober: Prober) -> Reading:
-    reading = Reading()
-    core = prober.plain(prober.rows, 0, prober.given)
+    reading, core = Reading(), prober.plain()
     if fault := _oddity(prober, core):
         reading.faults.append(fault)
-        return _ranked(prober, reading) if fault == RANKED else reading
-    return _settled(prober, reading, core)
-
-
-def _settled(prober: Prober, reading: Reading, core: Probe) -> Reading:
-    alive = _members(prober, reading, core)
-    if not alive:
-        return reading
-    core = prober.plain(prober.rows, 0, prober.given)  # its sign may be turned by now
-    near = prober.fits([min(alive, key=plainness)], core)[0]
-    reading.complete = near.residual <= prober.limit
-    settle(prober, reading, alive, core)
-    return reading
-
-
-def _ranked(prober: Prober, unknown: Reading) -> Reading:
-    """The reading of a loss of ranks, from labels that are ranks; else the ``unknown`` one."""
-    prober.ranked = True
-    reading = _settled(prober, Reading(), prober.plain(prober.rows, 0, prober.given))
-    if reading.member is None:
-        return unknown
-    reading.faults = [f for f in reading.faults if not OF_LABELS.match(f)]
-    reading.faults = unknown.faults + [f for f in reading.faults if ANOTHER_ON not in f]
-    core = prober.plain(prober.rows, 0, prober.given)
-    reading.complete = bool(prober.fitting([reading.member], core))
+    elif alive := _members(prober, reading, core):
+        core = prober.plain()  # its sign may be turned by now
+        near = prober.fits([min(alive, key=plainness)], core)[0]
+        reading.complete = near.residual <= prober.limit
+        settle(prober, reading, alive, core)
     return reading
 
 
 def _oddity(prober: Prober, core: Probe) -> str | None:
     """A fault that no family member has, if the loss shows one: no gradient, or randomness."""
-    if not bool(core.gradient.any()):
-        equal = prober.probe(core.views, (core.labels > 1).double(), prober.given)
-        if bool(equal.gradient.any()):
-            near = prober.probe(core.views, core.labels / FAR, prober.given)
-            which = "equal or near" if bool(near.gradient.any()) else "equal, as in SupCon"
+    if not bool(core.slopes.any()):
+        if bool(prober.probe(core.views, (core.labels > 1).double()).slopes.any()):
+            near = prober.probe(core.views, core.labels / FAR)
+            which = "equal or near" if bool(near.slopes.any()) else "equal, as in SupCon"
             return f"{FOREIGN}: no gradient reaches the embeddings unless labels are {which}"
         return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
-    if not prober.repeats(prober.rows):
-        return RANDOM
-    wide = prober.plain(2 * prober.rows + 1, 0, prober.given)  # on few rows, distances order alike
-    ranks = wide.labels.argsort(0).argsort(0).to(wide.labels)
-    same = []
-    for labels in (ranks, -wide.labels, wide.labels.roll(1, 0)):  # signed differences order alike
-        loss = math.nan
-        with suppress(NotFiniteError):
-            loss = prober.probe(wide.views, labels, prober.given).loss
-        same.append(math.isclose(loss, wide.loss, rel_tol=1e-6))
-    return RANKED if same == [True, True, False] else None
+    return None if prober.repeats(prober.rows) else RANDOM
 
 
 # --- views, similarity and candidates ---------------------------------------------------------
@@ -149,15 +117,14 @@ def _views(prober: Prober, reading: Reading, core: Probe) -> tuple[str, ...]:
     """The possible ways to use the views; a view without a gradient is added to the faults."""
     if prober.count == 1:
         return ("single",)
-    reached = core.blocks.any(1).tolist()
+    reached = core.slopes.flatten(1).any(1).tolist()
     both = tuple(views for views in TWO_VIEWS if "only" not in views)
     if all(reached):
         return both
     at = reached.index(False)
-    rows = list(core.views)
+    rows = core.views.clone()
     rows[at] = rows[at].roll(1, 0)
-    moved = prober.probe(tuple(rows), core.labels, prober.given)
-    if math.isclose(moved.loss, core.loss, rel_tol=1e-7, abs_tol=1e-9):
+    if prober.keeps_loss(core, rows):
         return ("second only",) if at == 0 else ("first only", "concatenated first")
     reading.faults.append(PHRASES["gradient"][("first_detached", "second_detached")[at]])
     return tuple(views for views in both if views != "averaged rows")
@@ -165,70 +132,59 @@ def _views(prober: Prober, reading: Reading, core: Probe) -> tuple[str, ...]:
 
 def _members(prober: Prober, reading: Reading, core: Probe) -> list[Member]:
     """The members that give the gradient, or nearly, with a fault; empty if none does."""
-    first: tuple[bool, list[Member]] | None = None
+    first: list[Member] = []
     views = _views(prober, reading, core)
     for members in _explanations(prober, core, views):
-        if prober.detached:
-            other = prober.probe(core.views, core.labels.roll(1, 0), prober.given)
-            if math.isclose(other.loss, core.loss, rel_tol=1e-6):
-                fault = EMPTY
-                if label_changes(prober, core):
-                    fault = traits(prober, core) or why_unknown(prober, core)
-                reading.faults.append(fault)
-                return []
+        if are_detached(members) and prober.keeps_loss(core, labels=core.labels.roll(1, 0)):
+            fault = EMPTY
+            if label_changes(prober, core):
+                fault = traits(prober, core) or why_unknown(prober, core)
+            reading.faults.append(fault)
+            return []
         if alive := _exactly(prober, members, core):
-            break
-        first = first or (prober.detached, members)
-    else:
-        assert first
-        prober.detached = first[0]
-        alive = _nearly(prober, reading, first[1], views, core)
-    if prober.detached:
-        reading.faults.insert(0, PHRASES["gradient"]["contrast_detached"])
-    return alive
+            return alive
+        first = first or members
+    return _nearly(prober, reading, first, views, core)
 
 
 def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator[list[Member]]:
     """Yield the members that give the gradient where all candidates weigh the same.
 
-    Members that are nearly right come first, then all. Each time, the prober is told whether
-    gradients go through the denominators.
+    Members that are nearly right come first, then others; each time, those whose denominators
+    have no gradient come last.
     """
     rows = core.views
-    if torch.allclose(core.blocks[0], core.blocks[-1], rtol=1e-4, atol=0) and prober.count > 1:
-        rows = ((rows[0] + rows[1]) / 2,) * 2
-    unit = normalised(torch.stack(rows), core.gradient.view(len(rows), *rows[0].shape))
+    if torch.allclose(core.slopes[0], core.slopes[-1], rtol=1e-4, atol=0) and prober.count > 1:
+        rows = rows.mean(0).expand_as(rows)
+    unit = replace(core, views=rows).normalised
     near = make_rows(prober.rows, prober.count, 1, 1e-3)
     if unit:
-        base = make_rows(1, 1, 2)[0]
-        lengths = (v.norm(dim=1, keepdim=True) if unit is True else 1.0 for v in near)
-        near = tuple(x * 1e3 * (base + 10 * v) for x, v in zip(lengths, near, strict=True))
-    probe = prober.probe(near, core.labels, prober.given)
+        lengths = near.norm(dim=2, keepdim=True) if unit is True else 1.0
+        near = 1e3 * lengths * (make_rows(1, 1, 2) + 10 * near)
+    probe = prober.probe(near, core.labels)
     kinds = tuple((kind, unit) for kind in ("dot", "euclidean", "squared", "manhattan"))
     any_found = coarse = False
-    for most_faults, some in ((1, kinds), (99, kinds[:3])):
+    for most_faults, some in ((1, kinds), (MOST_FAULTS, kinds[:3])):
         coarse = most_faults > 1 and prober.is_quantised(core, 1e-6)
         members = [] if coarse else [*structures(views, some, most_faults, tied=False)]
         if most_faults == 1:
             cut = itertools.product(("anchors_detached", "others_detached"), members)
             members += [m._replace(gradient=which) for which, m in cut if not m.faults()]
-        for prober.detached in (False, True):
-            found = prober.fits(members, probe, warm=True, most=WARM)
-            if not found:
-                continue
-            any_found = True
-            drawn = {(m.views, m.similarity, m.gradient) for m in (f.member for f in found)}
+        for detached in (False, True):
+            found = prober.fits(members, probe, warm=True, detached=detached, most=WARM)
+            any_found |= bool(found)
+            drawn = {
+                (f.member.views, f.member.similarity, DETACHED if detached else f.member.gradient)
+                for f in found
+            }
             alike = [
                 m._replace(gradient=gradient) if gradient else m
                 for how, kind, gradient in drawn
                 for m in structures((how,), ((kind, unit),))
             ]
-            yield [
-                f.member if f.factor > 0 else f.member._replace(temperature=-1.0)
-                for f in prober.fits(alike, probe, warm=True, most=WARM)
-            ]
+            if fits := prober.fits(alike, probe, warm=True, most=WARM):
+                yield [f.member._replace(temperature=math.copysign(1.0, f.factor)) for f in fits]
     if not any_found:
-        prober.detached = False
         turned = [m._replace(temperature=-1.0) for m in structures(views, kinds[:3], 1)]
         yield [*structures(views, kinds[:3], 3 if coarse else 1), *turned]
 
@@ -238,7 +194,7 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
 
 def _exactly(prober: Prober, members: list[Member], core: Probe) -> list[Member]:
     """The members that fit at their temperature, first at the given one."""
-    if prober.detached:
+    if are_detached(members):
         members = [*members, *_with_eps_in_empty_sums(prober, members, core)]
     odd = [
         m._replace(similarity=kind)
@@ -281,11 +237,10 @@ def _nearly(
     turned = [m._replace(temperature=abs(m.temperature)) for m in members]
     turned += _at_nearest(prober, turned, core)
     wrong_sign = [f.member for f in prober.fits_more(turned, core, FITS)]
-    if not (wrong_sign or coarse() or foreign()):
-        detached, prober.detached = prober.detached, False
-        if mistaken := with_a_mistake(prober, reading, views, core):
-            return mistaken
-        prober.detached = detached
+    if not (wrong_sign or coarse() or foreign()) and (
+        mistaken := with_a_mistake(prober, reading, views, core)
+    ):
+        return mistaken
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
     plain = next((f for f in fits if not f.member.faults()), best)
@@ -299,7 +254,7 @@ def _nearly(
         reading.faults.append(PHRASES["sign"]["loss" if prober.turn(core) else "gradient"])
         if wrong_sign:
             return wrong_sign
-        core, members = prober.plain(prober.rows, 0, prober.given), turned
+        core, members = prober.plain(), turned
         if found := _with_eps(prober, turned, core):
             return found
         fits = prober.fits(turned, core)

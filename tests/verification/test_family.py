@@ -20,7 +20,7 @@ def test_a_definitions_member_is_the_reference(definition: Definition, tied: boo
     if tied:
         labels = labels.round()
     sums, gradients, _ = evaluate([member_of(definition)], views, labels)
-    right = compute_reference(definition, batch_of(views, labels))
+    right = compute_reference(definition, batch_of([*views], labels))
     assert float(sums.sum()) == pytest.approx(float(right.loss), rel=1e-10)
     assert torch.allclose(gradients[0].sum(0).view(2, 6, -1), torch.stack(right.gradients))
 
