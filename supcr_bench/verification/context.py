@@ -30,7 +30,7 @@ from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import call_words
 from supcr_bench.subjects.compiler import numba_watched
 from supcr_bench.values.case import Workload
-from supcr_bench.values.definition import NORMALISED, Definition
+from supcr_bench.values.definition import DEPARTS, NORMALISED, Definition
 from supcr_bench.values.implementation import Recognition, Resolution
 from supcr_bench.verification.outcome import (
     RAISES,
@@ -55,17 +55,10 @@ WIDEST = 40.0
 temperature: exponentials of 88 overflow in float32, and those of -88 vanish."""
 
 
-def tested_as(
-    resolution: Resolution,
-    nearest: str | None = None,
-    choices: Sequence[str] = (),
-    faults: Sequence[str] = (),
-) -> Recognition:
-    """The call that was used, and the recognised choices, if any."""
+def tested_as(resolution: Resolution) -> Recognition:
+    """The call that was used, and the nearest definition, without choices."""
     return Recognition(
-        nearest=nearest or resolution.definition.name,
-        choices=tuple(choices),
-        faults=tuple(faults),
+        nearest=resolution.definition.name.partition(DEPARTS)[0],
         call=call_words(resolution),
         dims="1 label dimension" if resolution.one_dimension else "1 to 3 label dimensions",
     )
@@ -133,11 +126,10 @@ class CheckContext:
         return replace(problem, labels=torch.round(problem.labels * 64) * step)
 
     def _shortened(self, problem: Batch) -> Batch:
-        kind, power = self.definition.similarity, 2
+        kind = self.definition.similarity
+        power = 1 if kind == "negative_euclidean" else 2
         longest = float(torch.cat((problem.first, problem.second)).norm(dim=1).max())
-        width = (4 if "squared" in kind else 2) * longest**2 / self.definition.temperature
-        if kind == "negative_euclidean":
-            power, width = 1, 2 * longest / self.definition.temperature
+        width = (4 if "squared" in kind else 2) * longest**power / self.definition.temperature
         if kind in NORMALISED or width <= WIDEST:
             return problem
         shorter = 2.0 ** math.floor(math.log2(WIDEST / width) / power)
@@ -295,12 +287,8 @@ class CheckContext:
         if upstream is not None and any(a.parts is None for a in answers.values()):
             upstream = torch.cat([upstream[:1], torch.zeros_like(upstream[1:])])
         reference = self.reference(problem, upstream)
-        trials = []
-        for whose, answer in answers.items():
-            trial = judge(answer, reference, dtype)
-            finding = f"{whose}{trial.finding}" if trial.failed else None
-            trials.append(replace(trial, finding=finding))
-        return worst_of(trials)
+        trials = [(whose, judge(own, reference, dtype)) for whose, own in answers.items()]
+        return worst_of([replace(t, finding=t.finding and f"{w}{t.finding}") for w, t in trials])
 
     def bounds(self, problem: Batch) -> Bounds:
         return bounds_of(self.reference(problem))

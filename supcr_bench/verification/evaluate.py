@@ -17,14 +17,12 @@ from supcr_bench.verification.family import (
     Member,
     Views,
     candidates,
-    compared,
     fields_of_kind,
     losses,
     numbers_of,
     pair_weights,
     places,
     rule_of,
-    with_rules,
 )
 from supcr_bench.verification.odd_terms import OF_CANDIDATES, odd_terms
 from supcr_bench.verification.phrases import PHRASES
@@ -114,7 +112,6 @@ class Rules:
     def __init__(self, differences: Rows) -> None:
         self._difference = torch.tensor(differences, dtype=torch.float64)
         self._ties = bool((self._difference.abs().sort().values.diff() == 0).any())
-        self._compared: dict[tuple[str, ...], Tensor] = {}
         self._by_answer: dict[bytes, Pairs] = {}
         self._by_rule: dict[tuple[object, ...], Pairs] = {}
 
@@ -125,10 +122,7 @@ class Rules:
         rule = (rule_of(m), ties, m.pairs == "with itself" and m.views.startswith("across"))
         found = self._by_rule.get(rule)
         if found is None:
-            comparison = (m.comparison, m.measured, ties)
-            if comparison not in self._compared:
-                self._compared[comparison] = compared(m, self._difference)
-            chosen, weight = with_rules(m, self._compared[comparison])
+            chosen, weight = candidates(m, self._difference)
             answer = chosen.numpy().tobytes() + weight.numpy().tobytes()
             found = self._by_rule[rule] = self._by_answer.setdefault(answer, (chosen, weight))
         return found

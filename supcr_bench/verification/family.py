@@ -318,24 +318,12 @@ def candidates(
 
     ``difference`` holds [n, n] signed label differences, or distances; ``anchors`` are the rows i.
     """
-    return with_rules(member, compared(member, difference, anchors), anchors)
-
-
-def compared(member: Member, difference: Tensor, anchors: slice = slice(None)) -> Tensor:
-    """[i, j, k]: whether the comparison of label distances puts k in S(i,j)."""
-    n = len(difference)
-    place = places(member, difference)
+    n, place = len(difference), places(member, difference)
     own = place[anchors]
     limit = place.unsqueeze(0) if member.measured == "candidate" else own.unsqueeze(2)
     place = place.unsqueeze(0) if member.measured == "partner" else own.unsqueeze(1)
-    return COMPARISONS[member.comparison](place, limit).expand(len(own), n, n)
-
-
-def with_rules(
-    member: Member, chosen: Tensor, anchors: slice = slice(None)
-) -> tuple[Tensor, Tensor]:
-    """What :func:`candidates` returns, for the ``chosen`` that :func:`compared` returns."""
-    partner = _diagonal(chosen.shape[2])
+    chosen = COMPARISONS[member.comparison](place, limit).expand(len(own), n, n)
+    partner = _diagonal(n)
     itself = partner[anchors]
     if not member.keeps_partner and member.measured != "partner":
         chosen = chosen & ~partner

@@ -11,7 +11,7 @@ from supcr_bench.subjects.compiler import original, why_no_compiler
 from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.subjects.registry import Subject, load
-from supcr_bench.values.definition import AUTO, DEPARTS, Definition, get_definition
+from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification import scale_rules
@@ -69,8 +69,8 @@ def resolve(
         if best is None or faulty < best[0]:
             alone = reading.member is not None and not reading.several_dimensions
             own = replace(call, definition=found, one_dimension=call.one_dimension or alone)
-            recognised = tested_as(own, found.name.split(DEPARTS)[0], choices, faults)
-            best = faulty, replace(own, recognised=recognised), reading
+            of_call = replace(tested_as(own), choices=tuple(choices), faults=tuple(faults))
+            best = faulty, replace(own, recognised=of_call), reading
         if not faults:
             break
     assert best is not None

@@ -81,9 +81,9 @@ def test_a_mistake_in_a_term_has_the_same_gradient_by_blocks_of_a_large_batch(
 ) -> None:
     anchors = []
 
-    def noted(member: Member, difference: Tensor, some: slice) -> tuple[Tensor, Tensor]:
-        anchors.append(len(difference[some]))
-        return candidates(member, difference, some)
+    def noted(member: Member, difference: Tensor, *some: slice) -> tuple[Tensor, Tensor]:
+        anchors.extend(len(difference[block]) for block in some)
+        return candidates(member, difference, *some)
 
     monkeypatch.setattr(evaluation, "ELEMENTS", 3 * 14**2)
     monkeypatch.setattr(evaluation, "candidates", noted)

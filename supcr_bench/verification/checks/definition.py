@@ -115,14 +115,6 @@ def large_batches(context: CheckContext) -> Iterator[Trial]:
     yield from map(context.compare, problems)
 
 
-def _with_valid(problem: Batch, counts: tuple[int, ...]) -> Batch:
-    """Keep only the first ``counts[c]`` labels of each dimension c."""
-    labels = problem.labels.clone()
-    for c, count in enumerate(counts[: labels.shape[1]]):
-        labels[count:, c] = torch.nan
-    return problem.changed(f"{', '.join(map(str, counts))} valid", labels=labels)
-
-
 @check("missing labels", "definition")
 def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     """Rows without a label are left out and not counted; a wrong count rescales the gradient."""
@@ -132,8 +124,11 @@ def dropped_rows(context: CheckContext) -> Iterator[Trial]:
     problems = list(context.problems("n seed dims weights", (17, 0, 3, "unequal"), **axes))
     larger = (24, 0, 3, 0.1, "tied", "unequal")
     problems += context.problems("n seed dims nan_density labels weights", larger)
+    plain = context.problem(n=9, dims=2, weights="unequal")
     for counts in ((9, 1), (9, 0), (2, 9), (3, 2), (9, 5)):
-        problem = _with_valid(context.problem(n=9, dims=2, weights="unequal"), counts)
+        kept = torch.arange(9).unsqueeze(1) < torch.tensor(counts[: plain.labels.shape[1]])
+        labels = plain.labels.where(kept, nan)
+        problem = plain.changed(f"{counts[0]}, {counts[1]} valid", labels=labels)
         problems += [problem] if context.has_pairs(problem) else []
     for problem in problems:
         trial = context.compare(problem, upstream=context.upstream(problem))
