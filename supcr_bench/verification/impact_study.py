@@ -66,13 +66,13 @@ def alone(departure: str, member: Member, plain: Member) -> Member:
 class ImpactStudy:
     """Compares the gradients of one loss, and of its departures, with those of definitions.
 
-    The loss departs from the definition ``nearest``; ``reading`` holds its choices, if any.
+    The loss departs from the definition ``nearest``; ``reading`` holds its choices.
     """
 
     def __init__(
         self,
         context: CheckContext,
-        reading: Reading | None,
+        reading: Reading,
         nearest: Definition,
         question: ImpactQuestion,
     ) -> None:
@@ -86,7 +86,7 @@ class ImpactStudy:
         self._member: Member | None = None
         self._departures: list[tuple[str, Member, Member]] = []  # each with what it departs from
         self._dims = 1
-        if reading and reading.member:
+        if reading.member:
             signed = math.copysign(self._tau, reading.member.temperature)
             self._member = reading.member._replace(temperature=signed)
             for name, (words, _) in departures(reading, self._near).items():
@@ -100,13 +100,10 @@ class ImpactStudy:
 
     def _at_study(self, definition: Definition) -> Definition:
         """A definition at the temperature of the study that drops rows without a label."""
-        missing = definition.nan_labels
-        return replace(
-            definition,
-            views="single" if self._context.definition.views == "single" else definition.views,
-            nan_labels="drop_row" if missing == "unsupported" else missing,
-            temperature=self._question.temperature or definition.temperature,
-        )
+        own = definition.at(self._question.temperature)
+        if own.nan_labels == "unsupported":
+            own = replace(own, nan_labels="drop_row")
+        return replace(own, views="single") if self._context.definition.views == "single" else own
 
     def rows(self) -> Iterator[Impact]:
         """Yield the measured rows; :class:`ImpactQuestion` tells which labels are used."""
@@ -137,8 +134,8 @@ class ImpactStudy:
         """Yield rows: the whole loss against each definition, and each departure."""
         batches = partial(self._batch, labels, table)
         ask, note = None, None
-        turned = self._reading is not None and self._reading.sign < 0
-        if table is not None or len(self._departures) != 1 or turned:  # one may be the whole
+        one_is_the_whole = len(self._departures) == 1 and self._reading.sign > 0
+        if table is not None or not one_is_the_whole:
             ask, note = self._way_to_ask(batches, QUICK_CALL_S if table is None else SLOW_CALL_S)
         about = Impact(
             definition=self._near.name,
@@ -196,7 +193,6 @@ class ImpactStudy:
                 known = ask == self._by_call or self._knows_factor
                 yield None, definition.name, (angle, length if known else None, None)
         plain, terms = evaluate_large(self._plain, views, batch.labels)
-        coarse, _ = evaluate_large(self._plain, views, batch.labels, torch.float32)
         for words, member, base in self._departures:
             gradient, changed = evaluate_large(member, views, batch.labels)
             same = base == self._plain
@@ -206,6 +202,7 @@ class ImpactStudy:
             words = f"default temperature {self._tau:g}"
             yield words, near.name, (*_apart(plain, _right(near, batch)), 1.0)
         if self._question.labels:
+            coarse, _ = evaluate_large(self._plain, views, batch.labels, torch.float32)
             yield ROUNDING, near.name, (*_apart(coarse, plain), None)
 
     def _batch(
@@ -253,17 +250,17 @@ class ImpactStudy:
 
     def _by_call(self, batch: Batch) -> Tensor:
         answer = self._context.ask(replace(batch, temperature=self._tau))
-        views = zip(answer.gradients, batch.views_of(self._near), strict=False)
-        return torch.cat([gradient.flatten() for gradient, _ in views])
+        views = len(batch.views_of(self._near))
+        return torch.cat([gradient.flatten() for gradient in answer.gradients[:views]])
 
     @property
     def _knows_factor(self) -> bool:
         """Whether the factor that was read on small batches is that of any batch."""
-        words = self._reading.factor_words if self._reading else ""
+        words = self._reading.factor_words
         return not words or words.startswith(CONSTANT_FACTOR)
 
     def _by_member(self, batch: Batch) -> Tensor:
-        assert self._member is not None and self._reading is not None
+        assert self._member is not None
         gradient, _ = evaluate_large(self._member, batch.views_of(self._near), batch.labels)
         return gradient * (self._reading.factors or [1.0])[0] * self._reading.sign
 

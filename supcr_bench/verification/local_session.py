@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -116,10 +116,8 @@ class LocalSession(Session):
             return ()
         nearest = DEFINITIONS.get(own.name.partition(DEPARTS)[0], own)
         with interrupted_after(self._limit_s and STUDY_LIMIT_S, "the study"):
-            if self._reading is None:
-                with suppress(Exception):  # a check has reported what it raises
-                    self._reading = read(subject, self._device.name)
-            return tuple(ImpactStudy(self.context, self._reading, nearest, question).rows())
+            reading = self._reading or read(subject, self._device.name)
+            return tuple(ImpactStudy(self.context, reading, nearest, question).rows())
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.impact import Impact, ImpactQuestion, impact_lines
 from supcr_bench.verification.impact_study import ImpactStudy
+from supcr_bench.verification.reading import Reading
 from tests.made_verifications import make_impact
 
 SETS = int(os.environ.get("SUPCR_BENCH_RUNS", "500"))
@@ -322,7 +323,9 @@ def test_the_printed_angle_is_that_of_gradients_by_loops(tmp_path: Path) -> None
     SEEN.clear()
     definition = DEFINITIONS["no-self"]
     context = CheckContext(Adapter.usual(Recorded, definition))
-    rows = list(ImpactStudy(context, None, definition, ImpactQuestion(f"{path}:age", 8)).rows())
+    rows = list(
+        ImpactStudy(context, Reading(), definition, ImpactQuestion(f"{path}:age", 8)).rows()
+    )
     # Each batch of the file is asked about twice, and others are of generated labels.
     asked = {b[0].numpy().tobytes(): b for b in SEEN if len(b[2]) == 8 and float(b[2].min()) >= 20}
     batches = list(asked.values())[-16:]

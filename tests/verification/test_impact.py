@@ -79,7 +79,7 @@ def test_a_member_has_the_same_gradient_for_small_and_for_large_batches(
 def test_a_mistake_in_a_term_has_the_same_gradient_by_blocks_of_a_large_batch(
     odd: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    anchors = []
+    anchors: list[int] = []
 
     def noted(member: Member, difference: Tensor, *some: slice) -> tuple[Tensor, Tensor]:
         anchors.extend(len(difference[block]) for block in some)
@@ -240,7 +240,7 @@ def test_the_temperature_is_that_of_the_study_for_loss_and_definitions(ages: str
 def test_another_default_temperature_is_a_departure_of_its_own(ages: str) -> None:
     own = NO_SELF.at(0.3)
     context = CheckContext(Adapter.usual(RightNoSelf, own))
-    rows = list(ImpactStudy(context, None, NO_SELF, ImpactQuestion(ages, 24)).rows())
+    rows = list(ImpactStudy(context, Reading(), NO_SELF, ImpactQuestion(ages, 24)).rows())
     part = of(rows, "default temperature 0.3", "no-self").angle
     assert part == pytest.approx(of(rows, None, "no-self").angle, abs=1e-3)
     assert part is not None and part > 1

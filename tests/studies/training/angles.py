@@ -10,6 +10,7 @@ from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.verification.context import CheckContext
 from supcr_bench.verification.impact import ImpactQuestion
 from supcr_bench.verification.impact_study import ImpactStudy
+from supcr_bench.verification.reading import Reading
 from tests.studies.training.arms import RNC_BASE, TORCHCELL_BASE, Arm
 from tests.studies.training.data import Table
 
@@ -36,7 +37,7 @@ def predicted_angles(arms: Sequence[Arm], labels: str, batch_size: int) -> list[
             continue
         context = CheckContext(Adapter.usual(arm.factory, arm.definition))
         question = ImpactQuestion(labels, batch_size)
-        for row in ImpactStudy(context, None, arm.definition, question).rows():
+        for row in ImpactStudy(context, Reading(), arm.definition, question).rows():
             if row.departure is not None:
                 continue
             if arm.name == TORCHCELL_BASE and row.definition in ONE_OF_OTHERS:
