@@ -56,17 +56,6 @@ class RankQuestion:
     misfit: bool = False
 
 
-class Embeddings(nn.Module):
-    """The views [2, N, d] of a whole batch as parameters."""
-
-    def __init__(self, problem: Batch) -> None:
-        super().__init__()
-        self.views = nn.Parameter(torch.stack(problem.views).double())
-
-    def forward(self, own: slice) -> Tensor:
-        return self.views[:, own]
-
-
 def answer_on_rank(
     subject: Adapter,
     question: RankQuestion,
@@ -80,16 +69,19 @@ def answer_on_rank(
     """
     announce("construction")
     problem, start = question.problem, sum(question.rows[:rank])
-    own = slice(start, start + question.rows[rank])
-    model = DistributedDataParallel(Embeddings(problem))
+    own = torch.arange(start, start + question.rows[rank])
+    both = torch.cat(problem.views, dim=1).double()
+    table = nn.Embedding.from_pretrained(both, freeze=False)  # type: ignore[no-untyped-call]
+    model = DistributedDataParallel(table)
     number, wanted = question.module, subject.resolution.definition.at(problem.temperature)
     module = modules[number] if number in modules else subject.build(wanted, problem.weights)
     if number is not None:
         modules[number] = module
     narrower = question.misfit and rank == len(question.rows) - 1
     with torch.set_grad_enabled(question.training):
-        views = model(own).to(problem.first.dtype)
-        first, second = views[..., : views.shape[2] - int(narrower)]
+        rows = model(own)
+        views = rows.to(problem.first.dtype).chunk(2, dim=1)
+        first, second = (view[:, : view.shape[1] - int(narrower)] for view in views)
         announce("forward")
         output = subject.call(module, first, second, problem.labels[own])
         loss, parts = unpack(output, problem.labels.shape[1])
@@ -97,9 +89,9 @@ def answer_on_rank(
             announce("backward")
             scalar = scale_up(loss, parts, question.upstream)
             # DDP waits for every rank's backward: a rank without a gradient must send zeros.
-            (scalar.double() + 0 * views.double().sum()).backward()
+            (scalar.double() + 0 * rows.sum()).backward()
     graph = question.training and loss.requires_grad
-    return answer_of(loss, parts, tuple(model.module.views.grad) if graph else ())
+    return answer_of(loss, parts, model.module.weight.grad.chunk(2, dim=1) if graph else ())
 
 
 class RanksRaisedError(FindingError):
