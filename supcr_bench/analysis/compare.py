@@ -152,11 +152,9 @@ class Comparison:
 
 def _beyond_chance(cases: int, error: float) -> int:
     """The fewest slower cases whose probability by chance is at most ``error``."""
-    tail, count = 1.0, 0
-    while tail > error:
-        tail -= math.comb(cases, count) * CHANCE**count * (1 - CHANCE) ** (cases - count)
-        count += 1
-    return count
+    from scipy.special import bdtrc  # slow to import
+
+    return next(count for count in range(cases + 2) if bdtrc(count - 1, cases, CHANCE) <= error)
 
 
 def _bounds(samples: Sequence[float]) -> tuple[float, float]:

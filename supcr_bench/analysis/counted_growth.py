@@ -125,10 +125,6 @@ class CountedFit:
         return any(size.rows != size.labelled for size in self.sizes)
 
     @cached_property
-    def _weights(self) -> Vector:
-        return np.array(self.coefficients)
-
-    @cached_property
     def _largest(self) -> Vector:
         return np.array(_terms(self.laws, self.sizes[-1], self._apart))
 
@@ -136,7 +132,7 @@ class CountedFit:
         return self.sizes[-1].at(rows)
 
     def predict(self, size: Size) -> float:
-        return self.figures[-1] * float(self._relative([size])[0] @ self._weights)
+        return self.figures[-1] * float(self._relative([size])[0] @ self.coefficients)
 
     def bounds(self, size: Size) -> tuple[float, float]:
         """The interval of the count at a size, for 95 % of programs that take no other path."""
@@ -179,7 +175,7 @@ class CountedFit:
     def local_power(self) -> float:
         last, step = self.sizes[-1].rows, 1e-4
         terms = self._relative([self.at(last * by) for by in (1 - step, 1.0, 1 + step)])
-        below, at, above = terms @ self._weights
+        below, at, above = terms @ self.coefficients
         return float((above - below) / (2 * step) / at)
 
     def matrix(self) -> Vector:
