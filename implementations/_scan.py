@@ -15,9 +15,9 @@ them.
 Where both views are one batch of 2N rows, the two rows of a sample have one label, so that they lie
 at the same place of every sorted row: N places hold the sum of two exponentials each.
 
-An upper bound of s is subtracted from s, so that exponentials do not overflow. Exponentials do not
-underflow as long as s varies by less than the exponent range of the dtype. A cosine over tau varies
-by up to 2 / tau, which is within that range down to tau = 0.034 in float32 and 0.0034 in float64.
+Exponentials stay in range as long as s, which lies around or below 0, varies by less than the
+exponent range of the dtype. A cosine over tau varies by up to 2 / tau, which is within that range
+down to tau = 0.034 in float32 and 0.0034 in float64.
 Beyond that range, float32 inputs are summed in float64; where float64 is not enough or the device
 lacks it, sums are kept as logarithms, which are slower and stay finite at any temperature.
 
@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, is_grad_enabled, nn
-from torch.compiler import is_dynamo_compiling
+from torch.compiler import is_compiling
 
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm, as in ``torch.nn.functional.normalize``."""
@@ -45,6 +45,8 @@ WHOLE_NUMBERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Integer dtypes by size in bytes: non-negative floats sort faster as integers."""
 ANCHORS = (32, 256)
 """The fewest and the most rows of a block on a CPU, where a smaller block stays in cache."""
+FEW = 4
+"""The most rows of a block whose ties are counted one by one."""
 ELEMENTS = 2**23
 """Elements of a block on an accelerator, in each view: enough to keep it busy."""
 keeps_graph: Callable[[], bool] = getattr(
@@ -238,14 +240,16 @@ class ScanSupCR(nn.Module):
         Raises:
             ValueError: shapes that do not fit, or a label that is infinite or complex.
         """
-        if labels is None:
-            views, labels = views[:-1], views[-1]
+        *given, y = views if labels is None else (*views, labels)
+        loss, losses = self.compute(given, y.detach() if y.requires_grad else y)
+        return loss if self.choices.joint else (loss, losses)
+
+    def compute(self, embeddings: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss and the [C] losses of embeddings and labels."""
         call = self, self.evaluate, labels, is_grad_enabled()
-        apply = apply_directly
-        if is_dynamo_compiling() or is_transformed():
-            apply = DirectGradient.apply
-        found: tuple[Tensor, Tensor] = apply(call, self.temperature, *views)
-        return found if self.choices.label_distance == "per_dimension" else found[0]
+        apply: Any = DirectGradient.apply if is_compiling() or is_transformed() else apply_directly
+        found: tuple[Tensor, Tensor] = apply(call, self.temperature, *embeddings)
+        return found
 
     def arrange(
         self, embeddings: Sequence[Tensor], labels: Tensor
@@ -312,12 +316,12 @@ class DirectGradient(torch.autograd.Function):
         needed = ctx.needs_input_grad
         wanted = graph and True in needed
         weights = module._buffers["weights"]  # in a third of the time of an attribute
-        arguments = labels, weights, value_of(temperature), module.choices
+        tau, choices = value_of(temperature), module.choices
         loss, losses, gradient, slope = own_evaluate(
-            views, *arguments, wanted=wanted, learned=needed[1]
+            views, labels, weights, tau, choices, wanted=wanted, learned=needed[1]
         )
         if wanted and gradient is not None:
-            ctx.again = module, own_evaluate, arguments
+            ctx.again = module, own_evaluate, (labels, weights, tau, choices)
             ctx.save_for_backward(slope, *embeddings, *gradient)
         return loss, losses
 
@@ -325,22 +329,23 @@ class DirectGradient(torch.autograd.Function):
     def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
         """Scale the stored derivatives; recompute them if several losses have gradients."""
         slope, *saved = ctx.saved_tensors
-        needed, (module, own_evaluate, arguments) = ctx.needs_input_grad, ctx.again
+        needed = ctx.needs_input_grad
         count = len(needed) - 2
-        embeddings, found = saved[:count], saved[count:]
+        embeddings, gradient = saved[:count], saved[count:]
+        module, own_evaluate, arguments = ctx.again
         if at_losses is not None and len(at_losses) == 1:
             at_loss = at_losses[0] if at_loss is None else at_loss + at_losses[0]
         elif at_losses is not None:
             at_loss = at_losses.new_zeros(()) if at_loss is None else at_loss
             arriving = torch.cat((at_loss[None], at_losses)).detach()
             views, _ = module.arrange([x.detach() for x in embeddings], arguments[0])
-            _, _, found, slope = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
+            found = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
+            gradient, slope = found.gradient, found.slope
             at_loss = torch.ones_like(at_loss)
         if at_loss is None:
             return (None,) * (2 + count)
         first = embeddings[0]
-        if not is_given_away(at_loss):
-            found = [module.scale(x, at_loss) for x in found]
+        found = gradient if is_given_away(at_loss) else [module.scale(x, at_loss) for x in gradient]
         if found[0].dtype != first.dtype:
             found = [x.to(first.dtype) for x in found]
         if count == 1:
@@ -357,7 +362,6 @@ class DirectGradient(torch.autograd.Function):
         return None, by_tau, *found
 
 
-DirectGradient._backward_cls.apply = DirectGradient.backward  # type: ignore[attr-defined]
 apply_directly: Any = super(torch.autograd.Function, DirectGradient).apply
 """What ``DirectGradient.apply`` calls outside of compilation and torch.func, but that it unwraps
 tensors of a torch.func transform that ended."""
@@ -435,88 +439,73 @@ def evaluate(
         grad_output: [1 + C] gradient at the weighted sum and at each loss; by default 1 at the sum.
         anchors: the rows (first, one after the last) whose terms are summed; all by default.
     """
-    kind, device, dtype = labels.device.type, labels.device, working_dtype(views[0])
+    device, kind, dtype = labels.device, labels.device.type, working_dtype(views[0])
     lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    with torch.autocast(kind, enabled=False) if lowered else nullcontext(), torch.no_grad():
-        labels, present, counts, labelled, has_label = read_labels(labels, choices)
+    with torch.autocast(kind, enabled=False) if lowered else nullcontext():
+        labels, present, counts = read_labels(labels, choices)
         shares, factors = share_out(weights, counts, choices, len(views))
-        x = torch.stack(tuple(views)).to(dtype)
-        some = None
-        apart = choices.power or choices.nan_labels == "drop_row"  # a row of zeros would count
-        if not apart and 3 * len(labels) <= 4 * labelled < 4 * len(labels):
-            x.masked_fill_(has_label.logical_not(), 0)  # which takes less than to drop a few rows
-        elif labelled < len(labels):
-            some = has_label.view(-1).nonzero().view(-1)
-            x, present = x.index_select(1, some), present.index_select(1, some)
-            labels = labels.index_select(0, some)
-            if anchors is not None:
-                anchors = places_in(some, anchors)
-
-        points = x
-        if choices.normalised:
-            norms = torch.linalg.vector_norm(x, dim=2, keepdim=True)
-            lengths = norms.clamp(min=SMALLEST_NORM)
-            points = x.div_(lengths)
-        units = points
-        if choices.power and labelled:  # distances do not depend on where the rows' centre is
-            centre = points.nan_to_num(0, 0, 0).mean(dim=1, keepdim=True)
-            points = points - (centre.mean(dim=0, keepdim=True) if choices.joins_views else centre)
-        high, width = 1.0, 2.0
-        if choices.similarity != "cosine" and labelled:
-            high, width = bounds(float(points.square().sum(dim=2).max()), choices)
         arriving = shares
         if grad_output is not None:
             at_sum, *at_each = grad_output.tolist()
             arriving = [at + at_sum * share for at, share in zip(at_each, shares, strict=True)]
-        grad_points = torch.zeros_like(points) if wanted else None
-        numbers: list[int] = []
-        sums: list[Tensor] = []
-        terms = terms_of(choices, tau, high, width, points)
-        for group in groups_of(labels, present, counts, choices, anchors):
-            (c, m), (v, _, d) = group.rows.shape, points.shape
-            own = points.index_select(1, group.rows.flatten()).view(v, c, m, d)
-            own = own.transpose(0, 1).contiguous()
-            total, grad = terms.sum_of_group(own, group, wanted)
-            numbers += group.numbers
-            sums.append(total)
-            if grad is None or grad_points is None:
-                continue
-            for c, number in enumerate(group.numbers):
-                scale = factors[number] * arriving[number] / tau
-                grad_points.index_add_(1, group.rows[c], grad[c], alpha=scale)
-        exact, in_order = sum_dtype(device), list(range(len(counts)))
-        if without := [c for c in in_order if c not in numbers]:
-            numbers += without
-            sums.append(torch.zeros(len(without), dtype=exact, device=device))
-        losses = torch.cat(sums)
-        if numbers != in_order:
-            losses = losses[[numbers.index(c) for c in in_order]]
-        factor, share = torch.tensor([factors, shares], dtype=exact, device=device).unbind()
-        losses *= factor
-        loss, losses = losses.dot(share).to(dtype), losses.to(dtype)
-        if grad_points is None:
-            return Evaluated(loss, losses, None, None)
-
+        views = [view if view.dtype == dtype else view.to(dtype) for view in views]
+        v, (n, d) = len(views), views[0].shape
+        gradient = views[0].new_zeros(v, n, d) if wanted else None
         slope = None
-        if learned:
-            along_points = (grad_points * points).sum(dtype=exact)
-            slope = -along_points / (tau * (choices.power or 2))
-        if choices.normalised:  # such a similarity depends on no length above the floor
-            along = (grad_points * units).sum(dim=2, keepdim=True)
-            along.masked_fill_(norms < SMALLEST_NORM, 0)
-            grad_points.addcmul_(along, units, value=-1).div_(lengths)
-        if some is not None:
-            whole = grad_points.new_zeros(len(views), *views[0].shape)
-            grad_points = whole.index_copy_(1, some, grad_points)
-        return Evaluated(loss, losses, (grad_points,), slope)
+        if wanted and learned:  # w.r.t. the temperature
+            slope = torch.zeros((), dtype=sum_dtype(device), device=device)
+        sums: list[tuple[list[int], tuple[Tensor, ...]]] = []
+        for group in groups_of(labels, present, counts, choices, anchors):
+            (c, m), rows = group.rows.shape, group.rows.flatten()
+            units = views[0].new_empty(v, c, m, d)
+            for view, of_view in zip(views, units.view(v, -1, d).unbind(), strict=True):
+                torch.index_select(view, 0, rows, out=of_view)
+            if choices.normalised:
+                norms = torch.linalg.vector_norm(units, dim=3, keepdim=True)
+                floored = not float(norms.amin()) >= SMALLEST_NORM  # NaN too
+                lengths = norms.clamp(min=SMALLEST_NORM) if floored else norms
+                units.div_(lengths)
+            points = units
+            if choices.power:  # distances do not depend on where the rows' centre is
+                centre = points.nan_to_num(0, 0, 0).mean(dim=2, keepdim=True)
+                centre = centre.mean(dim=0, keepdim=True) if choices.joins_views else centre
+                points = points - centre
+            found, grad = terms_of(choices, tau, points).sum_of_group(points, group, wanted)
+            sums += [(group.numbers, of_block) for of_block in found]
+            if grad is None or gradient is None:
+                continue
+            scales = [factors[number] * arriving[number] / tau for number in group.numbers]
+            if slope is not None:
+                along_points = (grad * points).sum(dim=(0, 2, 3), dtype=slope.dtype)
+                along_points /= -tau * (choices.power or 2)
+                slope += along_points.dot(along_points.new_tensor(scales))
+            if choices.normalised:  # such a similarity depends on no length above the floor
+                along = (grad * units).sum(dim=3, keepdim=True)
+                if floored:
+                    along.masked_fill_(norms < SMALLEST_NORM, 0)
+                grad.addcmul_(along, units, value=-1).div_(lengths)
+            if grad.is_cpu and len(set(scales)) == 1:
+                gradient.index_add_(1, rows, grad.view(v, -1, d), alpha=scales[0])
+                continue
+            for i, scale in enumerate(scales):  # in this order, which a GPU would not keep
+                gradient.index_add_(1, group.rows[i], grad[:, i], alpha=scale)
+        losses = [0.0] * len(counts)
+        for numbers, parts in sums:
+            of_each = zip(numbers, *(part.tolist() for part in parts), strict=True)
+            for number, contrasts, numerators, own in of_each:
+                losses[number] += factors[number] * (contrasts - numerators + own)
+        loss = sum(share * x for share, x in zip(shares, losses, strict=True))
+        whole = torch.scalar_tensor(loss, dtype=dtype, device=device)
+        each = torch.tensor(losses, dtype=dtype, device=device)
+        return Evaluated(whole, each, None if gradient is None else (gradient,), slope)
 
 
-def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int], int, Tensor]:
+def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int]]:
     """Labels in a dtype of exact distances, and which and how many rows have labels.
 
     Returns:
-        labels, [C, N] whether a loss has a row, rows of each loss, the number of rows with any
-        label, [N, 1] which these are.
+        labels, [N, C] whether a loss has a row, rows of each loss. Where rows that lack any label
+        are dropped from all dimensions, the labels of such rows are NaN.
 
     Raises:
         ValueError: labels are complex, or one is infinite.
@@ -527,17 +516,16 @@ def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[
         labels = labels.long()
         if sum_dtype(labels.device) == torch.float64 and bool((labels.abs() < 2**52).all()):
             labels = labels.double()  # exact below 2^52, and faster to sort
-    present = labels.eq(labels)  # NaN differs from itself
-    if choices.joint or choices.nan_labels == "drop_row":
-        present = present.all(dim=1, keepdim=True).expand(
-            -1, 1 if choices.joint else labels.shape[1]
-        )
-    has_label, losses = present.any(dim=1, keepdim=True), present.shape[1]
-    numbers = torch.cat((present, has_label, torch.isinf(labels)), dim=1).sum(dim=0).tolist()
-    counts, labelled, infinite = numbers[:losses], numbers[losses], numbers[losses + 1 :]
-    if any(infinite):
-        raise ValueError(f"{sum(infinite)} labels are infinite: their distances have no order")
-    return labels, present.mT, counts, labelled, has_label
+    # NaN differs from itself. A sum that skips it is finite unless a label is infinite, or nearly.
+    present = labels.eq(labels)
+    if not math.isfinite(labels.nansum()) and (infinite := int(labels.isinf().sum())):
+        raise ValueError(f"{infinite} labels are infinite: their distances have no order")
+    if choices.joint:
+        present = present.all(dim=1, keepdim=True)
+    elif choices.nan_labels == "drop_row" and labels.is_floating_point():
+        present = present.all(dim=1, keepdim=True).expand_as(labels)
+        labels = labels.masked_fill(present.logical_not(), math.nan)
+    return labels, present, present.sum(dim=0).tolist()
 
 
 def share_out(
@@ -554,15 +542,6 @@ def share_out(
     return [w / total for w in shares], factors
 
 
-def bounds(longest: float, choices: Choices) -> tuple[float, float]:
-    """A bound on similarities, and one on their differences, from the largest |point|^2."""
-    if not math.isfinite(longest):
-        return 0.0, math.inf
-    if choices.power == 0:
-        return longest, 2 * longest
-    return 0.0, 4 * longest if choices.power == 2 else 2 * math.sqrt(longest)
-
-
 def places_in(rows: Tensor, anchors: tuple[int, int]) -> tuple[int, int]:
     """The start and stop of a range of values within ascending ``rows``."""
     first, stop = torch.searchsorted(rows, torch.tensor(anchors).to(rows)).tolist()
@@ -576,22 +555,24 @@ def groups_of(
     choices: Choices,
     anchors: tuple[int, int] | None,
 ) -> Iterator[Group]:
-    """Group the losses that have a pair, of [R, D] labels.
+    """Group the losses that have a pair, of [N, D] labels.
 
     If all rows are anchors, losses with equally many rows form a group, and rows are in label
     order: distances then fall and rise again along a row, which sorts fast.
     """
     least = 1 if choices.joins_views else 2
     if anchors is None and (not choices.joint or labels.shape[1] == 1):
-        ordered, order = labels.mT.sort(dim=1)  # what is missing comes last
+        ordered, order = labels.mT.contiguous().sort(dim=1)  # what is missing comes last
         ordered = ordered.unsqueeze(2)
         sizes: dict[int, list[int]] = {}
         for c, m in enumerate(counts):
-            sizes.setdefault(m, []).append(c)
+            if m >= least:
+                sizes.setdefault(m, []).append(c)
         for m, numbers in sizes.items():
             # Losses of one size share a block, as long as it does not grow.
-            together = max(anchors_at_once(labels.device, m) // max(m, 1), 1)
-            for at in range(0, len(numbers) if m >= least else 0, together):
+            most = 1 if choices.joins_views else anchors_at_once(labels.device, m)
+            together = max(most // m, 1)
+            for at in range(0, len(numbers), together):
                 some = numbers[at : at + together]
                 adjacent = some[-1] - some[0] < len(some)
                 at_once = slice(some[0], some[-1] + 1) if adjacent else some
@@ -599,7 +580,7 @@ def groups_of(
         return
     for c, m in enumerate(counts):
         if m >= least:
-            rows = present[c].nonzero()[:, 0]
+            rows = present[:, c].nonzero()[:, 0]
             own = labels[rows] if choices.joint else labels[rows, c : c + 1]
             among = (0, m) if anchors is None else places_in(rows, anchors)
             yield Group([c], rows[None], own[None], among)
@@ -607,7 +588,7 @@ def groups_of(
 
 def anchors_at_once(device: torch.device, m: int) -> int:
     """The number of rows of M elements in a block."""
-    (fewest, most), m = ANCHORS, max(m, 1)
+    fewest, most = ANCHORS
     return min(max(2**16 // m, fewest), most) if device.type == "cpu" else max(ELEMENTS // m, most)
 
 
@@ -616,23 +597,22 @@ class Terms(NamedTuple):
 
     choices: Choices
     tau: float
-    bound: Tensor  # [1, 1, 1] what is added to each logit
     in_logarithms: bool  # whether sums are kept as logarithms
     dtype: torch.dtype  # of the sums
     log_eps: float | None  # None where each contrast is larger
 
     def sum_of_group(
         self, points: Tensor, group: Group, wanted: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """The [C] sums over pairs, and tau times their derivative w.r.t. the points.
+    ) -> tuple[list[tuple[Tensor, ...]], Tensor | None]:
+        """The sums over pairs by block, and tau times their derivative w.r.t. the points.
 
-        Points and derivative are [C, V, M, d], the rows as the similarity takes them.
+        Points and derivative are [V, C, M, d], the rows as the similarity takes them.
         """
-        total = grad = None
-        (c, v, m, d), power = points.shape, self.choices.power
+        sums, grad = [], None
+        (v, c, m, d), power = points.shape, self.choices.power
         # Views that are joined make one matrix of rows, others one each.
-        matrices = c if self.choices.joins_views else c * v
-        others = points.reshape(matrices, -1, d)
+        matrices, joined = (1, (v,)) if self.choices.joins_views else (v * c, ())
+        others = points.view(matrices, -1, d)
         first, last = group.anchors
         blocks = max(math.ceil((last - first) / anchors_at_once(points.device, m)), 1)
         size = math.ceil((last - first) / blocks)  # as even as can be: a small block takes longer
@@ -645,11 +625,13 @@ class Terms(NamedTuple):
                 distance = distance.sqrt_() if power == 1 else distance
                 logits = distance * (-1 / self.tau)
             else:
-                logits = torch.baddbmm(self.bound, block, others.mT, alpha=1 / self.tau)
-            logits = logits.view(c, v, stop - start, -1, m)
+                logits = torch.baddbmm(
+                    block.new_empty(1), block, others.mT, beta=0, alpha=1 / self.tau
+                )
+            logits = logits.view(v, c, stop - start, *joined, m)
             order, ending = order_by_distance(group, self.choices, start, stop, logits)
-            own_total, weights = self.scan_block(logits, order, ending, start, wanted)
-            total = own_total if total is None else total.add_(own_total)
+            found, weights = self.scan_block(logits, order, ending, start, wanted)
+            sums.append(found)
             if weights is None:
                 continue
             weights = weights.view(matrices, block.shape[1], -1)
@@ -660,52 +642,48 @@ class Terms(NamedTuple):
             grad = (
                 torch.bmm(weights.mT, block) if grad is None else grad.baddbmm_(weights.mT, block)
             )
-            if power:
-                grad -= weights.sum(dim=1).unsqueeze(2) * others
             if alone and not power:
                 grad.baddbmm_(weights, others)
                 continue
             to_block = torch.bmm(weights, others)
             if power:
+                grad -= weights.sum(dim=1).unsqueeze(2) * others
                 to_block -= weights.sum(dim=2, keepdim=True) * block
-            grad.view(c, v, m, d)[:, :, start:stop].add_(to_block.view(c, v, -1, d))
-        if total is None:  # none of these rows is an anchor
-            total = torch.zeros(c, dtype=sum_dtype(points.device), device=points.device)
-        return total, grad if grad is None else grad.view(c, v, m, d)
+            grad.view(v, c, m, d)[:, :, start:stop].add_(to_block.view(v, c, -1, d))
+        return sums, grad if grad is None else grad.view(v, c, m, d)
 
     def scan_block(
         self, logits: Tensor, order: Tensor, ending: Tensor, start: int, with_gradient: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
         """Sum of -log(exp s(i,j) / Z(i,j)) over j != i, and its derivative w.r.t. s.
 
         Args:
-            logits: [C, V, B, K, M] s of the block's anchors in V views with all rows in K views,
-                less a bound; overwritten.
+            logits: [V, C, B, M] s of the block's anchors in V views with all rows, or [V, C, B, V,
+                M] with all rows in V views; overwritten.
             order: [C, B, M] from :func:`order_by_distance`.
             ending: [C, B, M] or [M], likewise.
             start: first anchor of the block.
             with_gradient: whether the derivative is wanted.
 
         Returns:
-            [C] sums, and the derivative, like the logits.
+            [C] sums of log Z(i,j), of s(i,k) over all k, and of s(i,i); the derivative, like the
+            logits.
         """
-        choices, _, _, in_logarithms, dtype, log_eps = self
+        choices, _, in_logarithms, dtype, log_eps = self
         own = own_entries(logits, start)
-        numerators = logits.sum(dim=(1, 2, 3, 4)) - own.sum(dim=(1, 2))
+        others = tuple(range(2, logits.ndim))
+        numerators, own_sum = logits.sum(dim=(0, *others)), own.sum(dim=(0, 2))
         terms = logits if in_logarithms else logits.to(dtype).exp_()
         own = own if terms is logits else own_entries(terms, start)
         if choices.self_candidate == "never":
             own.fill_(-math.inf if in_logarithms else 0)
 
         # Z at every place, farthest first; both views of a sample are at one place.
-        folded = terms[:, :, :, 0]
-        if terms.shape[3] > 1:
+        folded = terms
+        if terms.ndim == 5:
             folded = terms.logsumexp(dim=3) if in_logarithms else terms.sum(dim=3)
-        order, shape = order.unsqueeze(1), folded.shape
-        index, farthest_first = order.expand(shape), order.flip(3).expand(shape)
-        ending = ending.to(dtype) if ending.ndim == 1 else ending.to(dtype).unsqueeze(1)
-        contrast = running_sum(folded.gather(3, farthest_first), in_logarithms)
-        del farthest_first
+        index = order.expand(folded.shape)
+        contrast = running_sum(folded.gather(3, order.flip(2).expand(folded.shape)), in_logarithms)
         below = None
         if log_eps is not None:
             eps = log_eps if in_logarithms else math.exp(log_eps)
@@ -725,22 +703,22 @@ class Terms(NamedTuple):
             inverse = ending.log() - contrast if in_logarithms else ending / contrast
         if not in_logarithms:
             contrast.log_()
-        contrast *= ending
-        total = (contrast.sum(dim=(1, 2, 3)) - numerators).to(sum_dtype(logits.device))
+        sums = contrast.mul_(ending).sum(dim=(0, 2, 3)), numerators, own_sum
         if inverse is None:
-            return total, None
+            return sums, None
 
         # At every place, the sum of 1/Z over the partners that are no farther from the anchor.
         # A tie is counted in full at its end, so all members of the tie share one sum.
         if below is not None:
             inverse.masked_fill_(below, -math.inf if in_logarithms else 0)
         del contrast
-        sums = running_sum(inverse.flip(3), in_logarithms)
-        reach = inverse.scatter_(3, index, sums).unsqueeze(3)
+        within = running_sum(inverse.flip(3), in_logarithms)
+        reach = inverse.scatter_(3, index, within)
+        reach = reach.unsqueeze(3) if terms.ndim == 5 else reach
         weights = terms.add_(reach).exp_() if in_logarithms else terms.mul_(reach)
         weights.sub_(1)  # each partner's own term
         own.add_(1)
-        return total, weights.to(logits.dtype)
+        return sums, weights.to(logits.dtype)
 
 
 def squared_distances(block: Tensor, others: Tensor) -> Tensor:
@@ -765,7 +743,7 @@ def order_by_distance(
         number of partners in the tie that ends there, or 0, which is [M] if there are no ties. With
         K views each row counts as K partners, and the anchor's own row as one less.
     """
-    labels, each, m = group.labels, logits.shape[3], logits.shape[4]
+    labels, each, m = group.labels, logits.shape[3] if logits.ndim == 5 else 1, logits.shape[-1]
     if labels.shape[2] == 1:
         distance = (labels[:, start:stop] - labels.mT).abs_()
     else:
@@ -778,10 +756,21 @@ def order_by_distance(
         distance = distance.view(WHOLE_NUMBERS[distance.element_size()])
     distance, order = distance.sort(dim=2, stable=True)  # faster than unstable, or than falling
     apart = distance[..., 1:] - distance[..., :-1]
-    if m == 1 or int(apart.amin()) > 0:
-        ending = logits.new_full((m,), each)
-        ending[-1].sub_(1)  # the anchor is not a partner
-        return order, ending
+    least = apart.amin(dim=2).flatten().tolist() if m > 1 else []
+    if least.count(0) <= FEW:
+        counts: dict[int, int] = {}  # what ties change
+        for row in [row for row, gap in enumerate(least) if gap == 0] if 0 in least else []:
+            gaps = apart.view(-1, m - 1)[row].tolist()[::-1]
+            for place in [place for place, gap in enumerate(gaps, row * m) if gap == 0]:
+                more = each - ((place + 2) % m == 0)  # the anchor is not a partner
+                counts[place + 1] = counts.get(place, each) + more
+                counts[place] = 0
+        if len(counts) <= 4 * FEW:
+            ending = logits.new_full(order.shape if counts else (m,), each)
+            ending[..., -1].sub_(1)
+            for place, count in counts.items():
+                ending.view(-1)[place] = count
+            return order, ending
     # At the end of a tie the number of partners so far, 0 elsewhere: whole numbers are fastest.
     places = torch.arange(each, each * m, each, dtype=torch.int32, device=apart.device)
     ending = distance.to(torch.promote_types(distance.dtype, places.dtype))  # mostly in its memory
@@ -789,28 +778,28 @@ def order_by_distance(
     ending[..., -1] = each * m - 1
     before = ending.cummax(dim=2).values
     ending[..., 1:].sub_(before[..., :-1])
-    return order, ending.clamp_(min=0)
+    return order, ending.clamp_(min=0).to(logits.dtype)
 
 
 def own_entries(x: Tensor, start: int) -> Tensor:
-    """[C, V, B] of [C, V, B, K, M]: each anchor's entry for itself, to read and to change."""
-    x = x.squeeze(3) if x.shape[3] == 1 else x.diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
+    """[V, C, B] of the terms of a block: each anchor's entry for itself, to read and to change."""
+    x = x if x.ndim == 4 else x.diagonal(dim1=0, dim2=3).permute(3, 0, 1, 2)
     return x.diagonal(start, 2, 3)
 
 
-def terms_of(choices: Choices, tau: float, high: float, width: float, points: Tensor) -> Terms:
-    """The facts that all blocks share.
-
-    No similarity exceeds ``high``, and no two differ by more than ``width``.
-    """
-    bound = points.new_full((1, 1, 1), -high / tau)
+def terms_of(choices: Choices, tau: float, points: Tensor) -> Terms:
+    """The facts that all blocks of these points share."""
+    width = 2.0  # no two similarities differ by more
+    if choices.similarity != "cosine":
+        longest = float(points.square().sum(dim=-1).max())
+        width = (2 * longest, 2 * math.sqrt(longest), 4 * longest)[choices.power]
     dtypes = [points.dtype] if points.device.type == "mps" else [points.dtype, torch.float64]
     fitting = [dtype for dtype in dtypes if width / tau <= RANGE[dtype]]
-    log_eps = (math.log(choices.eps) if choices.eps else -math.inf) - high / tau
+    log_eps = math.log(choices.eps) if choices.eps else -math.inf
     rest = 40 if choices.eps_rule == "added" else 0  # of what is less, rounding leaves nothing
-    matters = log_eps > -1.01 * width / tau - rest  # each contrast is a term or more
+    least = -(1.01 if choices.power else 0.51) * width / tau  # each contrast is a term or more
     dtype = fitting[0] if fitting else points.dtype
-    return Terms(choices, tau, bound, not fitting, dtype, log_eps if matters else None)
+    return Terms(choices, tau, not fitting, dtype, log_eps if log_eps > least - rest else None)
 
 
 def running_sum(x: Tensor, in_logarithms: bool) -> Tensor:

@@ -23,7 +23,6 @@ from ._vectors import (
     load,
     mantissa,
     narrow,
-    on_stack,
     pair,
     root,
     splat,
@@ -60,7 +59,7 @@ def sort_jointly(
 
     The row is that of the anchor at place ``i`` of loss ``c``, whose terms begin at ``start``.
     """
-    m, own, distance, keys = labels.counts[c], labels.order[c], sorting.values, sorting.keys
+    m, own, distance, keys = labels.counts[c], labels.order[c], sorting.distance, sorting.keys
     anchor = labels.y[labels.rows[own[i]]]
     for k in range(m):
         distance[k] = 0
@@ -232,7 +231,7 @@ def exponentials(
     """Subtract the logits of all pairs from the totals; replace each by its exponential."""
     half, columns, stride, _ = layout
     terms = room.terms
-    lanes = on_stack(np.float64(0))
+    lanes = np.empty(LANES)
     some, zero = splat(terms, 0.5), splat(terms, 0.0)
     for t in range(stop - start):
         base, i = t * stride, start + t
@@ -280,8 +279,9 @@ def sweep_tile(
     similarities(start, stop, layout, rules, scale, points, room)
     exponentials(start, stop, layout, rules, labels.places, points, room, totals)
     terms = room.folded if rules.joined else room.terms
-    lanes, own = on_stack(np.float64(0)), on_stack(labels.y.dtype.type(0))
-    places, starts, which = on_stack(0), on_stack(0), on_stack(0)
+    lanes = np.empty(LANES)
+    own = np.empty(ROWS, labels.y.dtype)
+    places, starts, which = np.empty((3, ROWS), np.intp)
     each = 2 if rules.joined else 1
     for c in range(len(totals)):
         m = labels.counts[c]
@@ -345,7 +345,7 @@ def derive(
     half, columns, stride, _ = layout
     terms = room.terms
     zero, two = splat(terms, 0.0), splat(terms, 2.0)
-    lanes = on_stack(np.float64(0))
+    lanes = np.empty(LANES)
     for t in range(-(-(stop - start) // ROWS) * ROWS):
         base, i = t * stride, start + t
         if i >= stop:
