@@ -17,7 +17,6 @@ from supcr_bench.verification.family import (
     Member,
     Views,
     candidates,
-    fields_of_kind,
     losses,
     numbers_of,
     pair_weights,
@@ -67,19 +66,17 @@ def _evaluate(
     columns = sum(len(rows) * len(rows[0]) for rows in batch[:-1])
     places, distinct = [0] * len(members), 0
     terms: list[Term] = []
-    for kind, indices in _by_kind(members).items():
+    for kind, indices in grouped(range(len(members)), lambda at: members[at].kind).items():
         parts = _parts(kind, *batch)
-        rules = list(dict.fromkeys(part.rules for part in parts))
-        pairs = [[r.of(members[at]) for at in indices] for r in rules]
-        columns_of = [map(id, of_rules) for of_rules in pairs]
-        keys = list(zip(*columns_of, (numbers_of(members[at]) for at in indices), strict=True))
-        for alike in grouped(range(len(indices)), keys.__getitem__).values():
-            m = members[indices[alike[0]]]
-            chosen = dict(zip(rules, (of_rules[alike[0]] for of_rules in pairs), strict=True))
+        pairs = {at: [part.rules.of(members[at]) for part in parts] for at in indices}
+        keys = {at: (*map(id, pairs[at]), numbers_of(members[at])) for at in indices}
+        for alike in grouped(indices, keys.__getitem__).values():
+            m = members[alike[0]]
             rule = m.odd or (m.eps_rule if m.eps else "")
-            terms += [Term(part, m, rule, chosen[part.rules], distinct) for part in parts]
+            chosen = zip(parts, pairs[alike[0]], strict=True)
+            terms += [Term(part, m, rule, of_part, distinct) for part, of_part in chosen]
             for at in alike:
-                places[indices[at]] = distinct
+                places[at] = distinct
             distinct += 1
     sums = torch.zeros(distinct, 2, dtype=torch.float64)
     gradients = torch.zeros(distinct, 2, columns, dtype=torch.float64)
@@ -93,14 +90,6 @@ def _evaluate(
             gradients[slots] += slopes[own] @ some[own[0]].part.jacobian
             sums[slots] += values[own]
     return sums, gradients, torch.tensor(places, dtype=torch.long)
-
-
-def _by_kind(members: Sequence[Member]) -> dict[Member, list[int]]:
-    fields = list(map(fields_of_kind, members))
-    kinds: dict[Member, list[int]] = {}
-    for indices in grouped(range(len(members)), fields.__getitem__).values():
-        kinds.setdefault(members[indices[0]].kind, []).extend(indices)
-    return {kind: sorted(indices) for kind, indices in kinds.items()}
 
 
 _kept, _large = (functools.lru_cache(maxsize=most)(_evaluate) for most in (256, 8))

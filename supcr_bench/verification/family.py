@@ -120,8 +120,7 @@ class Member(NamedTuple):
     @property
     def kind(self) -> "Member":
         """The plain member of the same similarities and label differences."""
-        own = self if self.measured in CHANGED_LABELS else self._replace(measured="anchor")
-        return Member()._replace(**dict(zip(KIND, fields_of_kind(own), strict=True)))
+        return _of_kind(*fields_of_kind(self))
 
     @property
     def joined(self) -> bool:
@@ -132,6 +131,12 @@ class Member(NamedTuple):
 KIND = [f for f in Member._fields if f not in {*RULES, *NUMBERS} or f == "measured"]
 """The fields that similarities and label differences depend on."""
 fields_of_kind = operator.attrgetter(*KIND)
+
+
+@functools.cache
+def _of_kind(*values: Any) -> Member:
+    own = Member()._replace(**dict(zip(KIND, values, strict=True)))
+    return own if own.measured in CHANGED_LABELS else own._replace(measured="anchor")
 
 
 def ranks_of(labels: Tensor) -> Tensor:
