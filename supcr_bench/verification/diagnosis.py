@@ -22,9 +22,9 @@ from supcr_bench.subjects.signature import behind, is_called_with_tensors
 from supcr_bench.values.definition import DEFINITIONS
 from supcr_bench.values.errors import UsageError
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.departures import causes
 from supcr_bench.verification.outcome import Diagnosis, Outcome, Verdict
 from supcr_bench.verification.phrases import compared_with_none
+from supcr_bench.verification.reading import causes
 from supcr_bench.verification.resolve import read
 
 MOST_TRIALS = 60

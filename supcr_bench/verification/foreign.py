@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import torch
 
-from supcr_bench.verification.departures import nearest_words
 from supcr_bench.verification.label_distance import FAR
 from supcr_bench.verification.phrases import FOREIGN
 from supcr_bench.verification.probes import Fit, Probe, Prober
+from supcr_bench.verification.reading import nearest_words
 
 UNKNOWN = f"{FOREIGN} that is known here, or one with a fault that is not"
 UNLABELLED = "labels change nothing"

@@ -20,12 +20,11 @@ from supcr_bench.reference.reference import compute_reference
 from supcr_bench.values.case import Workload
 from supcr_bench.values.definition import DEFINITIONS, Definition
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.departures import departures, member_of
 from supcr_bench.verification.evaluate import evaluate_large
 from supcr_bench.verification.family import Member
 from supcr_bench.verification.impact import FAULT_DEGREES, LOST, ROUNDING, Impact, ImpactQuestion
 from supcr_bench.verification.phrases import CONSTANT_FACTOR
-from supcr_bench.verification.reading import Reading
+from supcr_bench.verification.reading import Reading, departures, member_of
 
 Table = npt.NDArray[np.float64]
 Sample = tuple[float | None, float | None, float | None]

@@ -7,7 +7,6 @@ from typing import Literal, Self
 Group = Literal["definition", "relations", "robustness", "conduct"]
 RAISES = "raises "
 """How a finding begins that tells of an exception."""
-GROUPS: tuple[Group, ...] = ("definition", "relations", "robustness", "conduct")
 
 
 class NotApplicableError(Exception):

@@ -16,13 +16,12 @@ from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification import scale_rules
 from supcr_bench.verification.context import tested_as
-from supcr_bench.verification.departures import definition_of
 from supcr_bench.verification.family import DETACHED
 from supcr_bench.verification.label_distance import ANOTHER_ON, BATCH_SCALES
 from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import FITS, NotFiniteError, Prober, alike
-from supcr_bench.verification.reading import Reading
+from supcr_bench.verification.reading import Reading, definition_of
 from supcr_bench.verification.structure import BFLOAT16, RANDOM, read_structure
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"

@@ -5,11 +5,11 @@ import torch
 
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.values.definition import DEFINITIONS, Definition
-from supcr_bench.verification.departures import member_of
 from supcr_bench.verification.evaluate import evaluate
 from supcr_bench.verification.family import structures
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import make_labels, make_rows
+from supcr_bench.verification.reading import member_of
 from tests.batches import batch_of
 
 

@@ -29,13 +29,12 @@ from supcr_bench.verification import evaluate as evaluation
 from supcr_bench.verification import impact_study
 from supcr_bench.verification.bugs.right import RightNoSelf
 from supcr_bench.verification.context import CheckContext
-from supcr_bench.verification.departures import member_of
 from supcr_bench.verification.evaluate import evaluate, evaluate_large
 from supcr_bench.verification.family import SIMILARITIES, Member, candidates
 from supcr_bench.verification.impact import Impact, ImpactQuestion, impact_lines
 from supcr_bench.verification.impact_study import ImpactStudy
 from supcr_bench.verification.phrases import PHRASES
-from supcr_bench.verification.reading import Reading
+from supcr_bench.verification.reading import Reading, member_of
 from supcr_bench.verification.verification import Verification
 from tests.batches import batch_of
 from tests.made_verifications import make_impact, make_verification

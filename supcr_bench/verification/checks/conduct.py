@@ -18,14 +18,13 @@ from supcr_bench.subjects.calls import loss_of
 from supcr_bench.subjects.process_state import changes_by
 from supcr_bench.verification.context import CheckContext, check, finding_of
 
-TAG = "compile"
 CALLS = 8
 
 
 @check("torch.compile", "conduct")
 def compilation(context: CheckContext) -> Iterator[Trial]:
     """A loss with the tag ``compile`` gives the same numbers under torch.compile."""
-    context.require(TAG in context.tags, "does not claim to work under torch.compile")
+    context.require("compile" in context.tags, "does not claim to work under torch.compile")
     problem = context.problem(n=9, dims=2)
     module = torch.compile(context.build(problem))
     yield context.compare(problem.changed("compiled"), module=module)
