@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from supcr_bench.verification.family import EARLY, NOTHING, SIMILARITIES, Member, Views, losses
+from supcr_bench.verification.family import EARLY, NOTHING, SIMILARITIES, Member
 from supcr_bench.verification.phrases import PHRASES
 
 LARGE = [0.01, 0.02, 0.05, *(x / 10 for x in range(1, 10)), 1.0, 2.0, 5.0, 10.0]
@@ -95,13 +95,3 @@ def odd_members(views: Sequence[str], normalised: bool | str) -> Iterator[Member
         for m in (*loose, strict, some, some._replace(keeps_partner=False)):
             yield from (m._replace(odd=odd) for odd in PHRASES["odd"])
         yield from (plain._replace(pairs=pairs) for pairs in PHRASES["odd pairs"])
-
-
-def mean_of_largest(member: Member, views: Views, labels: Tensor) -> float:
-    """The sum over a member's losses of the mean of each row's largest similarity to another."""
-    total = 0.0
-    for s, _, share in losses(member, views, labels):
-        itself = torch.eye(s.shape[-1], dtype=torch.bool)
-        largest = (s / member.temperature).masked_fill(itself, -math.inf).amax(-1)
-        total += share * float(largest.mean())
-    return total

@@ -93,6 +93,10 @@ class Fit:
     factor: float
     value: float
 
+    @property
+    def degrees(self) -> float:
+        return math.degrees(math.asin(min(self.residual, 1.0)))
+
 
 def make_rows(n: int, count: int, seed: int, scale: float = 1.0) -> Tensor:
     """[V, n, d] rows of different lengths, with mostly positive cosines, of ``count`` views."""

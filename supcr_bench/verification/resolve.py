@@ -17,8 +17,13 @@ from supcr_bench.values.implementation import Implementation, Resolution
 from supcr_bench.verification import scale_rules
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.family import DETACHED
-from supcr_bench.verification.label_distance import ANOTHER_ON, BATCH_SCALES
-from supcr_bench.verification.label_rules import read_missing, read_tolerance, read_weights
+from supcr_bench.verification.label_rules import (
+    ANOTHER_ON,
+    BATCH_SCALES,
+    read_missing,
+    read_tolerance,
+    read_weights,
+)
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import FITS, NotFiniteError, Prober, alike
 from supcr_bench.verification.reading import Reading, definition_of

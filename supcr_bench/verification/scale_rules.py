@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from supcr_bench.verification.family import Member, pairs
-from supcr_bench.verification.odd_terms import mean_of_largest
 from supcr_bench.verification.phrases import CONSTANT_FACTOR, PHRASES
 from supcr_bench.verification.probes import (
     ASKED,
@@ -43,6 +43,20 @@ FAR = 32.0
 """The similarity -32, whose exponential is 1e-14: less than the eps of nearly every loss."""
 MEAN_OF_USED = "the mean is over the pairs that are left"
 GROWS = "a factor that grows about as N^"
+ByPair = Callable[[Tensor, Tensor], Tensor]
+"""A number for each pair, [n, n] or [n, 1], of similarities [n, n] and candidates [n, n, n]."""
+OTHER_SUMS: dict[str, ByPair] = {
+    "the mean over the candidates in place of their sum": lambda _, chosen: (
+        chosen.sum(2).clamp(min=1).log()
+    ),
+    "the mean over all rows in place of the sum over the candidates": lambda s, _: torch.full_like(
+        s, len(s)
+    ).log(),
+    "the row's maximum subtracted in the denominator alone, detached": lambda s, _: s.masked_fill(
+        torch.eye(len(s), dtype=torch.bool), -math.inf
+    ).amax(1, keepdim=True),
+}
+"""What the logarithm of a denominator may be less by, without a gradient, in words."""
 SCALED_BY = "similarities divided by"
 """How the words begin of a number beside the temperature."""
 
@@ -237,18 +251,9 @@ def read_value(prober: Prober, reading: Reading, member: Member) -> None:
         added = prober.value_sign * shifts[0]
         reading.faults.append(f"a constant of {added:.4g} is added to the loss, without a gradient")
     else:
-        known: dict[str, Callable[[Probe], float]] = {
-            "the mean over the candidates in place of their sum": partial(mean_log_count, member),
-            "the mean over all rows in place of the sum over the candidates": lambda probe: (
-                -math.log((1 + member.joined) * len(probe.labels))
-            ),
-            "the row's maximum subtracted in the denominator alone, detached": lambda probe: (
-                -mean_of_largest(member, probe.views, probe.labels)
-            ),
-        }
-        factors = reading.factors
-        for words, of in known.items():
-            if all(map(close, shifts, (f * of(p) for f, p in zip(factors, probes, strict=True)))):
+        for words, by_pair in OTHER_SUMS.items():
+            means = [mean_over_pairs(member, probe, by_pair) for probe in probes]
+            if all(map(close, shifts, (f.factor * -m for f, m in zip(fits, means, strict=True)))):
                 reading.faults.append(f"{words}: the gradient is the same")
                 return
         reading.ratio = math.nan
@@ -313,12 +318,10 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
     reading.faults += filter(None, [reading.factor_words])
 
 
-def mean_log_count(member: Member, probe: Probe) -> float:
-    """The weighted sum over pairs of the logarithm of the number of candidates, negated."""
-    return -sum(
-        float((weight * chosen.sum(2).clamp(min=1).log()).sum())
-        for _, chosen, weight in pairs(member, probe.views, probe.labels)
-    )
+def mean_over_pairs(member: Member, probe: Probe, by_pair: ByPair) -> float:
+    """The weighted sum over pairs of what ``by_pair`` gives."""
+    parts = pairs(member, probe.views, probe.labels)
+    return sum(float((weight * by_pair(s, chosen)).sum()) for s, chosen, weight in parts)
 
 
 def read_upstream(prober: Prober, reading: Reading) -> None:

@@ -17,14 +17,8 @@ from functools import cache, partial
 import torch
 
 from supcr_bench.verification.family import DETACHED, TWO_VIEWS, Member, structures
-from supcr_bench.verification.foreign import degrees_of, label_changes, traits, why_unknown
-from supcr_bench.verification.label_distance import (
-    FAR,
-    OFF,
-    plainness,
-    settle,
-)
-from supcr_bench.verification.odd_fits import with_a_mistake
+from supcr_bench.verification.foreign import label_changes, traits, why_unknown, with_a_mistake
+from supcr_bench.verification.label_rules import FAR, OFF, plainness, settle
 from supcr_bench.verification.phrases import FOREIGN, OF_LABELS, PHRASES, is_foreign
 from supcr_bench.verification.probes import (
     FITS,
@@ -243,9 +237,9 @@ def _nearly(
         return mistaken
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
-    plain = next((f for f in fits if not f.member.faults()), best)
+    plain = next((f for f in fits if f.member.faults() <= are_detached(members)), best)
     near = best if best.residual < plain.residual / 2 else plain
-    close = best.residual <= NEAR or degrees_of(near) <= CLOSE
+    close = best.residual <= NEAR or near.degrees <= CLOSE
     if not close or (best.residual > NEAR and coarse()):
         reading.faults.insert(0, foreign() or why_unknown(prober, core, near))
         return []
@@ -262,7 +256,7 @@ def _nearly(
         if foreign():
             reading.faults.insert(0, foreign())
             return []
-        reading.faults.append(f"{OFF} {degrees_of(near):.2g} degrees")
+        reading.faults.append(f"{OFF} {near.degrees:.2g} degrees")
         return [near.member]
     precision = "bfloat16" if best.residual > BFLOAT16 else "float16"
     reading.faults.append(PHRASES["precision"][precision])
