@@ -3,7 +3,6 @@
 import importlib
 import json
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -43,17 +42,19 @@ class SupCRLoss(ScanSupCR):
         super().__init__(*arguments, **options)
         self._choices_as_text = json.dumps(self.choices)
 
-    def compute(self, embeddings: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss and the [C] losses of embeddings and labels."""
+    def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
+        """As :meth:`._scan.ScanSupCR.forward`."""
         if not torch.compiler.is_compiling():
-            return super().compute(embeddings, labels)
-        arranged, labels = self.arrange(embeddings, labels)
-        views, tau = torch.stack(arranged), self.temperature
+            return super().forward(*views, labels=labels)
+        *given, labels = views if labels is None else (*views, labels)
+        arranged, labels = self.arrange(given, labels.detach())
+        stacked, tau = torch.stack(arranged), self.temperature
         learned = tau if isinstance(tau, Tensor) else torch.full((), tau, dtype=torch.float64)
-        wanted = torch.is_grad_enabled() and (views.requires_grad or learned.requires_grad)
-        arguments = (views, labels, self.weights, learned, self._choices_as_text, wanted)
-        loss, losses, _, _ = _operator(*arguments)
-        return loss, losses.detach()
+        wanted = torch.is_grad_enabled() and (stacked.requires_grad or learned.requires_grad)
+        loss, losses, _, _ = _operator(
+            stacked, labels, self.weights, learned, self._choices_as_text, wanted
+        )
+        return loss if self.choices.joint else (loss, losses.detach())
 
     @staticmethod
     def evaluate(*arguments: Any, **options: Any) -> Evaluated:

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, is_grad_enabled, nn
-from torch.compiler import is_compiling
+from torch.compiler import is_dynamo_compiling
 
 SMALLEST_NORM = 1e-12
 """Floor of an embedding's norm, as in ``torch.nn.functional.normalize``."""
@@ -240,16 +240,14 @@ class ScanSupCR(nn.Module):
         Raises:
             ValueError: shapes that do not fit, or a label that is infinite or complex.
         """
-        *given, y = views if labels is None else (*views, labels)
-        loss, losses = self.compute(given, y.detach() if y.requires_grad else y)
-        return loss if self.choices.joint else (loss, losses)
-
-    def compute(self, embeddings: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss and the [C] losses of embeddings and labels."""
+        if labels is None:
+            views, labels = views[:-1], views[-1]
         call = self, self.evaluate, labels, is_grad_enabled()
-        apply: Any = DirectGradient.apply if is_compiling() or is_transformed() else apply_directly
-        found: tuple[Tensor, Tensor] = apply(call, self.temperature, *embeddings)
-        return found
+        apply = apply_directly
+        if is_dynamo_compiling() or is_transformed():
+            apply = DirectGradient.apply
+        found: tuple[Tensor, Tensor] = apply(call, self.temperature, *views)
+        return found if self.choices.label_distance == "per_dimension" else found[0]
 
     def arrange(
         self, embeddings: Sequence[Tensor], labels: Tensor
@@ -316,12 +314,12 @@ class DirectGradient(torch.autograd.Function):
         needed = ctx.needs_input_grad
         wanted = graph and True in needed
         weights = module._buffers["weights"]  # in a third of the time of an attribute
-        tau, choices = value_of(temperature), module.choices
+        arguments = labels, weights, value_of(temperature), module.choices
         loss, losses, gradient, slope = own_evaluate(
-            views, labels, weights, tau, choices, wanted=wanted, learned=needed[1]
+            views, *arguments, wanted=wanted, learned=needed[1]
         )
         if wanted and gradient is not None:
-            ctx.again = module, own_evaluate, (labels, weights, tau, choices)
+            ctx.again = module, own_evaluate, arguments
             ctx.save_for_backward(slope, *embeddings, *gradient)
         return loss, losses
 
@@ -329,23 +327,22 @@ class DirectGradient(torch.autograd.Function):
     def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
         """Scale the stored derivatives; recompute them if several losses have gradients."""
         slope, *saved = ctx.saved_tensors
-        needed = ctx.needs_input_grad
+        needed, (module, own_evaluate, arguments) = ctx.needs_input_grad, ctx.again
         count = len(needed) - 2
-        embeddings, gradient = saved[:count], saved[count:]
-        module, own_evaluate, arguments = ctx.again
+        embeddings, found = saved[:count], saved[count:]
         if at_losses is not None and len(at_losses) == 1:
             at_loss = at_losses[0] if at_loss is None else at_loss + at_losses[0]
         elif at_losses is not None:
             at_loss = at_losses.new_zeros(()) if at_loss is None else at_loss
             arriving = torch.cat((at_loss[None], at_losses)).detach()
             views, _ = module.arrange([x.detach() for x in embeddings], arguments[0])
-            found = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
-            gradient, slope = found.gradient, found.slope
+            _, _, found, slope = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
             at_loss = torch.ones_like(at_loss)
         if at_loss is None:
             return (None,) * (2 + count)
         first = embeddings[0]
-        found = gradient if is_given_away(at_loss) else [module.scale(x, at_loss) for x in gradient]
+        if not is_given_away(at_loss):
+            found = [module.scale(x, at_loss) for x in found]
         if found[0].dtype != first.dtype:
             found = [x.to(first.dtype) for x in found]
         if count == 1:
@@ -362,6 +359,7 @@ class DirectGradient(torch.autograd.Function):
         return None, by_tau, *found
 
 
+DirectGradient._backward_cls.apply = DirectGradient.backward  # type: ignore[attr-defined]
 apply_directly: Any = super(torch.autograd.Function, DirectGradient).apply
 """What ``DirectGradient.apply`` calls outside of compilation and torch.func, but that it unwraps
 tensors of a torch.func transform that ended."""

@@ -24,53 +24,77 @@ from ._tiled_memory import (
     take,
 )
 from ._tiled_rows import finish, read_points, sort_labels
-from ._vectors import array_at, compiled, kept_on_disk, to_fixed_tuple
+from ._vectors import (
+    array_at,
+    compiled,
+    exponential,
+    kept_on_disk,
+    on_stack,
+    splat,
+    store,
+    to_fixed_tuple,
+)
 
 MEASURE, PREPARE, CLEAR, SWEEP, ADD, FINISH, WHOLE = 0, 1, 2, 4, 8, 16, 23
 """The parts of a call: none, to learn how much memory it takes; rows are read; sums are set to 0;
 tiles are summed; other sums are added; the losses and the gradient are written."""
 RULES = len(Rules._fields)
+LOG_2 = math.log(2)
 STATE = 3
 """Numbers that are kept between the parts: R, infinite labels, the largest squared norm."""
 FILES = ("_vectors", "_unrolled", "_tiled_memory", "_tiled_rows", "_tiled_loop", "_tiled_call")
 
 
 @compiled
-def scale_of(rules: Any, longest: float, tau: float, eps: float) -> tuple[float, Scale]:
-    """How far logits can differ, and the constants that depend on the temperature."""
+def range_of(rules: Any, longest: float) -> tuple[float, float]:
+    """The highest similarity, and how far they can differ, from the largest squared norm."""
     if not math.isfinite(longest):
-        high, width = 0.0, math.inf
-    elif rules.power == 0:
-        high, width = longest, 2 * longest
-    else:
-        high, width = 0.0, 4 * longest if rules.power == 2 else 2 * math.sqrt(longest)
-    least = eps * math.exp(-high / tau)
-    bits = width / tau / math.log(2) + math.log2(2 * rules.n + 2 + least)
-    batch = max(int(1000 / bits), 1) if math.isfinite(bits) else 1
-    floor, added = (0.0, least) if rules.adds else (least, 0.0)
-    return width / tau, Scale(1 / tau, high / tau, floor, added, batch)
+        return 0.0, math.inf
+    if rules.power == 0:
+        return longest, 2 * longest
+    return 0.0, 4 * longest if rules.power == 2 else 2 * math.sqrt(longest)
 
 
 @compiled
-def share_out(
-    rules: Any, counts: Any, weights: int, single: int, shares: Any, factors: Any
-) -> None:
+def scale_of(rules: Any, tau: float, high: float, width: float, eps: float) -> Scale:
+    """The constants that depend on the temperature, for logits in range."""
+    lanes = on_stack(np.float64(0))
+    store(lanes, 0, exponential(splat(lanes, -high)))
+    least = eps * lanes[0]
+    bits, most = width / LOG_2, 2.0 * rules.n + 2 + least
+    while most > 1:
+        bits, most = bits + 1, most / 2
+    batch = max(int(1000 / bits), 1)
+    floor, added = (0.0, least) if rules.adds else (least, 0.0)
+    return Scale(1 / tau, high, floor, added, batch)
+
+
+@compiled
+def share_out(rules: Any, counts: Any, weights: int, size: int, shares: Any, factors: Any) -> None:
     """Fill in the shares of the losses in the total, and the factor of each one's sum."""
     total = 0.0
-    narrow = array_at(weights, rules.losses, np.float32(0))
-    wide = array_at(weights, rules.losses, np.float64(0))
+    narrow = array_at(weights, (rules.losses,), np.float32(0))
+    wide = array_at(weights, (rules.losses,), np.float64(0))
     for c in range(rules.losses):
         m = counts[c] * (2 if rules.joined else 1)
         pairs = m * (m - 1) * (rules.views if rules.averaged else 1)
         factors[c] = 1 / pairs if pairs else 0.0
         shares[c] = 1.0
         if weights:
-            shares[c] = np.float64(narrow[c]) if single else wide[c]
+            shares[c] = np.float64(narrow[c]) if size == 4 else wide[c]
         if rules.renormalised and not pairs:
             shares[c] = 0.0
         total += shares[c]
     for c in range(rules.losses):
         shares[c] /= total if total else 1.0
+
+
+@compiled
+def set_to_zero(start: int, size: int) -> None:
+    """Set bytes, a multiple of eight, from an address on."""
+    memory = array_at(start, (size // 8,), np.int64(0))
+    for k in range(len(memory)):
+        memory[k] = 0
 
 
 @compiled
@@ -83,7 +107,7 @@ def add_to(own: Any, other: Any) -> None:
 def two_views(first: int, second: int, row: int, rules: Any, like: Any) -> tuple[Any, Any]:
     """Both views as flat arrays, from their addresses; a row starts every ``row`` elements."""
     size = (rules.n - 1) * row + rules.d
-    return array_at(first, size, like), array_at(second, size, like)
+    return array_at(first, (size,), like), array_at(second, (size,), like)
 
 
 def checksum() -> int:
@@ -109,21 +133,17 @@ def compile_for(embeddings: str, labels: str) -> Any:
         shared: int,
         numbers: int,
         tau: float,
-        eps: float,
-        limit: float,
         x0: int,
         x1: int,
-        x_row: int,
         y: int,
         weights: int,
-        single: int,
+        weight_size: int,
         arriving: int,
         loss: int,
         losses: int,
         gradient0: int,
         gradient1: int,
-        gradient_row: int,
-    ) -> tuple[int, int, int, float]:
+    ) -> tuple[int, int, float, float]:
         """Do some parts of the work on some tiles.
 
         Args:
@@ -133,77 +153,77 @@ def compile_for(embeddings: str, labels: str) -> Any:
             own: address of the sums.
             other: address of a thread's working memory; for ``ADD``, of the sums to add.
             shared: address of the data that all threads read.
-            numbers: address of the ``Rules``, int64.
+            numbers: address of the ``Rules``, int64, and after them of eps and the widest range of
+                logits, float64.
             tau: the temperature.
-            eps: of each contrast.
-            limit: the widest range of logits.
             x0: address of the first view.
             x1: address of the second view.
-            x_row: numbers from one row to the next.
             y: address of the labels.
             weights: address of C weights, or 0 for equal ones.
-            single: 1 where the weights are float32, 0 where float64 (a bool takes longer to pass).
+            weight_size: bytes of a weight, 4 or 8.
             arriving: that of the gradient at the total and at each loss, float64, or 0 where it is
                 1 at the total.
             loss: address for the total.
             losses: address for the losses.
             gradient0: address for the gradient w.r.t. the first view; 0 if none is wanted.
             gradient1: address for the gradient w.r.t. the second view.
-            gradient_row: numbers from one row of a gradient to the next.
 
         Returns:
-            The number of tiles, the number of infinite labels, whether the logits stay in range,
-            and the derivative w.r.t. the temperature. Nothing is summed if a label is infinite or a
-            logit out of range. For ``MEASURE``, they are the most bytes of what all threads read,
+            The number of tiles, the number of infinite labels, the range of the logits, and the
+            derivative w.r.t. the temperature. Nothing is summed if a label is infinite or the range
+            too wide. For ``MEASURE``, they are the most bytes of what all threads read,
             of the sums, and of working memory; only ``numbers`` and whether a gradient is wanted
             matter then.
         """
-        rules = Rules(*to_fixed_tuple(array_at(numbers, RULES, np.int64(0)), RULES))
-        free = np.empty(1, np.int64)
+        rules = Rules(*to_fixed_tuple(array_at(numbers, (RULES,), np.int64(0)), RULES))
+        eps, limit = to_fixed_tuple(array_at(numbers + 8 * RULES, (2,), np.float64(0)), 2)
+        free = on_stack(np.int64(0))
         free[0] = shared + sources * 0
         wanted = gradient0 != 0
-        labels = labels_in(free, y, rules, y_like, key_like)
-        state = take(free, STATE, np.float64(0))
-        if parts & PREPARE:
-            state[0], state[1] = sort_labels(rules, labels)
+        labels = labels_in(free, y, rules, y_like)
+        state = take(free, (STATE,), np.float64(0))
+        if parts & PREPARE:  # in memory that holds the terms of a tile later
+            free[1] = other
+            sorting = sorting_in(free[1:], rules.n, y_like, key_like)
+            state[0], state[1] = sort_labels(rules, labels, sorting)
         r, infinite = rules.n, 0
         if parts != MEASURE:
             r, infinite = int(state[0]), int(state[1])
+        start = free[0]
         points = points_in(free, r, rules, x_like)
-        all_read, free[0] = free[0] - shared, own
+        all_read, of_points, free[0] = free[0] - shared, free[0] - start, own
         sums = sums_in(free, r, wanted, rules, x_like)
-        like = np.float64(0)
-        shares, factors = take(free, rules.losses, like), take(free, rules.losses, like)
-        by_pair = take(free, rules.losses, like)
+        of_losses, like = (rules.losses,), np.float64(0)
+        shares, factors = take(free, of_losses, like), take(free, of_losses, like)
+        by_pair = take(free, of_losses, like)
         summed, free[0] = free[0] - own, other
         others = sums_in(free, r, wanted, rules, x_like)
         free[0] = other
         room = room_in(free, r, rules, x_like)
-        sorting = sorting_in(free, r, rules, y_like, key_like)
+        half, _, _, size = layout = layout_of(r, rules)
+        sorting = sorting_in(free, half if rules.joint else 0, y_like, key_like)
         if parts == MEASURE:
-            return all_read, summed, free[0] - other, 0.0
-        views = two_views(x0, x1, x_row, rules, x_like)
+            return all_read, summed, np.float64(free[0] - other), 0.0
+        views = two_views(x0, x1, rules.row, rules, x_like)
         if parts & PREPARE:
-            state[2] = read_points(views, x_row, r, rules, labels.rows, labels.places, points)
-        width, scale = scale_of(rules, state[2], tau, eps)
-        fits = int(width <= limit)
-        if infinite or not fits:
-            return 0, infinite, fits, 0.0
+            set_to_zero(start, of_points)
+            state[2] = read_points(views, r, rules, labels.rows, labels.places, points)
+        high, width = range_of(rules, state[2])
+        high, width = high / tau, width / tau
+        if infinite or width > limit:
+            return 0, infinite, width, 0.0
 
-        share_out(rules, labels.counts, weights, single, shares, factors)
+        scale = scale_of(rules, tau, high, width, eps)
+        if parts & CLEAR:
+            set_to_zero(own, summed)
+        share_out(rules, labels.counts, weights, weight_size, shares, factors)
         for c in range(rules.losses):
             by_pair[c] = factors[c] * shares[c] / tau
         if arriving:
-            at = array_at(arriving, 1 + rules.losses, np.float64(0))
+            at = array_at(arriving, (1 + rules.losses,), like)
             for c in range(rules.losses):
                 by_pair[c] = factors[c] * (at[0] * shares[c] + at[1 + c]) / tau
-        layout = layout_of(r, rules)
-        _, _, _, size = layout
         tiles = -(-r // size)
-        if parts & CLEAR:
-            sums.gradient[:] = 0
-            sums.columns[:] = 0
-            sums.totals[:] = 0
         if parts & SWEEP:
             by = by_pair if wanted else by_pair[:0]
             for tile in range(first_tile, min(stop_tile, tiles)):
@@ -218,8 +238,8 @@ def compile_for(embeddings: str, labels: str) -> Any:
             add_to(sums.totals, others.totals)
         slope = 0.0
         if parts & FINISH:
-            total = array_at(loss, 1, x_like)
-            each = array_at(losses, rules.losses, x_like)
+            total = array_at(loss, (1,), x_like)
+            each = array_at(losses, of_losses, x_like)
             whole = 0.0
             for c in range(rules.losses):
                 value = factors[c] * sums.totals[c] * rules.views / 2
@@ -227,10 +247,9 @@ def compile_for(embeddings: str, labels: str) -> Any:
                 whole += value * shares[c]
             total[0] = whole
             if wanted:
-                out = two_views(gradient0, gradient1, gradient_row, rules, x_like)
-                rows = labels.rows
-                product = finish(views, x_row, r, rules, rows, points, sums, out, gradient_row)
+                out = two_views(gradient0, gradient1, rules.gradient_row, rules, x_like)
+                product = finish(views, r, rules, labels.rows, points, sums, out)
                 slope = -product / (tau * (rules.power if rules.power else 2))
-        return tiles, infinite, fits, slope
+        return tiles, infinite, width, slope
 
     return run

@@ -23,6 +23,7 @@ from ._vectors import (
     load,
     mantissa,
     narrow,
+    on_stack,
     pair,
     root,
     splat,
@@ -59,7 +60,7 @@ def sort_jointly(
 
     The row is that of the anchor at place ``i`` of loss ``c``, whose terms begin at ``start``.
     """
-    m, own, distance, keys = labels.counts[c], labels.order[c], sorting.distance, sorting.keys
+    m, own, distance, keys = labels.counts[c], labels.order[c], sorting.values, sorting.keys
     anchor = labels.y[labels.rows[own[i]]]
     for k in range(m):
         distance[k] = 0
@@ -231,7 +232,7 @@ def exponentials(
     """Subtract the logits of all pairs from the totals; replace each by its exponential."""
     half, columns, stride, _ = layout
     terms = room.terms
-    lanes = np.empty(LANES)
+    lanes = on_stack(np.float64(0))
     some, zero = splat(terms, 0.5), splat(terms, 0.0)
     for t in range(stop - start):
         base, i = t * stride, start + t
@@ -279,9 +280,8 @@ def sweep_tile(
     similarities(start, stop, layout, rules, scale, points, room)
     exponentials(start, stop, layout, rules, labels.places, points, room, totals)
     terms = room.folded if rules.joined else room.terms
-    lanes = np.empty(LANES)
-    own = np.empty(ROWS, labels.y.dtype)
-    places, starts, which = np.empty((3, ROWS), np.intp)
+    lanes, own = on_stack(np.float64(0)), on_stack(labels.y.dtype.type(0))
+    places, starts, which = on_stack(0), on_stack(0), on_stack(0)
     each = 2 if rules.joined else 1
     for c in range(len(totals)):
         m = labels.counts[c]
@@ -345,7 +345,7 @@ def derive(
     half, columns, stride, _ = layout
     terms = room.terms
     zero, two = splat(terms, 0.0), splat(terms, 2.0)
-    lanes = np.empty(LANES)
+    lanes = on_stack(np.float64(0))
     for t in range(-(-(stop - start) // ROWS) * ROWS):
         base, i = t * stride, start + t
         if i >= stop:

@@ -23,6 +23,8 @@ class Rules(NamedTuple):
 
     n: int  # rows of a batch
     d: int  # numbers of a row
+    row: int  # numbers from one row to the next
+    gradient_row: int  # the same of the gradient
     dims: int  # label dimensions
     views: int  # 1 or 2
     losses: int  # 1 under one distance over all label dimensions, otherwise ``dims``
@@ -51,7 +53,6 @@ class Labels(NamedTuple):
     order: Any  # [C, N] their indices in ``rows`` by rising label
     ordered: Any  # [C, N] their labels in that order
     places: Any  # [C, N] each row's place in ``order``, -1 without one
-    keys: Any  # [N] whole numbers to sort by
 
 
 class Points(NamedTuple):
@@ -61,6 +62,7 @@ class Points(NamedTuple):
     """
 
     norms: Any  # [2, R] norms of the embeddings
+    centre: Any  # [2, d] means of the views' rows, under a distance; else empty
     rows: Any  # [2, half, depth]
     packed: Any  # [panel, d, column, view], flat; a second half has the views swapped
     squares: Any  # [2 columns] squared norms
@@ -80,17 +82,18 @@ class Room(NamedTuple):
 
 
 class Sorting(NamedTuple):
-    """Working memory of a thread to sort rows by a distance over several labels; else empty.
+    """Working memory to sort M labels, or rows by a distance over several labels.
 
     It is apart from :class:`Room`, so that a process compiles what does not sort once for labels
     of any dtype.
     """
 
-    order: Any  # whole numbers, as the next two, to sort with
-    spare: Any
-    counters: Any
-    distance: Any  # [M] label distances
-    keys: Any  # [M] their bits
+    rows: Any  # [M] whole numbers, as the next three
+    order: Any  # [M]
+    spare: Any  # [M]
+    counters: Any  # [256]
+    values: Any  # [M] labels or distances
+    keys: Any  # [M] whole numbers to sort by
 
 
 class Sums(NamedTuple):
@@ -107,10 +110,10 @@ def round_up(n: int, multiple: int) -> int:
 
 
 @compiled
-def take(free: Any, n: int, like: Any) -> Any:
-    """``n`` numbers of a scalar's type at the address ``free[0]``, which then moves past them."""
-    found = array_at(free[0], n, like)
-    free[0] += round_up(n * found.itemsize, ALIGNED)
+def take(free: Any, shape: tuple[int, ...], like: Any) -> Any:
+    """An array of a scalar's type at the address ``free[0]``, which then moves past it."""
+    found = array_at(free[0], shape, like)
+    free[0] += round_up(found.size * found.itemsize, ALIGNED)
     return found
 
 
@@ -128,29 +131,29 @@ def layout_of(r: int, rules: Any) -> tuple[int, int, int, int]:
 
 
 @compiled
-def labels_in(free: Any, y: int, rules: Any, y_like: Any, key_like: Any) -> Labels:
-    n, losses = rules.n, rules.losses
+def labels_in(free: Any, y: int, rules: Any, y_like: Any) -> Labels:
+    of_losses = rules.losses, rules.n
     return Labels(
-        array_at(y, n * rules.dims, y_like).reshape(n, rules.dims),
-        take(free, n, np.int64(0)),
-        take(free, losses, np.int64(0)),
-        take(free, losses * n, np.int32(0)).reshape(losses, n),
-        take(free, losses * n, y_like).reshape(losses, n),
-        take(free, losses * n, np.int32(0)).reshape(losses, n),
-        take(free, n, key_like),
+        array_at(y, (rules.n, rules.dims), y_like),
+        take(free, (rules.n,), np.int64(0)),
+        take(free, (rules.losses,), np.int64(0)),
+        take(free, of_losses, np.int32(0)),
+        take(free, of_losses, y_like),
+        take(free, of_losses, np.int32(0)),
     )
 
 
 @compiled
 def points_in(free: Any, r: int, rules: Any, x_like: Any) -> Points:
     half, columns, _, _ = layout_of(r, rules)
-    d, depth = rules.d, round_up(rules.d, PANEL)
+    d = rules.d
     return Points(
-        take(free, 2 * r, x_like).reshape(2, r),
-        take(free, 2 * half * depth, x_like).reshape(2, half, depth),
-        take(free, 2 * columns * d, x_like),
-        take(free, 2 * columns, x_like),
-        take(free, rules.losses * 2 * columns, x_like).reshape(rules.losses, 2 * columns),
+        take(free, (2, r), x_like),
+        take(free, (2, d if rules.power else 0), x_like),
+        take(free, (2, half, round_up(d, PANEL)), x_like),
+        take(free, (2 * columns * d,), x_like),
+        take(free, (2 * columns,), x_like),
+        take(free, (rules.losses, 2 * columns), x_like),
     )
 
 
@@ -159,25 +162,25 @@ def room_in(free: Any, r: int, rules: Any, x_like: Any) -> Room:
     half, _, stride, tile = layout_of(r, rules)
     size = tile * stride
     return Room(
-        take(free, size, x_like),
-        take(free, size if rules.power else 0, x_like),
-        take(free, size if rules.joined else 0, x_like),
-        take(free, size, x_like),
-        take(free, LANES * half, x_like),
-        take(free, ROWS * half, np.int32(0)),
-        take(free, half, np.uint16(0)),
+        take(free, (size,), x_like),
+        take(free, (size if rules.power else 0,), x_like),
+        take(free, (size if rules.joined else 0,), x_like),
+        take(free, (size,), x_like),
+        take(free, (LANES * half,), x_like),
+        take(free, (ROWS * half,), np.int32(0)),
+        take(free, (half,), np.uint16(0)),
     )
 
 
 @compiled
-def sorting_in(free: Any, r: int, rules: Any, y_like: Any, key_like: Any) -> Sorting:
-    sorted_ = layout_of(r, rules)[0] if rules.joint else 0
+def sorting_in(free: Any, m: int, y_like: Any, key_like: Any) -> Sorting:
     return Sorting(
-        take(free, sorted_, np.int32(0)),
-        take(free, sorted_, np.int32(0)),
-        take(free, 256, np.int32(0)),
-        take(free, sorted_, y_like),
-        take(free, sorted_, key_like),
+        take(free, (m,), np.int32(0)),
+        take(free, (m,), np.int32(0)),
+        take(free, (m,), np.int32(0)),
+        take(free, (256,), np.int32(0)),
+        take(free, (m,), y_like),
+        take(free, (m,), key_like),
     )
 
 
@@ -185,7 +188,7 @@ def sorting_in(free: Any, r: int, rules: Any, y_like: Any, key_like: Any) -> Sor
 def sums_in(free: Any, r: int, wanted: bool, rules: Any, x_like: Any) -> Sums:
     half, columns, _, _ = layout_of(r, rules)
     return Sums(
-        take(free, 2 * half * round_up(rules.d, PANEL) if wanted else 0, x_like),
-        take(free, 2 * columns, x_like),
-        take(free, rules.losses, np.float64(0)),
+        take(free, (2 * half * round_up(rules.d, PANEL) if wanted else 0,), x_like),
+        take(free, (2 * columns,), x_like),
+        take(free, (rules.losses,), np.float64(0)),
     )

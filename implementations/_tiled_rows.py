@@ -46,8 +46,9 @@ def sort_row(keys: Any, n: int, order: Any, spare: Any, counts: Any) -> Any:
 
 
 @compiled
-def sort_values(values: Any, n: int, keys: Any, order: Any, spare: Any, counts: Any) -> Any:
-    """The indices of n labels in rising order, those of missing ones last."""
+def sort_values(n: int, sorting: Any) -> Any:
+    """The indices of the first n labels in rising order, those of missing ones last."""
+    values, keys = sorting.values, sorting.keys
     bits, least = values.view(keys.dtype), -(1 << (8 * keys.itemsize - 1))
     for k in range(n):  # whole numbers whose bytes rise with the labels
         own = bits[k]
@@ -55,20 +56,18 @@ def sort_values(values: Any, n: int, keys: Any, order: Any, spare: Any, counts: 
             keys[k] = -1
         else:
             keys[k] = ~own if own < 0 else own ^ least
-    return sort_row(keys, n, order, spare, counts)
+    return sort_row(keys, n, sorting.order, sorting.spare, sorting.counters)
 
 
 @compiled
-def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
+def sort_labels(rules: Any, labels: Any, sorting: Any) -> tuple[int, int]:
     """Fill in the labels of each loss.
 
     Returns:
         R (the number of rows with a label), and the number of infinite labels.
     """
-    y, rows, counts, order, ordered, places, keys = labels
-    values, own = np.empty(rules.n, y.dtype), np.empty(rules.n, np.int32)
-    rising, spare = np.empty(rules.n, np.int32), np.empty(rules.n, np.int32)
-    counters = np.empty(256, np.int32)
+    y, rows, counts, order, ordered, places = labels
+    own, rising, values = sorting.rows, sorting.order, sorting.values
     r = infinite = np.int64(0)  # not a literal, for which all it is given to would be compiled, too
     for i in range(rules.n):
         present = 0
@@ -78,7 +77,7 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
         if present == rules.dims or (present and not rules.whole):
             own[r], values[r], rising[r] = i, y[i, 0], r
             r += 1
-    first = rising if rules.joint else sort_values(values, r, keys, rising, spare, counters)
+    first = rising if rules.joint else sort_values(r, sorting)
     for k in range(r):
         rows[k] = own[first[k]]
     for c in range(rules.losses):
@@ -90,7 +89,7 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
                 own[m], values[m], rising[m] = k, label, m
                 m += 1
         counts[c] = m
-        found = rising if c == 0 else sort_values(values, m, keys, rising, spare, counters)
+        found = rising if c == 0 else sort_values(m, sorting)
         for q in range(m):
             k = own[found[q]]
             order[c, q], ordered[c, q], places[c, k] = k, values[found[q]], q
@@ -98,8 +97,8 @@ def sort_labels(rules: Any, labels: Any) -> tuple[int, int]:
 
 
 @sums_reordered
-def read_points(x: Any, row: int, r: int, rules: Any, rows: Any, places: Any, points: Any) -> float:
-    """Fill in the points of R rows that have a label, from two flat views.
+def read_points(x: Any, r: int, rules: Any, rows: Any, places: Any, points: Any) -> float:
+    """Fill in the points of R rows that have a label, all zeros before, from two flat views.
 
     Distances do not depend on where the centre of the rows is, so it is moved to 0.
 
@@ -107,15 +106,10 @@ def read_points(x: Any, row: int, r: int, rules: Any, rows: Any, places: Any, po
         The largest squared norm of a point, or 1 where rows are divided by their norms.
     """
     d, half = rules.d, points.rows.shape[1]
-    points.rows[:] = 0
-    points.packed[:] = 0
-    points.masks[:] = 0
-    points.squares[:] = 0
-    means = np.zeros((2, d))
     for v in range(2):
         view = x[v]
         for k in range(r):
-            start = rows[k] * row
+            start = rows[k] * rules.row
             own, source = points.rows[v, k, :d], view[start : start + d]
             square = 0.0
             for c in range(d):
@@ -127,10 +121,11 @@ def read_points(x: Any, row: int, r: int, rules: Any, rows: Any, places: Any, po
                 own[c] = source[c] * factor
             if rules.power and np.isfinite(square):
                 for c in range(d):
-                    means[v, c] += own[c] / r
-    if rules.joined:
+                    points.centre[v, c] += own[c] / r
+    if rules.power and rules.joined:
         for c in range(d):
-            means[0, c] = means[1, c] = (means[0, c] + means[1, c]) / 2
+            mean = (points.centre[0, c] + points.centre[1, c]) / 2
+            points.centre[0, c] = points.centre[1, c] = mean
     longest = 1.0 if rules.normalised and not rules.power else 0.0
     for v in range(2):
         for k in range(r):
@@ -138,7 +133,8 @@ def read_points(x: Any, row: int, r: int, rules: Any, rows: Any, places: Any, po
             if rules.power or not rules.normalised:
                 square = 0.0
                 for c in range(d):
-                    own[c] -= means[v, c]
+                    if rules.power:
+                        own[c] -= points.centre[v, c]
                     square += own[c] * own[c]
                 longest = square if square > longest or np.isnan(square) else longest
                 points.squares[2 * k + v] = square
@@ -159,19 +155,16 @@ def read_points(x: Any, row: int, r: int, rules: Any, rows: Any, places: Any, po
 
 
 @sums_reordered
-def finish(
-    x: Any, row: int, r: int, rules: Any, rows: Any, points: Any, sums: Any, out: Any, out_row: int
-) -> float:
+def finish(x: Any, r: int, rules: Any, rows: Any, points: Any, sums: Any, out: Any) -> float:
     """Map the gradient of the points to that of the embeddings, in ``out``.
 
-    The arguments are those of :func:`read_points`; ``sums`` holds the gradient, ``out`` is laid out
-    like ``x``, in rows of ``out_row``.
+    The arguments are those of :func:`read_points`; ``sums`` holds the gradient.
 
     Returns:
         The sum over all of points * gradient.
     """
     _, half, depth = points.rows.shape
-    d, product = rules.d, 0.0
+    d, row, out_row, product = rules.d, rules.row, rules.gradient_row, 0.0
     for v in range(rules.views):
         view, into = x[v], out[v]
         if r < rules.n:

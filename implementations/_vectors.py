@@ -307,24 +307,39 @@ def mantissa(builder: Any, x: Any) -> Any:
     return builder.bitcast(builder.or_(field, constant(WHOLE, 1023 << 52)), x.type)
 
 
-def _array_at(_: Any, _address: Any, _n: Any, like: Any) -> Any:
-    """``n`` numbers of a scalar's type at an address, in memory that the array does not own."""
-    kind = types.Array(like, 1, "C")
+def _array(context: Any, builder: Any, kind: Any, data: Any, shape: Any) -> Any:
+    """An array in memory that it does not own."""
+    array = arrays.make_array(kind)(context, builder)
+    size = context.get_constant(types.intp, context.get_abi_sizeof(array.data.type.pointee))
+    strides = [size]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    data = builder.bitcast(data, array.data.type)
+    arrays.populate_array(array, data, shape, strides, size, meminfo=None)
+    return array._getvalue()
+
+
+def _array_at(_: Any, _address: Any, shape: Any, like: Any) -> Any:
+    """An array of a scalar's type at an address; its shape is a tuple."""
+    kind = types.Array(like, len(shape), "C")
 
     def code(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        array = arrays.make_array(kind)(context, builder)
-        size = context.get_constant(types.intp, context.get_abi_sizeof(array.data.type.pointee))
-        arrays.populate_array(
-            array,
-            data=builder.inttoptr(args[0], array.data.type),
-            shape=[args[1]],
-            strides=[size],
-            itemsize=size,
-            meminfo=None,
-        )
-        return array._getvalue()
+        data = builder.inttoptr(args[0], cgutils.voidptr_t)
+        return _array(context, builder, kind, data, cgutils.unpack_tuple(builder, args[1]))
 
-    return kind(types.intp, types.intp, like), code
+    return kind(types.intp, numba_types.UniTuple(types.intp, len(shape)), like), code
+
+
+def _on_stack(_: Any, like: Any) -> Any:
+    """Sixteen numbers of a scalar's type, until the function that asks for them returns."""
+    kind = types.Array(like, 1, "C")
+
+    def code(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
+        data = cgutils.alloca_once(builder, context.get_data_type(like), LANES)
+        return _array(context, builder, kind, data, [context.get_constant(types.intp, LANES)])
+
+    return kind(like), code
 
 
 array_at: Any = extending.intrinsic(_array_at)
+on_stack: Any = extending.intrinsic(_on_stack)

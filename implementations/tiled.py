@@ -14,7 +14,7 @@ Where the loop cannot run (a device other than the CPU, labels of 16-bit floats,
 low that float64 exponentials leave their range: 0.0034 for a cosine), ``scan`` computes the loss.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from threading import Lock
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from supcr_bench.values.implementation import ANY, Implementation
 
-from ._scan import DEFINITIONS, RANGE, Choices, Evaluated, ScanSupCR, evaluate
+from ._scan import DEFINITIONS, RANGE, Choices, Evaluated, ScanSupCR, evaluate, working_dtype
 from ._tiled_call import ADD, CLEAR, FINISH, MEASURE, PREPARE, SWEEP, WHOLE, compile_for
 from ._tiled_memory import Rules
 from ._vectors import entry_of
@@ -58,42 +58,21 @@ LABEL_DISTANCES = {"per_dimension": 0, "l1": 1, "l2": 2, "max": 3}
 EXACT = {torch.float32: "float32", torch.float64: "float64"}
 
 
-class TiledSupCR(ScanSupCR):
-    """A loss in a compiled loop, with the arguments and errors of :class:`~._scan.ScanSupCR`."""
-
-    @staticmethod
-    def evaluate(
-        *given: Any, wanted: bool, learned: bool = True, grad_output: Tensor | None = None
-    ) -> Evaluated:
-        """As :func:`._scan.evaluate`, by tiles if the loop can run."""
-        found = evaluate_tiles(*given, wanted=wanted, learned=learned, grad_output=grad_output)
-        if found is None:
-            found = evaluate(*given, wanted=wanted, learned=learned, grad_output=grad_output)
-        return found
-
-    @staticmethod
-    def scale(gradient: Tensor, factor: Tensor) -> Tensor:
-        """A gradient times a scalar, without torch's threads: waiting for them takes longer."""
-        if gradient.numel() < 2**15 or not gradient.is_cpu:  # what torch does in one thread
-            return gradient * factor
-        scaled = torch.empty_like(gradient)
-        np.multiply(gradient.numpy(), factor.item(), out=scaled.numpy())
-        return scaled
-
-
 class Plan(NamedTuple):
     """The facts that all calls of one shape share."""
 
     run: Any  # the compiled call
-    numbers: Any  # those of ``Rules``
-    address: int  # of the numbers
+    numbers: int  # the address of ``Rules`` and of what follows them
     shared: int  # bytes of what all threads read
     sums: int  # bytes of sums that tiles are added to
     room: int  # bytes that a thread works in
     losses: int  # their number C
     threads: int  # the most that are worthwhile
-    eps: float
     limit: float  # the widest range of logits
+    together: bool  # whether both views are always parts of one tensor
+    between: int  # bytes from one view to the next of one tensor
+    strides: tuple[int, ...]  # of a gradient [V, N, d] that is one tensor
+    owner: Any = None  # of the numbers
 
 
 @lru_cache
@@ -101,6 +80,7 @@ def plan_of(
     choices: Choices,
     n: int,
     d: int,
+    strides: tuple[int, ...],
     dims: int,
     views: int,
     dtype: torch.dtype,
@@ -108,12 +88,18 @@ def plan_of(
     wanted: bool,
     tile: int,
     pairs_per_thread: int,
-) -> Plan:
-    """The plan for V views [N, d] and labels [N, D]."""
+) -> Plan | None:
+    """The plan for V views [N, d] and labels [N, D]; None where the loop cannot read them."""
+    row, step = strides
+    if not (n * d * dims and step == 1 and dtype in EXACT and labels_dtype in EXACT):
+        return None
     losses = 1 if choices.joint else dims
+    in_turn = row == 2 * d  # the rows of both views, as those of one tensor [N, 2, d]
     rules = Rules(
         n=n,
         d=d,
+        row=row,
+        gradient_row=row if in_turn else d,
         dims=dims,
         views=views,
         losses=losses,
@@ -128,140 +114,136 @@ def plan_of(
         renormalised=choices.empty_dimension == "renormalise",
         adds=choices.eps_rule == "added",
     )
-    numbers = np.array(rules, np.int64)
+    limit = RANGE[dtype]
+    limits = np.array([choices.eps or 0.0, limit])
+    numbers = np.append(np.array(rules, np.int64), limits.view(np.int64))
     run, at = compile_for(EXACT[dtype], EXACT[labels_dtype]), numbers.ctypes.data
-    nothing = (0, at, 1.0, 0.0, 1.0, 0, 0, d, 0, 0, 0, 0, 0, 0, int(wanted), 0, d)
+    nothing = (0, at, 1.0, 0, 0, 0, 0, 0, 0, 0, 0, int(wanted), 0)
     shared, sums, room, _ = map(int, run(MEASURE, 0, 0, 0, 0, *nothing))
-    run = entry_of(run)
-    threads = n * n * losses * views // pairs_per_thread
-    eps, limit = choices.eps or 0.0, RANGE[dtype]
-    return Plan(run, numbers, at, shared, sums, room, losses, threads, eps, limit)
+    return Plan(
+        *(entry_of(run), at, shared, sums, room, losses),
+        threads=n * n * losses * views // pairs_per_thread,
+        limit=limit,
+        together=in_turn or views == 1,
+        between=(d if in_turn else n * d) * dtype.itemsize,
+        strides=(d, row, 1) if in_turn else (n * d, d, 1),
+        owner=numbers,
+    )
 
 
-def evaluate_tiles(
-    views: tuple[Tensor, ...],
+class TiledSupCR(ScanSupCR):
+    """A loss in a compiled loop, with the arguments and errors of :class:`~._scan.ScanSupCR`."""
+
+    @staticmethod
+    def evaluate(
+        views: Sequence[Tensor],
+        labels: Tensor,
+        weights: Tensor | None,
+        tau: float,
+        choices: Choices,
+        *,
+        wanted: bool,
+        learned: bool = True,
+        grad_output: Tensor | None = None,
+    ) -> Evaluated:
+        """As :func:`._scan.evaluate`, by tiles if the loop can run."""
+        first, last, count, (n, d) = views[0], views[-1], len(views), views[0].shape
+        strides, dtype, of_y, dims = first.stride(), first.dtype, labels.dtype, labels.shape[1]
+        plan = plan_of(
+            choices, n, d, strides, dims, count, dtype, of_y, wanted, TILE, ELEMENTS_PER_THREAD
+        )
+        if (
+            plan is None
+            or not (first.is_cpu and last.is_cpu and labels.is_cpu and labels.is_contiguous())
+            or last.stride() != strides
+            or last.dtype != dtype
+        ):
+            return evaluate_otherwise(
+                views, labels, weights, tau, choices, wanted, learned, grad_output
+            )
+        run, numbers, shared, sums, room, losses, threads, limit, together, between, apart, _ = plan
+        at_weights, weight_size, at_grad_output = 0, 0, 0
+        if weights is not None:
+            if weights.dtype not in EXACT or not weights.is_cpu:
+                weights = weights.to("cpu", torch.float64)
+            at_weights, weight_size = weights.data_ptr(), weights.itemsize
+        if grad_output is not None:
+            grad_output = grad_output.to("cpu", torch.float64).contiguous()
+            at_grad_output = grad_output.data_ptr()
+        new = empty if counting() else quick
+        x0, x1, gradient0, gradient1 = first.data_ptr(), last.data_ptr(), 0, 0
+        gradient: tuple[Tensor, ...] | None = None
+        if wanted and (together or x1 - x0 == between):
+            gradient = (new((count, n, d), apart, dtype),)
+            gradient0 = gradient[0].data_ptr()
+            gradient1 = gradient0 + between
+        elif wanted:
+            gradient = new((n, d), (d, 1), dtype), new((n, d), (d, 1), dtype)
+            gradient0, gradient1 = gradient[0].data_ptr(), gradient[1].data_ptr()
+        loss, each = new((), (), dtype), new((losses,), (1,), dtype)
+        size = shared + sums + room
+        if threads > 1 and (threads := min(torch.get_num_threads(), threads)) > 1:
+            size += threads * sums + (threads - 1) * room
+        memory = new((size // 8,), (1,), torch.float64)
+        at = memory.data_ptr()
+        arguments = (
+            *(at, numbers, tau, x0, x1, labels.data_ptr(), at_weights, weight_size, at_grad_output),
+            *(loss.data_ptr(), each.data_ptr(), gradient0, gradient1),
+        )
+        if threads > 1:
+            _, infinite, width, slope = run_together(threads, plan, arguments)
+        else:
+            at += shared
+            _, infinite, width, slope = run(WHOLE, 0, n, at, at + sums, *arguments)
+        if infinite:
+            raise ValueError(f"{infinite} labels are infinite: their distances have no order")
+        if width > limit:
+            return evaluate_otherwise(
+                views, labels, weights, tau, choices, wanted, learned, grad_output, width
+            )
+        by_tau = torch.tensor(slope, dtype=torch.float64) if wanted and learned else None
+        return tuple.__new__(Evaluated, (loss, each, gradient, by_tau))  # in half the time
+
+    @staticmethod
+    def scale(gradient: Tensor, factor: Tensor) -> Tensor:
+        """A gradient times a scalar, without torch's threads: waiting for them takes longer."""
+        if gradient.numel() < 2**15 or not gradient.is_cpu:  # what torch does in one thread
+            return gradient * factor
+        scaled = torch.empty_like(gradient)
+        np.multiply(gradient.numpy(), factor.item(), out=scaled.numpy())
+        return scaled
+
+
+def evaluate_otherwise(
+    views: Sequence[Tensor],
     labels: Tensor,
     weights: Tensor | None,
     tau: float,
     choices: Choices,
-    *,
     wanted: bool,
     learned: bool,
     grad_output: Tensor | None,
-) -> Evaluated | None:
-    """As :func:`._scan.evaluate`, on a CPU; None where the loop cannot run."""
-    first, last, count = views[0], views[-1], len(views)
-    (n, d), (_, dims) = first.shape, labels.shape
-    if not (first.is_cpu and labels.is_cpu and n * d * dims):
-        return None
-    dtype, labels_dtype = first.dtype, labels.dtype
-    if labels_dtype not in EXACT:
-        whole = not (labels.is_floating_point() or labels.is_complex())
-        if not whole or int(labels.long().abs().max()) >= 2**52:
-            return None
-        labels, labels_dtype = labels.double(), torch.float64
-    if dtype not in EXACT:
-        first, last, dtype = first.float(), last.float(), torch.float32
-    strides = first.stride()
-    if strides != last.stride() or strides[1] != 1:
-        first, last = first.contiguous(), last.contiguous()
-        strides = first.stride()
-    if labels.stride() != (dims, 1):
-        labels = labels.contiguous()
-    at_weights, single = 0, 0
-    if weights is not None:
-        if weights.dtype not in EXACT or not weights.is_cpu:
-            weights = weights.to("cpu", torch.float64)
-        at_weights, single = weights.data_ptr(), int(weights.dtype == torch.float32)
-    at_grad_output = 0
-    if grad_output is not None:
-        grad_output = grad_output.to("cpu", torch.float64).contiguous()
-        at_grad_output = grad_output.data_ptr()
-    plan = plan_of(
-        *(choices, n, d, dims, count, dtype, labels_dtype, wanted, TILE, ELEMENTS_PER_THREAD)
-    )
-    run, _, numbers, shared, sums, room, count_of_losses, threads, eps, limit = plan
-    row, x0, x1 = strides[0], first.data_ptr(), last.data_ptr()
-    new = empty if counting() else quick
-    gradient, gradient0, gradient1, gradient_row = gradient_like(
-        new, (n, count, d), row, x1 - x0, dtype
-    )
-    loss, losses = new((), (), dtype), new((count_of_losses,), (1,), dtype)
-    threads = min(torch.get_num_threads(), threads) if threads > 1 else 1
-    partial_sums = threads + 1 if threads > 1 else 1
-    size = shared + partial_sums * sums + threads * room
-    memory = new((size // 8,), (1,), torch.float64)
-    at = memory.data_ptr()
-    arguments = (
-        at,
-        numbers,
-        tau,
-        eps,
-        limit,
-        x0,
-        x1,
-        row,
-        labels.data_ptr(),
-        at_weights,
-        single,
-        at_grad_output,
-        loss.data_ptr(),
-        losses.data_ptr(),
-        gradient0 if wanted else 0,
-        gradient1,
-        gradient_row,
-    )
-    if threads > 1:
-        _, infinite, fits, slope = run_together(threads, plan, arguments)
-    else:
-        at += shared
-        _, infinite, fits, slope = run(WHOLE, 0, n, at, at + sums, *arguments)
-    if infinite:
-        raise ValueError(f"{infinite} labels are infinite: their distances have no order")
-    if not fits:
-        if dtype == torch.float64:
-            return None
-        double = tuple(view.double() for view in (first, last)[:count])
-        found = evaluate_tiles(
-            *(double, labels, weights, tau, choices),
-            wanted=wanted,
-            learned=learned,
-            grad_output=grad_output,
-        )
-        return found and found._replace(loss=found.loss.float(), losses=found.losses.float())
-    if not wanted:
-        return Evaluated(loss, losses, None, None)
-    by_tau = torch.tensor(slope, dtype=torch.float64) if learned else None
-    return Evaluated(loss, losses, gradient, by_tau)
+    width: float = 0.0,
+) -> Evaluated:
+    """Evaluate what the loop cannot read, or whose logits have too wide a range for their dtype.
 
-
-def gradient_like(
-    new: Callable[..., Tensor],
-    shape: tuple[int, int, int],
-    row: int,
-    apart: int,
-    dtype: torch.dtype,
-) -> tuple[tuple[Tensor, ...], int, int, int]:
-    """Memory by ``new`` for the gradient w.r.t. [N, V, d] embeddings, laid out as they are.
-
-    Their rows are ``row`` numbers apart, and their views ``apart`` bytes; views that are parts of
-    one tensor get the parts of one.
-
-    Returns:
-        the gradient, as that of ``Evaluated``; the addresses of the first view and of the last;
-        the numbers from one row to the next.
+    It is converted, or computed by ``scan``.
     """
-    (n, count, d), size = shape, dtype.itemsize
-    if count == 2 and row == 2 * d:
-        whole = new((2, n, d), (d, row, 1), dtype)
-        at = whole.data_ptr()
-        return (whole,), at, at + d * size, row
-    if count == 1 or apart == n * d * size:
-        whole = new((count, n, d), (n * d, d, 1), dtype)
-        at = whole.data_ptr()
-        return (whole,), at, at + n * d * size, d
-    first, second = new((n, d), (d, 1), dtype), new((n, d), (d, 1), dtype)
-    return (first, second), first.data_ptr(), second.data_ptr(), d
+    on_cpu = all(x.is_cpu for x in (*views, labels))
+    readable = on_cpu and views[0].numel() * labels.numel() and width <= RANGE[torch.float64]
+    own, y = views, labels
+    if readable and labels.dtype not in EXACT:
+        whole = not (labels.is_floating_point() or labels.is_complex())
+        readable = whole and int(labels.long().abs().max()) < 2**52
+    dtype = working_dtype(views[0])
+    if readable:
+        wide = torch.float64 if width else dtype
+        own = [x.to(wide, copy=True, memory_format=torch.contiguous_format) for x in views]
+        y = (labels if labels.dtype in EXACT else labels.double()).contiguous()
+    run = TiledSupCR.evaluate if readable else evaluate
+    options: Any = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
+    found = run(own, y, weights, tau, choices, **options)
+    return found._replace(loss=found.loss.to(dtype), losses=found.losses.to(dtype))
 
 
 def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
@@ -273,8 +255,8 @@ def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
     start = arguments[0] + plan.shared
     sums = [start + k * plan.sums for k in range(threads + 1)]
     rooms = [start + len(sums) * plan.sums + k * plan.room for k in range(threads)]
-    tiles, infinite, fits, _ = prepared = plan.run(PREPARE, 0, 0, sums[0], rooms[0], *arguments)
-    if infinite or not fits:
+    tiles, infinite, width, _ = prepared = plan.run(PREPARE, 0, 0, sums[0], rooms[0], *arguments)
+    if infinite or width > plan.limit:
         return prepared
     locks = [Lock() for _ in sums]
     after = [tiles * k // len(sums) for k in range(len(sums))]

@@ -94,30 +94,18 @@ class _Model:
 
 
 def _fit(series: TimedSeries, laws: Sequence[GrowthLaw]) -> list[_Model]:
+    """The fit of each law by least squares; laws and overhead are relative to the largest size.
+
+    The scale follows from the mean of the logarithms; the mixture w is searched on a grid over its
+    logit, refined four times.
+    """
     grown, bound_grown = (
         np.array([[law.ratio(series.sizes[-1], n) for law in laws] for n in sizes])
         for sizes in (series.sizes, series.bound_sizes)
     )
-    columns = _least_squares(series, grown, bound_grown)
-    return [
-        _Model(series, law, *map(float, fitted))
-        for law, *fitted in zip(laws, *columns, strict=True)
-    ]
-
-
-def _least_squares(
-    series: TimedSeries, grown: Vector, bound_grown: Vector
-) -> tuple[Vector, Vector, Vector]:
-    """The least squares, the mixtures and the logarithms of the scales, for every law; [laws].
-
-    Laws and overhead are relative to the largest size: ``grown`` at the sizes of the times and
-    ``bound_grown`` at those of the bounds, [sizes, laws]. The scale follows from the mean of the
-    logarithms; the mixture w is searched on a grid over its logit, refined four times.
-    """
     y, bound = (np.log(s)[:, None, None] for s in (series.seconds, series.bound_seconds))
     h = np.array(series.overhead)[:, None, None]
     bound_h = np.array([*map(series.overhead_at, series.bound_sizes)])[:, None, None]
-    laws = np.arange(grown.shape[-1])
     low, high = np.full(len(laws), -25.0), np.full(len(laws), 25.0)
     for _ in range(4):
         step = (high - low) / 20
@@ -130,19 +118,14 @@ def _least_squares(
         if len(bound):
             below = bound - scale - np.log((1 - w) * bound_h + w * bound_grown[:, None])
             squares += (np.maximum(below, 0.0) ** 2).sum(axis=0)
-        best = squares.argmin(axis=0), laws
+        best = squares.argmin(axis=0), np.arange(len(laws))
         found = logits[best]
         low, high = found - 1.2 * step, found + 1.2 * step
-    return squares[best], 1 / (1 + np.exp(-found)), scale[best]
-
-
-def _fit_powers(series: TimedSeries, powers: Vector) -> tuple[Vector, Vector, Vector]:
-    """What :func:`_least_squares` returns for powers of N."""
-    grown, bound_grown = (
-        np.array(sizes)[:, None] ** powers / series.sizes[-1] ** powers
-        for sizes in (series.sizes, series.bound_sizes)
-    )
-    return _least_squares(series, grown, bound_grown)
+    columns = squares[best], w[best], scale[best]
+    return [
+        _Model(series, law, *map(float, fitted))
+        for law, *fitted in zip(laws, *columns, strict=True)
+    ]
 
 
 def _power(exponent: float) -> GrowthLaw:
@@ -161,19 +144,21 @@ class PowerFit:
 
 def fit_power(series: TimedSeries) -> PowerFit:
     """The exponent and its interval; the series has at least five sizes."""
-    coarse = _fit_powers(series, _POWERS)
-    nearest = _POWERS[coarse[0].argmin()] + _STEPS
-    nearest = nearest[(nearest > _POWERS[0]) & (nearest < _POWERS[-1])]
-    powers = np.concatenate([_POWERS, nearest])
-    fitted = np.concatenate([coarse, _fit_powers(series, nearest)], axis=1)
+
+    def fitted(powers: Vector) -> dict[float, _Model]:
+        laws = [*map(_power, powers.tolist())]
+        return dict(zip(powers.tolist(), _fit(series, laws), strict=True))
+
+    found = fitted(_POWERS)
+    nearest = min(found, key=lambda power: found[power].squares) + _STEPS
+    found |= fitted(nearest[(nearest > _POWERS[0]) & (nearest < _POWERS[-1])])
     # The best is one that was fitted: where the squares have a kink, a spline falls below them.
-    squares = fitted[0]
-    best, order = int(squares.argmin()), powers.argsort()
+    power, model = min(found.items(), key=lambda fit: fit[1].squares)
+    powers = sorted(found)
+    squares = CubicSpline(powers, [found[p].squares for p in powers])
     fine = np.linspace(_POWERS[0], _POWERS[-1], 5901)
-    allowed = squares[best] * _allowed(len(series.sizes), 1, 1 - CONFIDENCE) + 1e-15
-    inside = fine[CubicSpline(powers[order], squares[order])(fine) <= allowed]
-    power = float(powers[best])
-    model = _Model(series, _power(power), *map(float, fitted[:, best]))
+    allowed = model.squares * _allowed(len(series.sizes), 1, 1 - CONFIDENCE) + 1e-15
+    inside = fine[squares(fine) <= allowed]
     return PowerFit(power, float(inside.min()), float(inside.max()), model)
 
 

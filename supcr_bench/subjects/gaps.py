@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -21,34 +21,27 @@ _OF_VALUES = ("shape", "ndim", "dtype", "device", "data", "grad")
 """What is read from a number or tensor in a configuration."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """The code of an argument, ``...`` where it must be filled in.
 
-    Attributes:
-        imported: the class that the code calls, to import from the file of the loss.
-        choices: the texts that the source compares the argument with.
+    ``choices`` are the texts that the source compares the argument with.
     """
 
     code: str = "..."
-    imported: str | None = None
     choices: tuple[str, ...] = ()
 
 
 def gap(argument: str, target: Any) -> Gap:
     """What to fill in for an argument of a class or function."""
-    sources = [signature.source_of(owner) for owner in _owners(target)]
     if isinstance(of := _annotation(argument, target), type) and dataclasses.is_dataclass(of):
         required = [
-            field.name
+            f"{field.name}=..."
             for field in dataclasses.fields(of)
             if field.init and field.default is field.default_factory is dataclasses.MISSING
         ]
-        return Gap(f"{of.__name__}({', '.join(f'{n}=...' for n in required)})", of.__name__)
-    code, choices = read("\n".join(sources), argument)
-    if code == "..." and argument == "device":
-        code = '"cpu"'
-    return Gap(code, choices=choices)
+        return Gap(f"{of.__name__}({', '.join(required)})")
+    found = read("\n".join(map(signature.source_of, _owners(target))), argument)
+    return found._replace(code='"cpu"') if (found.code, argument) == ("...", "device") else found
 
 
 def _owners(target: Any) -> list[Any]:
@@ -68,12 +61,12 @@ def _annotation(argument: str, target: Any) -> Any:
     return getattr(function, "__globals__", {}).get(found) if isinstance(found, str) else found
 
 
-def read(source: str, argument: str) -> tuple[str, tuple[str, ...]]:
+def read(source: str, argument: str) -> Gap:
     """Code with all that a source reads from an argument, and the texts it is compared with."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return "...", ()
+        return Gap()
     _tell_apart(tree, argument)
     nodes = list(ast.walk(tree))
     reader = Reader({argument: ()})
@@ -94,11 +87,11 @@ def read(source: str, argument: str) -> tuple[str, tuple[str, ...]]:
             inner = inner.setdefault(name, {})
     choices = dict.fromkeys(text for node in nodes for text in _compared(node, reader))
     if source.strip() and not (fields or choices or reader.optional or _is_used(nodes, reader)):
-        return "None", ()
+        return Gap("None")
     of_a_tensor = reader.ways == {"attribute"} and all(hasattr(Tensor, name) for name in fields)
     if not (fields or reader.optional) or (fields and of_a_tensor):
-        return "...", tuple(choices)
-    return _code(fields, reader.ways | reader.optional), ()
+        return Gap(choices=tuple(choices))
+    return Gap(_code(fields, reader.ways | reader.optional))
 
 
 def _tell_apart(tree: ast.AST, argument: str) -> None:

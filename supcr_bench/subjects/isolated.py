@@ -18,8 +18,6 @@ from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
-_known: dict[Path, frozenset[str]] = {}
-"""For each folder of a version, the names of the modules that were imported before its own."""
 _modules: dict[Path, dict[str, ModuleType]] = {}
 """For each folder of a version, its modules that are not in ``sys.modules`` now."""
 _entered: tuple[Path, dict[str, ModuleType]] | None = None
@@ -83,7 +81,7 @@ def script(file: Path) -> Iterator[ModuleType]:
     package = ModuleType(name)
     package.__path__ = [str(file.parent)]
     earlier = {n: sys.modules.pop(n) for n in list(sys.modules) if _top(n) == name}
-    with _found_first(file.parent):
+    with _entered_anew(file.parent):
         sys.modules[name] = package
         try:
             yield execute(f"{name}.{file.stem}", file)
@@ -95,18 +93,14 @@ def script(file: Path) -> Iterator[ModuleType]:
 @contextmanager
 def module(name: str, root: Path) -> Iterator[ModuleType]:
     """Import a module of a package in ``root``, even if its name is already imported."""
-    known = {n: sys.modules.pop(n) for n in list(sys.modules) if _top(n) == _top(name)}
-    try:
-        with _found_first(root):
-            yield importlib.import_module(name)
-    finally:
-        sys.modules.update(known)
+    with _entered_anew(root):
+        yield importlib.import_module(name)
 
 
 def foreign_modules(root: Path) -> list[str]:
     """Modules with names of files in the folder ``root``, but imported from elsewhere."""
-    known = _known.get(root, frozenset())
-    return sorted(n for n in set(sys.modules) - known if came_from_elsewhere(n, root))
+    names = _names_of(root, len(sys.modules), next(reversed(sys.modules)))
+    return sorted(name for name in names if came_from_elsewhere(name, root))
 
 
 def came_from_elsewhere(name: str, root: Path) -> bool:
@@ -140,21 +134,19 @@ def execute(name: str, file: Path) -> ModuleType:
 
 
 @contextmanager
-def _found_first(root: Path) -> Iterator[None]:
-    """Make Python find modules of a folder first; take them out of ``sys.modules`` at the end.
+def _entered_anew(root: Path) -> Iterator[None]:
+    """Within the block, Python finds modules of a folder first, and imports each again.
 
     Modules are recognised by name: the path of a folder without ``__init__.py`` may change later.
     """
-    known = frozenset(sys.modules)
-    _known.setdefault(root, known)
+    enter(None)
+    _modules.pop(root, None)
+    enter(root)
+    importlib.invalidate_caches()
     try:
-        with on_path(root, first=True):
-            yield
+        yield
     finally:
-        taken = {_top(name) for name in known}
-        new = set(sys.modules) - known
-        own = [n for n in new if _top(n) not in taken and _is_own(n, root)]
-        _modules[root] = {name: sys.modules.pop(name) for name in own}
+        enter(None)
 
 
 def _is_own(name: str, root: Path) -> bool:

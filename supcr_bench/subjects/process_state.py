@@ -64,18 +64,6 @@ _DENORMAL = 5e-324
 _empty = torch.empty  # a call could replace it
 
 
-def _denormals_flushed() -> bool:
-    return _DENORMAL * 1.0 == 0
-
-
-def _default_device() -> torch.device:
-    return _empty(0).device  # get_default_device takes four times as long
-
-
-def _collection() -> tuple[bool, tuple[int, int, int]]:
-    return gc.isenabled(), gc.get_threshold()
-
-
 def _write_collection(kept: tuple[bool, tuple[int, int, int]]) -> None:
     (gc.enable if kept[0] else gc.disable)()
     gc.set_threshold(*kept[1])
@@ -87,6 +75,16 @@ def _write_handlers(kept: Mapping[signal.Signals, Any]) -> None:
             signal.signal(number, handler)
 
 
+_AUTOGRAD = torch._C._autograd
+# Newer than torch 2.6.
+_top_hooks = partial(getattr(_AUTOGRAD, "_top_saved_tensors_default_hooks", lambda _: None), True)
+
+
+def _cut_hooks(wanted: object) -> None:
+    while _top_hooks() not in (None, wanted):
+        _AUTOGRAD._pop_saved_tensors_default_hooks()
+
+
 KEEP = object()
 """Marks a setting that is not changed before a watched call."""
 _SIGNALS = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGALRM")]
@@ -94,7 +92,11 @@ _HOOKS = [n for n, found in vars(nn_module).items() if n.startswith("_global_") 
 
 SETTINGS: dict[str, Setting] = {
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
-    "default device": (_default_device, torch.set_default_device, torch.device("cpu")),
+    "default device": (  # get_default_device takes four times as long
+        lambda: _empty(0).device,
+        torch.set_default_device,
+        torch.device("cpu"),
+    ),
     "number of threads": (torch.get_num_threads, torch.set_num_threads, 7),
     "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled, True),
     "float32 matmul precision": (
@@ -103,17 +105,14 @@ SETTINGS: dict[str, Setting] = {
         "highest",
     ),
     "use of deterministic algorithms": (
-        lambda: (
-            torch.are_deterministic_algorithms_enabled(),
-            torch.is_deterministic_algorithms_warn_only_enabled(),
-        ),
-        lambda pair: torch.use_deterministic_algorithms(pair[0], warn_only=pair[1]),
-        (False, False),
+        torch.get_deterministic_debug_mode,
+        torch.set_deterministic_debug_mode,
+        0,
     ),
     "cudnn.deterministic": _attribute(torch.backends.cudnn, "deterministic", False),
     "cudnn.benchmark": _attribute(torch.backends.cudnn, "benchmark", False),
     "detection of anomalies": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
-    "flushing of denormal numbers": (_denormals_flushed, torch.set_flush_denormal, False),
+    "flushing of denormal numbers": (lambda: _DENORMAL * 1.0 == 0, torch.set_flush_denormal, False),
     "modes of dispatch": _stack(
         torch._C._len_torch_dispatch_stack, torch.utils._python_dispatch._pop_mode
     ),
@@ -126,6 +125,7 @@ SETTINGS: dict[str, Setting] = {
         _write_hooks,
         {name: {} for name in _HOOKS},
     ),
+    "hooks on saved tensors": (_top_hooks, _cut_hooks, KEEP),
     "tracing of memory": (
         tracemalloc.is_tracing,
         lambda on: (tracemalloc.start if on else tracemalloc.stop)(),
@@ -133,7 +133,11 @@ SETTINGS: dict[str, Setting] = {
     ),
     "profiling function": (sys.getprofile, sys.setprofile, None),
     "tracing function": (sys.gettrace, sys.settrace, KEEP),
-    "garbage collection": (_collection, _write_collection, (True, (701, 11, 11))),
+    "garbage collection": (
+        lambda: (gc.isenabled(), gc.get_threshold()),
+        _write_collection,
+        (True, (701, 11, 11)),
+    ),
     "switch interval of threads": (sys.getswitchinterval, sys.setswitchinterval, 0.006),
     "handlers of signals": (
         lambda: {number: signal.getsignal(number) for number in _SIGNALS},
@@ -146,16 +150,6 @@ SETTINGS: dict[str, Setting] = {
         [("cpu", False), ("cuda", False)],
     ),
 }
-if _top := getattr(
-    torch._C._autograd, "_top_saved_tensors_default_hooks", None
-):  # newer than torch 2.6
-    _top_hooks = partial(_top, True)
-
-    def _cut_hooks(wanted: object) -> None:
-        while _top_hooks() not in (None, wanted):
-            torch._C._autograd._pop_saved_tensors_default_hooks()
-
-    SETTINGS["hooks on saved tensors"] = _top_hooks, _cut_hooks, KEEP
 if hasattr(os, "setpriority"):  # on Unix
     _process = os.PRIO_PROCESS, 0
 

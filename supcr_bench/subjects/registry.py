@@ -316,7 +316,6 @@ def _imported(subject: Subject) -> Iterator[Any]:
     if subject.root is None:
         yield _import(subject)
         return
-    isolated.enter(None)
     root = Path(subject.root)
     if subject.kind == "module":
         version = isolated.module(subject.target, root)

@@ -83,13 +83,16 @@ def not_constructed(
         if not gaps or not isinstance(error, AttributeError | TypeError):
             return UncallableError("construct", reason, "Correct its constructor.")
         reason += " Its default None is no configuration."
-    filled = "".join(f", {name}={one.code}" for name, one in gaps.items())
-    wrapper = _text(subject, [f"loss = functools.partial({{}}{filled})"], gaps.values())
+    wrapper = _text(subject, [f"loss = functools.partial({', '.join(['{}', *_filled(gaps)])})"])
     if isinstance(getattr(subject.factory, "__wrapped__", None), type):  # a method, bound later
         wrapper = re.sub(r"functools\.partial\((.+?)\.(\w+), (.*)\)\n", r"\1(\3).\2\n", wrapper)
     if error is None:
         reason += f"it needs {listed([f'`{name}`' for name in gaps])}, without a default."
     return UncallableError("construct", reason, _to_fill_in(gaps), wrapper)
+
+
+def _filled(gaps: Mapping[str, Gap]) -> list[str]:
+    return [f"{name}={found.code}" for name, found in gaps.items()]
 
 
 def _to_fill_in(gaps: Mapping[str, Gap]) -> str:
@@ -129,10 +132,8 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
 
 def _of_method(subject: Implementation, method: str, given: str) -> str:
     """A wrapper that constructs an object and calls its method."""
-    gaps = _required(subject)
-    filled = ", ".join(f"{name}={found.code}" for name, found in gaps.items())
-    body = [f"def loss{given}:", f"    return {{}}({filled}).{method}{given}"]
-    return _text(subject, body, gaps.values())
+    filled = ", ".join(_filled(_required(subject)))
+    return _text(subject, [f"def loss{given}:", f"    return {{}}({filled}).{method}{given}"])
 
 
 def _required(subject: Implementation) -> dict[str, Gap]:
@@ -164,8 +165,7 @@ def needs_more(
     predicted = [n for n in gaps if signature.is_prediction(n)] if told.tensors else []
     gaps |= {name: Gap(told.tensors[-1]) for name in predicted}
     names = list(told.tensors or ("features", "labels"))
-    given = [f"{name}={name}" if told.tensors else name for name in names]
-    given += [f"{name}={found.code}" for name, found in gaps.items()]
+    given = [f"{name}={name}" if told.tensors else name for name in names] + _filled(gaps)
     reason = f"{subject.name} cannot be called: beside embeddings and labels it needs "
     reason += f"{listed([f'`{name}`' for name in gaps])}."
     advice = _to_fill_in(gaps)
@@ -177,7 +177,7 @@ def needs_more(
         reason += f"{listed([f'`{name}`' for name in told.unnamed])} do not say which are "
         reason += "embeddings and which are labels."
         advice = "Fill in each argument in this wrapper, and verify its `loss`."
-    wrapper = _calling(subject, own, names, given, gaps=gaps.values())
+    wrapper = _calling(subject, own, names, given)
     return UncallableError("call", reason, advice, wrapper)
 
 
@@ -340,7 +340,7 @@ loss = {attribute}
     return UncallableError("device", reason, advice, wrapper)
 
 
-def _text(subject: Implementation, body: Sequence[str], gaps: Iterable[Gap] = ()) -> str:
+def _text(subject: Implementation, body: Sequence[str]) -> str:
     """A wrapper: imports, then lines in which ``{}`` stands for the subject."""
     code = "\n".join(body)
     modules = [m for m in ("functools", "torch", "types") if f"{m}." in code]
@@ -349,7 +349,7 @@ def _text(subject: Implementation, body: Sequence[str], gaps: Iterable[Gap] = ()
         own = signature.behind(subject.factory)
         target, attribute = getattr(own, "__module__", ""), getattr(own, "__qualname__", attribute)
     target = str(Path(target).resolve()) if target.endswith(".py") else target
-    classes = [found.imported for found in gaps if found.imported]
+    classes = sorted({*re.findall(r"=(\w+)\(", code)} - {"AnyConfig", "dict"})  # of dataclasses
     imports, called = import_lines(target, attribute, *modules, classes=classes)
     if called.partition(".")[0] == "loss":  # which the wrapper defines
         imports = [re.sub(r"import loss\b", "import loss as original", line) for line in imports]
@@ -365,7 +365,6 @@ def _calling(
     given: Sequence[str],
     doc: str = "",
     code: str = "{}",
-    gaps: Iterable[Gap] = (),
 ) -> str:
     """A wrapper that calls a subject with those arguments, and a temperature if it takes one.
 
@@ -379,9 +378,7 @@ def _calling(
     if signature.is_called_with_tensors(subject.factory) or tau in own.at_call:
         call = f"({', '.join([*given, *passed])})"
     else:
-        needed = {name: found for name, found in _required(subject).items() if name != tau}
-        passed += [f"{name}={found.code}" for name, found in needed.items()]
-        gaps = [*gaps, *needed.values()]
+        passed += _filled({name: one for name, one in _required(subject).items() if name != tau})
         call = f"({', '.join(passed)})({', '.join(given)})"
     lines = [f"def loss({', '.join(names)}):", *([f'    """{doc}"""'] if doc else [])]
-    return _text(subject, [*lines, f"    return {code.format('{}' + call)}"], gaps)
+    return _text(subject, [*lines, f"    return {code.format('{}' + call)}"])

@@ -266,14 +266,6 @@ def _undefined(file: _File) -> list[str]:
     return [name for name in used if name not in defined]
 
 
-def _called_on_self(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """The methods that the code calls on ``self`` without using what they return."""
-    for node in nodes:
-        match node:
-            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))):
-                yield name
-
-
 def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
     """What stands in for a name that is missing, by how the code uses it; ``...`` if it must be."""
 
@@ -285,12 +277,14 @@ def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
         return "None"
     bases = [base for node in nodes if isinstance(node, ast.ClassDef) for base in node.bases]
     if any(map(is_it, bases)):
-        own_names = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-        absent = {*_called_on_self(nodes)} - own_names - {*dir(nn.Module)}
-        if not absent:
-            return _CLASS
-        inherited = f"dict.fromkeys({sorted(absent)}, lambda *_, **__: None)"  # as self.log(...)
-        return f'type("Base", ({_CLASS},), {inherited})'
+        called: set[str] = set()  # such as self.log(...), of which nothing is used
+        for node in nodes:
+            match node:
+                case ast.Expr(ast.Call(ast.Attribute(ast.Name("self"), name))):
+                    called.add(name)
+        called -= {*dir(nn.Module), *(n.name for n in nodes if isinstance(n, ast.FunctionDef))}
+        inherited = f"dict.fromkeys({sorted(called)}, lambda *_, **__: None)"
+        return f'type("Base", ({_CLASS},), {inherited})' if called else _CLASS
     decorators = [d for node in nodes for d in getattr(node, "decorator_list", ())]
     if any(map(is_it, decorators)):
         return "lambda x: x"

@@ -15,6 +15,8 @@ An error *inside* a measured call is not raised: it becomes a result with a stat
 """
 
 import difflib
+import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -91,8 +93,9 @@ class UncallableError(SubjectError):
         return f"{self.reason} {self.advice}".strip()
 
     def __str__(self) -> str:
-        where = " `supcr-bench verify` prints the wrapper." if self.wrapper else ""
-        return f"{self.headline}{where}"
+        name = re.match(r".*?\.py:[\w.]+|\S+", self.reason)  # with which the reason starts
+        command = f"supcr-bench verify {shlex.quote(name[0])}" if name else "supcr-bench verify"
+        return f"{self.headline} `{command}` prints the wrapper." if self.wrapper else self.headline
 
 
 class UnavailableError(UncallableError):

@@ -185,7 +185,7 @@ class Prober:
 
     def again(self) -> Probe:
         """The plain probe as a second call of a module that has had another batch before."""
-        one, module = self.plain(), self._built(self.given)
+        one, module = self.plain(), self.built(self.given)
         other = make_rows(self.rows, self.count, 5, 2.0)
         self.probe(other, make_labels(self.rows, 1, 5), module=module)
         return self.probe(one.views, one.labels, module=module)
@@ -193,12 +193,12 @@ class Prober:
     def in_evaluation_mode(self, temperature: float) -> Probe | None:
         """The plain probe of a module in evaluation mode; ``None`` for what has no modes."""
         one = self.plain(temperature=temperature)
-        module = self._built(one.temperature)
+        module = self.built(one.temperature)
         if not isinstance(module, torch.nn.Module):
             return None
         return self.probe(one.views, one.labels, temperature, module=module.eval())
 
-    def _built(self, temperature: float | None) -> Any:
+    def built(self, temperature: float | None) -> Any:
         definition = self._subject.resolution.definition.at(temperature)
         return self._subject.build(definition, torch.ones(1), self._device)
 

@@ -27,7 +27,7 @@ from supcr_bench.verification.label_rules import (
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import FITS, NotFiniteError, Prober, alike
 from supcr_bench.verification.reading import Reading, definition_of
-from supcr_bench.verification.structure import BFLOAT16, RANDOM, read_structure
+from supcr_bench.verification.structure import BFLOAT16, OTHER_NUMBERS, randomness, read_structure
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
 EQUAL_LABELS = (
@@ -154,8 +154,8 @@ def _with_changes(prober: Prober, reading: Reading) -> Reading:
         with suppress(Exception):  # it may take fewer rows
             # Asked twice: a loss that leaves out one row may draw the same one again.
             if not (prober.repeats(MANY_ROWS) and prober.repeats(MANY_ROWS)):
-                reading.faults = [RANDOM]
-    if RANDOM in reading.faults:
+                reading.faults = [randomness(prober, MANY_ROWS)]
+    if any(fault.startswith(OTHER_NUMBERS) for fault in reading.faults):
         return reading
     member = reading.member
     still = prober.in_evaluation_mode(scale_rules.WARMER)

@@ -25,6 +25,7 @@ from supcr_bench.verification.probes import (
     ODD_TWINS,
     Probe,
     Prober,
+    alike,
     are_detached,
     make_rows,
     shortest,
@@ -32,7 +33,9 @@ from supcr_bench.verification.probes import (
 from supcr_bench.verification.reading import Reading
 
 EMPTY = "labels have no effect, as if no denominator counted a candidate (a mask always empty)"
-RANDOM = "the same inputs give other numbers at every call (random numbers inside, or state)"
+OTHER_NUMBERS = "the same inputs give other numbers"
+RANDOM = f"{OTHER_NUMBERS} at every call (random numbers inside, or state)"
+MADE_AT_RANDOM = f"{OTHER_NUMBERS} with every new object (its parameters start at random)"
 NEAR_LABELS = ((1 / FAR, 0.0), (1 / 64, 64.0))
 """The units and shifts of labels that are near to one another: near 0, and far from it."""
 MOST_FAULTS = 5
@@ -101,7 +104,15 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
             which = "equal or near" if bool(near.slopes.any()) else "equal, as in SupCon"
             return f"{FOREIGN}: no gradient reaches the embeddings unless labels are {which}"
         return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
-    return None if prober.repeats(prober.rows) else RANDOM
+    return None if prober.repeats(prober.rows) else randomness(prober, prober.rows)
+
+
+def randomness(prober: Prober, n: int) -> str:
+    """The fault of a loss of which two modules give different numbers on n rows."""
+    one, module = prober.plain(n), prober.built(prober.given)
+    # Asked often: a loss that leaves out one row may draw the same one again.
+    first, *others = (prober.probe(one.views, one.labels, module=module) for _ in range(5))
+    return MADE_AT_RANDOM if all(alike(first, other) for other in others) else RANDOM
 
 
 # --- views, similarity and candidates ---------------------------------------------------------

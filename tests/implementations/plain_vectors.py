@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib
+import math
 from types import ModuleType
 from typing import Any
 
@@ -145,9 +146,14 @@ def add_rows(work: Array, m: int, at: Array, starts: Array, target: Array) -> No
             target[into : into + 2] += work[q * LANES + 2 * a :][:2]
 
 
-def array_at(address: int, n: int, like: Any) -> Array:
-    size = n * like.dtype.itemsize
-    return np.frombuffer((ctypes.c_char * size).from_address(int(address)), like.dtype)
+def array_at(address: int, shape: tuple[int, ...], like: Any) -> Array:
+    size = math.prod(shape) * like.dtype.itemsize
+    memory: Any = (ctypes.c_char * int(size)).from_address(int(address))
+    return np.frombuffer(memory, like.dtype).reshape(shape)
+
+
+def on_stack(like: Any) -> Array:
+    return np.empty(LANES, np.asarray(like).dtype)
 
 
 def run_as_written(monkeypatch: pytest.MonkeyPatch, tiled: ModuleType) -> None:
@@ -156,7 +162,16 @@ def run_as_written(monkeypatch: pytest.MonkeyPatch, tiled: ModuleType) -> None:
     for function in (
         *(load, store, pair, copy_pair, splat, where_less, where_bits, any_less, widen, narrow),
         to_fixed_tuple,
-        *(exponent, mantissa, array_at, product_of_pairs, add_product, merge_rows, add_rows),
+        *(
+            exponent,
+            mantissa,
+            array_at,
+            on_stack,
+            product_of_pairs,
+            add_product,
+            merge_rows,
+            add_rows,
+        ),
     ):
         plain[function.__name__] = function
     for file in FILES:

@@ -230,6 +230,16 @@ def test_low_precision_inputs_give_gradients_of_their_dtype(
         torch.testing.assert_close(low.grad, high.grad.to(dtype), rtol=0.02, atol=1e-3)  # type: ignore[union-attr]
 
 
+@DIRECT
+def test_the_views_may_differ_in_dtype(subject: Subject) -> None:
+    batch = make_leaves(Case(batch_size=9))
+    module = subject.factory()
+    right = module(batch.first, batch.second, batch.labels)[0]
+    loss = module(batch.first, batch.second.detach().double().requires_grad_(), batch.labels)[0]
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, right)
+
+
 @EACH
 def test_autocast_changes_nothing(subject: Subject) -> None:
     batch = make_leaves(Case(batch_size=9))

@@ -168,17 +168,20 @@ def test_a_thread_that_waited_for_a_sum_that_is_complete_by_then_touches_no_memo
 
     swept: list[tuple[int, int]] = []
 
-    def run(parts: int, first: int, stop: int, *_: object) -> tuple[int, int, int, float]:
+    def run(parts: int, first: int, stop: int, *_: object) -> tuple[int, int, float, float]:
         if parts == tiled.SWEEP:
             swept.append((first, stop))
             assert waits.wait(60)
-        return 1, 0, 1, 0.0  # one tile, for one of three sums
+        return 1, 0, 0.0, 0.0  # one tile, for one of three sums
 
     monkeypatch.setattr(tiled, "Lock", Watched)
     monkeypatch.setattr(tiled, "_calls_alone", [0])
     with ThreadPoolExecutor(2) as threads:
         monkeypatch.setattr(tiled, "pool", lambda _: threads)
-        tiled.run_together(2, tiled.Plan(run, None, 0, 0, 0, 0, 1, 2, 0.0, 60.0), (0,))
+        plan = tiled.Plan(
+            run, *(0, 0, 0, 0, 1, 2), limit=60.0, together=True, between=0, strides=()
+        )
+        tiled.run_together(2, plan, (0,))
     assert swept == [(0, 1)]
 
 

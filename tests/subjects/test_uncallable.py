@@ -881,7 +881,8 @@ def test_the_advice_for_methods_can_be_followed(folder: Path) -> None:
 
 def test_a_message_without_its_wrapper_says_where_it_is_printed(folder: Path) -> None:
     found = outcome(folder, "mine.py:NeedsSize")
-    assert str(found) == f"{found.headline} `supcr-bench verify` prints the wrapper."
+    command = f"supcr-bench verify {folder}/mine.py:NeedsSize"
+    assert str(found) == f"{found.headline} `{command}` prints the wrapper."
     assert str(outcome(folder, "mine.py:Fails")).endswith("Correct its constructor.")
 
 

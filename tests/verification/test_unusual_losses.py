@@ -20,7 +20,7 @@ from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.resolve import resolve
 
 
-def recognised(loss: Callable[..., Tensor]) -> Recognition:
+def recognised(loss: Callable[..., Any]) -> Recognition:
     it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
     found = resolve(it)[0].recognised
     assert found is not None
@@ -729,7 +729,7 @@ class Queue(nn.Module):
 
 
 def test_a_queue_is_named_though_the_first_call_is_right() -> None:
-    (fault,) = recognised(Queue).faults  # type: ignore[arg-type]
+    (fault,) = recognised(Queue).faults
     assert fault.startswith("other numbers at the second call of a module")
 
 
@@ -775,7 +775,7 @@ def test_what_changes_with_calls_and_modes_is_one_cause(change: str, words: str)
         def __init__(self, temperature: float = 2.0) -> None:
             super().__init__(change, temperature)
 
-    found = recognised(Loss)  # type: ignore[arg-type]
+    found = recognised(Loss)
     (fault,) = found.faults
     assert re.match(words, fault)
     assert not any("temperature" in choice for choice in found.choices)
@@ -941,6 +941,20 @@ def test_anchors_at_random_are_named_though_few_rows_may_repeat() -> None:
     torch.manual_seed(0)
     (fault,) = recognised(loss).faults
     assert "random numbers inside" in fault
+
+
+def test_parameters_that_are_random_in_each_new_object_are_told_from_random_numbers() -> None:
+    class Margins(nn.Module):
+        def __init__(self, temperature: float = 2.0) -> None:
+            super().__init__()
+            self.temperature, self.scale = temperature, nn.Parameter(torch.rand(()) + 1)
+
+        def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+            """features [N, d]"""
+            return mean_over_pairs(-distances(features) * self.scale / self.temperature, labels)
+
+    (fault,) = recognised(Margins).faults
+    assert fault.endswith("with every new object (its parameters start at random)")
 
 
 def test_distances_made_of_products_are_right_on_random_rows() -> None:
