@@ -130,10 +130,10 @@ def gate(
     loaded = load_suite(suite).with_axes(read_axes(axes)).with_definition(definition)
     work = make_work(loaded, implementation or loaded.implementations)
     require_room(work.plan)
-    options = [part for axis in set_ or () for part in ("--set", axis)]
-    if definition is not None:
-        options += ["--definition", definition]
-    gate_options = ["--device", device] if device is not None else []
+    options = ["--definition", definition] if definition is not None else []
+    gate_options = [part for axis in set_ or () for part in ("--set", axis)]
+    if device is not None:
+        gate_options += ["--device", device]
     if max_slowdown is not None:
         gate_options += ["--max-slowdown", f"{100 * max_slowdown:g}%"]
     if time_budget != TIME_BUDGET_S:

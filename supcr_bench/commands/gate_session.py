@@ -208,7 +208,7 @@ class GateSession:
         """
         called = [(n, own.resolution) for n, own in self.checked.items() if own.resolution]
         plan = under(self.work.plan, {name: own.definition for name, own in called})
-        if any(option.startswith("ranks=") for option in self.terms.options):
+        if any(option.startswith("ranks=") for option in self.terms.gate_options):
             return plan
         described = ((n, c.description) for n, c in self.checked.items() if c.description)
         known = {n for n, own in described if "ranks" in own.tags} | {*self.suite.implementations}

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from supcr_bench.store.loaded_run import Run
+from supcr_bench.values.axes import AXES
 from supcr_bench.values.case import Case, Workload
 from supcr_bench.values.definition import AUTO, DEPARTS
 from supcr_bench.values.gate import MAX_SLOWDOWN, TIME_BUDGET_S
 from supcr_bench.verification.verification import NO_DEFINITION
 
+OPTIONS = ("batch_size", "pass", "dims", "nan_density", "device", "ranks")
+"""The axes that have options of their own, in the order of a command; ``--set`` sets the others."""
 TORCH_ALLOWANCE = 0.02
 """Share by which counts may differ between two versions of torch.
 
@@ -24,7 +27,8 @@ class Terms:
 
     ``new`` names implementations whose file the revision does not have. ``given`` are the allowed
     shares that the command line sets, by name; it replaces ``allowed``, which the suite's grids
-    set, by workload and name.
+    set, by workload and name. ``gate_options`` are not for the command of one case, which sets its
+    own axes.
     """
 
     suite: str
@@ -52,13 +56,15 @@ class Terms:
 
     def run_command(self, implementation: str, case: Case) -> str:
         parts = ["supcr-bench", "run", self.suite, "-i", implementation, "--no-verify"]
-        parts += ["--batch-size", str(case.batch_size), "--pass", case.pass_]
-        if case.nan_density is not None:
-            parts += ["--dims", str(case.dims), "--nan-density", f"{case.nan_density:g}"]
-        if case.device != "cpu":
-            parts += ["--device", case.device]
-        if case.ranks > 1:
-            parts += ["--ranks", str(case.ranks)]
+        of_file = case.nan_density is None
+        for axis in sorted(AXES, key=lambda axis: [*OPTIONS, axis.name].index(axis.name)):
+            value = axis.of(case if axis.name == "pass" else case.workload)
+            usual = value is None or (value in axis.usual and value in axis.default)
+            if usual or (of_file and axis.from_labels):
+                continue
+            text = f"{value:.10g}" if isinstance(value, float) else str(value)
+            has_option = axis.name in OPTIONS
+            parts += [f"--{axis.id}", text] if has_option else ["--set", f"{axis.name}={text}"]
         return shlex.join([*parts, *self.options])
 
     def gate_command(self, revision: str) -> list[str]:

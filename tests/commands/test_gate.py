@@ -281,7 +281,8 @@ def test_a_plain_function_that_became_wrong_is_a_regression(gated):
     assert status == 1
     assert "agreement" in {j["figure"] for j in judged(found, "regression")}
     command = next(j["command"] for j in judged(found, "regression"))
-    assert command.endswith("--set nan_density=0")
+    assert "--nan-density 0" in command
+    assert command.count("nan") == 1  # an axis that is set twice is an error
 
 
 @pytest.mark.slow

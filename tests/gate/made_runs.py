@@ -13,7 +13,7 @@ from supcr_bench.verification.outcome import Outcome, Verdict
 from supcr_bench.verification.verification import Verification
 from tests.made_verifications import make_verification
 
-CASE = Case(batch_size=16, dims=2, nan_density=0.2, pass_="training")
+CASE = Case(batch_size=16, dims=2, nan_density=0.2, pass_="training", own_temperature=True)
 TERMS = Terms(suite="ci", implementations=("one",), baseline=True)
 SESSION = Terms(suite="ci", implementations=("one",), baseline=False)
 FIRST = replace(SESSION, new=frozenset({"one"}))

@@ -179,6 +179,10 @@ def test_every_case_has_a_command_that_shows_it_again() -> None:
         "supcr-bench run 'my suite.toml' -i a.py:Loss --no-verify --batch-size 16 "
         "--pass training --device cuda:1"
     )
+    unusual = replace(CASE, labels="tied", dtype="float64", embedding_norm=1e3)
+    unusual = replace(unusual, temperature=0.1, own_temperature=False)
+    for name in ("labels=tied", "dtype=float64", "temperature=0.1", "embedding_norm=1000"):
+        assert f" --set {name}" in terms.run_command("a.py:Loss", unusual)
 
 
 # --- verification ---
