@@ -40,18 +40,10 @@ def gap(argument: str, target: Any) -> Gap:
             if field.init and field.default is field.default_factory is dataclasses.MISSING
         ]
         return Gap(f"{of.__name__}({', '.join(required)})")
-    found = read("\n".join(map(signature.source_of, _owners(target))), argument)
+    owners = getattr(target, "__mro__", (target,))  # a class with the bases that the author wrote
+    own = [one for one in owners if one.__module__.partition(".")[0] not in ("torch", "builtins")]
+    found = read("\n".join(map(signature.source_of, own)), argument)
     return found._replace(code='"cpu"') if (found.code, argument) == ("...", "device") else found
-
-
-def _owners(target: Any) -> list[Any]:
-    """The function, or the class with the bases that the author wrote."""
-    bases = getattr(target, "__mro__", None)
-    if bases is None:
-        return [target]
-    return [
-        base for base in bases if base.__module__.partition(".")[0] not in ("torch", "builtins")
-    ]
 
 
 def _annotation(argument: str, target: Any) -> Any:

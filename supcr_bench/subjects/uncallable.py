@@ -244,11 +244,10 @@ def not_called(
         reason += f" raises {error_text(error)}. As {call_words(works)} it works."
         advice = f"Correct its {path}, or verify this wrapper's `loss`, which calls it otherwise."
     else:
-        others = dict.fromkeys(
-            re.sub(r"^\((features )?|, labels.*$", "", CALLS[o.definition.call]) for o in tried
-        )
-        if others and not isinstance(error, NumberError | SeveralLossesError):
-            reason += f" Tried: {'; '.join(others)}."
+        if not isinstance(error, NumberError | SeveralLossesError):
+            calls = [CALLS[one.definition.call] for one in tried]
+            words = dict.fromkeys(re.sub(r"^\((features )?|, labels.*$", "", c) for c in calls)
+            reason += f" Tried: {'; '.join(words)}."
         advice = "Fix the error, or say in this wrapper how it is called, and verify its `loss`."
         inner = f"parameters of its own (`{held[0]}`)" if held else ""
         if inner or "running_mean" in str(error):
