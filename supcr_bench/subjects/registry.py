@@ -188,8 +188,8 @@ def file_of(subject: Subject) -> Path:
     except (ImportError, ValueError) as error:
         raise SubjectError(f"{subject.name} cannot be found: {error}") from None
     for name in inner:  # the packages around it are not imported: what they need may not be here
-        module, places = f"{module}.{name}", (found and found.submodule_search_locations) or ()
-        found = PathFinder.find_spec(module, list(places))
+        places = (found and found.submodule_search_locations) or ()
+        found = PathFinder.find_spec(name, list(places))  # a dotted name would need its package
     if found and found.origin and found.origin.endswith(".py"):
         return Path(found.origin)
     raise SubjectError(f"{subject.name}: no Python file of that module is found")

@@ -261,7 +261,8 @@ def read_call(target: Any, loss: Callable[..., Any]) -> CallSignature:
             packed = ", ".join(code for _, code in parts)
             return CallSignature(extra=required, keys=keys, packed=packed)
     if not labels:
-        alone = required if len(required) == 1 and not extra else ()
+        more = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
+        alone = required if len(required) == 1 and not (extra or more) else ()
         return CallSignature(extra=tuple(extra), unlabelled=alone)
     text = "\n\n".join(_documentation(target, function_of(loss), source))
     shapes = list(_shapes(text, views, labels))

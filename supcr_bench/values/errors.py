@@ -93,7 +93,7 @@ class UncallableError(SubjectError):
         return f"{self.reason} {self.advice}".strip()
 
     def __str__(self) -> str:
-        name = re.match(r".*?\.py:[\w.]+|\S+", self.reason)  # with which the reason starts
+        name = re.match(r"[^:]*?\.py:[\w.]+|\S+", self.reason)  # with which the reason starts
         command = f"supcr-bench verify {shlex.quote(name[0])}" if name else "supcr-bench verify"
         return f"{self.headline} `{command}` prints the wrapper." if self.wrapper else self.headline
 

@@ -81,7 +81,7 @@ def answer_on_rank(
     with torch.set_grad_enabled(question.training):
         rows = model(own)
         views = rows.to(problem.first.dtype).chunk(2, dim=1)
-        first, second = (view[:, : view.shape[1] - int(narrower)] for view in views)
+        first, second = (v[:, : v.shape[1] - int(narrower)].contiguous() for v in views)
         announce("forward")
         output = subject.call(module, first, second, problem.labels[own])
         loss, parts = unpack(output, problem.labels.shape[1])

@@ -122,6 +122,16 @@ def test_a_module_in_the_working_folder_is_found(
     assert found.title == "A loss of my own."
 
 
+def test_the_file_of_a_module_in_folders_without_init_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "outer_without_init" / "inner" / "losses.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("class Loss:\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    assert registry.file_of(locate("outer_without_init.inner.losses:Loss")) == file
+
+
 def test_a_declared_implementation_keeps_what_it_says_of_itself(tmp_path: Path) -> None:
     path = tmp_path / "declared_loss.py"
     path.write_text(DECLARED.format(name="other"))

@@ -242,6 +242,11 @@ class OneArgument(nn.Module):
         return batch[0].sum() + batch[1].sum()
 
 
+class Starred(nn.Module):
+    def forward(self, x, *labels):
+        return torch.mm(x, labels[0]).sum()
+
+
 def letters(a, b, c, d, e):
     return a.sum() * c + b.sum() * e + d.sum()
 
@@ -569,6 +574,7 @@ def outcome(folder: Path, name: str, lines: int = 13) -> UncallableError:
         ("mine.py:query_and_key", "call", "takes no labels: by their names, `query` and `positive"),
         ("mine.py:scaled", "call", "takes no labels: by their names, `image_features` and `text_"),
         ("mine.py:OneArgument", "call", "takes one argument, `batch`, not embeddings and labels"),
+        ("mine.py:Starred", "call", "mat1 and mat2 shapes cannot be multiplied"),
         ("mine.py:letters", "call", "the names `a`, `b`, `c`, `d` and `e` do not say which are"),
         ("mine.py:OneNumber", "call", "labels): it returned a float, not a tensor."),
         ("mine.py:in_numpy", "call", "labels): it returned a NumPy value, not a tensor."),

@@ -1,7 +1,14 @@
+import shlex
+
 import pytest
 
 from supcr_bench.values import errors
-from supcr_bench.values.errors import SupcrBenchError, UnknownNameError, UsageError
+from supcr_bench.values.errors import (
+    SupcrBenchError,
+    UncallableError,
+    UnknownNameError,
+    UsageError,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +72,10 @@ def test_the_docstring_draws_every_error() -> None:
     }
     assert errors.__doc__ is not None
     assert all(name in errors.__doc__ for name in named)
+
+
+@pytest.mark.parametrize("name", ["mine:Loss", "my losses/mine.py:Loss"])
+def test_the_name_of_an_implementation_ends_before_what_its_error_says(name: str) -> None:
+    reason = f"{name} cannot be called as (z, labels): ValueError: see helper.py:34."
+    error = UncallableError("call", reason, "Correct it.", "a wrapper")
+    assert f"`supcr-bench verify {shlex.quote(name)}` prints" in str(error)

@@ -36,6 +36,10 @@ class LabelsKept(RightAcrossRanks):
             self.kept = labels
         return self.kept
 
+class Flattened(RightAcrossRanks):
+    def forward(self, perturbed, intact, labels):
+        return super().forward(*(x.view(-1).view(x.shape) for x in (perturbed, intact)), labels)
+
 class Stacked(RightAcrossRanks):
     def forward(self, features, labels):
         return super().forward(features[:, 0], features[:, 1], labels)
@@ -109,6 +113,11 @@ def test_a_loss_that_refuses_to_run_on_one_rank_alone_is_verified(tmp_path: Path
     subject = of_file(tmp_path, STATEFUL, "SeveralRanksOnly")
     found = verified(subject, only=("step under DDP",))
     assert [o.verdict for o in found.outcomes] == [Verdict.PASS]
+
+
+@pytest.mark.usefixtures("same_ranks")
+def test_the_rows_of_a_rank_lie_one_after_the_other_in_memory(tmp_path: Path) -> None:
+    assert verified(of_file(tmp_path, STATEFUL, "Flattened"), only=("step under DDP",))
 
 
 @pytest.mark.usefixtures("same_ranks")
