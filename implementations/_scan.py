@@ -335,8 +335,10 @@ class DirectGradient(torch.autograd.Function):
         elif at_losses is not None:
             at_loss = at_losses.new_zeros(()) if at_loss is None else at_loss
             arriving = torch.cat((at_loss[None], at_losses)).detach()
-            views, _ = module.arrange([x.detach() for x in embeddings], arguments[0])
-            _, _, found, slope = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
+            with torch.no_grad():
+                views, _ = module.arrange(embeddings, arguments[0])
+                again = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
+            found, slope = again.gradient, again.slope
             at_loss = torch.ones_like(at_loss)
         if at_loss is None:
             return (None,) * (2 + count)
