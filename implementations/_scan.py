@@ -314,12 +314,12 @@ class DirectGradient(torch.autograd.Function):
         needed = ctx.needs_input_grad
         wanted = graph and True in needed
         weights = module._buffers["weights"]  # in a third of the time of an attribute
-        arguments = labels, weights, value_of(temperature), module.choices
+        tau, choices = value_of(temperature), module.choices
         loss, losses, gradient, slope = own_evaluate(
-            views, *arguments, wanted=wanted, learned=needed[1]
+            views, labels, weights, tau, choices, wanted=wanted, learned=needed[1]
         )
-        if wanted and gradient is not None:
-            ctx.again = module, own_evaluate, arguments
+        if gradient is not None:
+            ctx.again = module, own_evaluate, (labels, weights, tau, choices)
             ctx.save_for_backward(slope, *embeddings, *gradient)
         return loss, losses
 
@@ -337,8 +337,9 @@ class DirectGradient(torch.autograd.Function):
             arriving = torch.cat((at_loss[None], at_losses)).detach()
             with torch.no_grad():
                 views, _ = module.arrange(embeddings, arguments[0])
-                again = own_evaluate(views, *arguments, wanted=True, grad_output=arriving)
-            found, slope = again.gradient, again.slope
+                _, _, found, slope = own_evaluate(
+                    views, *arguments, wanted=True, grad_output=arriving
+                )
             at_loss = torch.ones_like(at_loss)
         if at_loss is None:
             return (None,) * (2 + count)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._tiled_loop import Scale, sweep_tile
+from ._tiled_loop import scale_of, sweep_tile
 from ._tiled_memory import (
     Rules,
     labels_in,
@@ -24,22 +24,12 @@ from ._tiled_memory import (
     take,
 )
 from ._tiled_rows import finish, read_points, sort_labels
-from ._vectors import (
-    array_at,
-    compiled,
-    exponential,
-    kept_on_disk,
-    on_stack,
-    splat,
-    store,
-    to_fixed_tuple,
-)
+from ._vectors import array_at, compiled, kept_on_disk, on_stack, to_fixed_tuple
 
 MEASURE, PREPARE, CLEAR, SWEEP, ADD, FINISH, WHOLE = 0, 1, 2, 4, 8, 16, 23
 """The parts of a call: none, to learn how much memory it takes; rows are read; sums are set to 0;
 tiles are summed; other sums are added; the losses and the gradient are written."""
 RULES = len(Rules._fields)
-LOG_2 = math.log(2)
 STATE = 3
 """Numbers that are kept between the parts: R, infinite labels, the largest squared norm."""
 FILES = ("_vectors", "_unrolled", "_tiled_memory", "_tiled_rows", "_tiled_loop", "_tiled_call")
@@ -53,20 +43,6 @@ def range_of(rules: Any, longest: float) -> tuple[float, float]:
     if rules.power == 0:
         return longest, 2 * longest
     return 0.0, 4 * longest if rules.power == 2 else 2 * math.sqrt(longest)
-
-
-@compiled
-def scale_of(rules: Any, tau: float, high: float, width: float, eps: float) -> Scale:
-    """The constants that depend on the temperature, for logits in range."""
-    lanes = on_stack(np.float64(0))
-    store(lanes, 0, exponential(splat(lanes, -high)))
-    least = eps * lanes[0]
-    bits, most = width / LOG_2, 2.0 * rules.n + 2 + least
-    while most > 1:
-        bits, most = bits + 1, most / 2
-    batch = max(int(1000 / bits), 1)
-    floor, added = (0.0, least) if rules.adds else (least, 0.0)
-    return Scale(1 / tau, high, floor, added, batch)
 
 
 @compiled
@@ -87,14 +63,6 @@ def share_out(rules: Any, counts: Any, weights: int, size: int, shares: Any, fac
         total += shares[c]
     for c in range(rules.losses):
         shares[c] /= total if total else 1.0
-
-
-@compiled
-def set_to_zero(start: int, size: int) -> None:
-    """Set bytes, a multiple of eight, from an address on."""
-    memory = array_at(start, (size // 8,), np.int64(0))
-    for k in range(len(memory)):
-        memory[k] = 0
 
 
 @compiled
@@ -206,7 +174,7 @@ def compile_for(embeddings: str, labels: str) -> Any:
             return all_read, summed, np.float64(free[0] - other), 0.0
         views = two_views(x0, x1, rules.row, rules, x_like)
         if parts & PREPARE:
-            set_to_zero(start, of_points)
+            array_at(start, (of_points // 8,), np.int64(0))[:] = 0
             state[2] = read_points(views, r, rules, labels.rows, labels.places, points)
         high, width = range_of(rules, state[2])
         high, width = high / tau, width / tau
@@ -215,14 +183,12 @@ def compile_for(embeddings: str, labels: str) -> Any:
 
         scale = scale_of(rules, tau, high, width, eps)
         if parts & CLEAR:
-            set_to_zero(own, summed)
+            array_at(own, (summed // 8,), np.int64(0))[:] = 0
         share_out(rules, labels.counts, weights, weight_size, shares, factors)
+        at = array_at(arriving, (1 + rules.losses,), like)
         for c in range(rules.losses):
-            by_pair[c] = factors[c] * shares[c] / tau
-        if arriving:
-            at = array_at(arriving, (1 + rules.losses,), like)
-            for c in range(rules.losses):
-                by_pair[c] = factors[c] * (at[0] * shares[c] + at[1 + c]) / tau
+            share = at[0] * shares[c] + at[1 + c] if arriving else shares[c]
+            by_pair[c] = factors[c] * share / tau
         tiles = -(-r // size)
         if parts & SWEEP:
             by = by_pair if wanted else by_pair[:0]

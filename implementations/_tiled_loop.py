@@ -37,6 +37,7 @@ CHUNK = 128
 """Rows whose products with a tile stay in the first-level cache."""
 BLOCK = 32
 """Places that are summed in the working dtype before the sum is carried in float64."""
+LOG_OF_2 = np.log(2.0)
 NEAR = 0.01
 """Squared distances below this share of the squared norms are computed from coordinate
 differences."""
@@ -50,6 +51,20 @@ class Scale(NamedTuple):
     floor: float  # the least value of a contrast
     added: float  # what is added to each contrast
     batch: int  # how many contrasts can be multiplied before their exponents are taken out
+
+
+@compiled
+def scale_of(rules: Any, tau: float, high: float, width: float, eps: float) -> Scale:
+    """The constants that depend on the temperature, for logits in range."""
+    lanes = on_stack(np.float64(0))
+    store(lanes, 0, exponential(splat(lanes, -high)))
+    least = eps * lanes[0]
+    bits, most = width / LOG_OF_2, 2.0 * rules.n + 2 + least
+    while most > 1:
+        bits, most = bits + 1, most / 2
+    batch = max(int(1000 / bits), 1)
+    floor, added = (0.0, least) if rules.adds else (least, 0.0)
+    return Scale(1 / tau, high, floor, added, batch)
 
 
 @compiled
@@ -180,7 +195,7 @@ def sweep(
     store(lanes, 0, exponents)
     for lane in range(count):
         powers += lanes[lane]
-    return float(np.log(whole) + powers * np.log(2.0))
+    return float(np.log(whole) + powers * LOG_OF_2)
 
 
 @compiled

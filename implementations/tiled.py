@@ -145,7 +145,7 @@ class TiledSupCR(ScanSupCR):
         wanted: bool,
         learned: bool = True,
         grad_output: Tensor | None = None,
-    ) -> Evaluated:
+    ) -> Any:  # a plain tuple, which takes less time to make than an ``Evaluated``
         """As :func:`._scan.evaluate`, by tiles if the loop can run."""
         first, last, count, (n, d) = views[0], views[-1], len(views), views[0].shape
         strides, dtype, of_y, dims = first.stride(), first.dtype, labels.dtype, labels.shape[1]
@@ -186,15 +186,16 @@ class TiledSupCR(ScanSupCR):
             size += threads * sums + (threads - 1) * room
         memory = new((size // 8,), (1,), torch.float64)
         at = memory.data_ptr()
-        arguments = (
-            *(at, numbers, tau, x0, x1, labels.data_ptr(), at_weights, weight_size, at_grad_output),
-            *(loss.data_ptr(), each.data_ptr(), gradient0, gradient1),
-        )
+        y, out, outs = labels.data_ptr(), loss.data_ptr(), each.data_ptr()
+        inputs = at, numbers, tau, x0, x1, y, at_weights, weight_size, at_grad_output
         if threads > 1:
-            _, infinite, width, slope = run_together(threads, plan, arguments)
+            given = *inputs, out, outs, gradient0, gradient1
+            _, infinite, width, slope = run_together(threads, plan, given)
         else:
             at += shared
-            _, infinite, width, slope = run(WHOLE, 0, n, at, at + sums, *arguments)
+            _, infinite, width, slope = run(
+                WHOLE, 0, n, at, at + sums, *inputs, out, outs, gradient0, gradient1
+            )
         if infinite:
             raise ValueError(f"{infinite} labels are infinite: their distances have no order")
         if width > limit:
@@ -202,7 +203,7 @@ class TiledSupCR(ScanSupCR):
                 views, labels, weights, tau, choices, wanted, learned, grad_output, width
             )
         by_tau = torch.tensor(slope, dtype=torch.float64) if wanted and learned else None
-        return tuple.__new__(Evaluated, (loss, each, gradient, by_tau))  # in half the time
+        return loss, each, gradient, by_tau
 
     @staticmethod
     def scale(gradient: Tensor, factor: Tensor) -> Tensor:
@@ -242,8 +243,8 @@ def evaluate_otherwise(
         y = (labels if labels.dtype in EXACT else labels.double()).contiguous()
     run = TiledSupCR.evaluate if readable else evaluate
     options: Any = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
-    found = run(own, y, weights, tau, choices, **options)
-    return found._replace(loss=found.loss.to(dtype), losses=found.losses.to(dtype))
+    loss, losses, gradient, slope = run(own, y, weights, tau, choices, **options)
+    return Evaluated(loss.to(dtype), losses.to(dtype), gradient, slope)
 
 
 def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
