@@ -57,10 +57,11 @@ class Terms:
     def run_command(self, implementation: str, case: Case) -> str:
         parts = ["supcr-bench", "run", self.suite, "-i", implementation, "--no-verify"]
         of_file = case.nan_density is None
+        asked = {part.removeprefix("--").partition("=")[0] for part in self.gate_options}
         for axis in sorted(AXES, key=lambda axis: [*OPTIONS, axis.name].index(axis.name)):
             value = axis.of(case if axis.name == "pass" else case.workload)
-            usual = value is None or (value in axis.usual and value in axis.default)
-            if usual or (of_file and axis.from_labels):
+            usual = value in axis.usual and value in axis.default and axis.name not in asked
+            if value is None or usual or (of_file and axis.from_labels):
                 continue
             text = f"{value:.10g}" if isinstance(value, float) else str(value)
             has_option = axis.name in OPTIONS

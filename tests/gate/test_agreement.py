@@ -183,6 +183,10 @@ def test_every_case_has_a_command_that_shows_it_again() -> None:
     unusual = replace(unusual, temperature=0.1, own_temperature=False)
     for name in ("labels=tied", "dtype=float64", "temperature=0.1", "embedding_norm=1000"):
         assert f" --set {name}" in terms.run_command("a.py:Loss", unusual)
+    # A suite may have others in place of usual values that the gate was asked for.
+    terms = replace(terms, gate_options=("--set", "dtype=float32", "--device", "cpu"))
+    said = terms.run_command("a.py:Loss", CASE)
+    assert "--device cpu" in said and "--set dtype=float32" in said
 
 
 # --- verification ---
