@@ -223,13 +223,16 @@ class CheckContext:
         return True
 
     def upstream(self, problem: Batch) -> Tensor:
-        """Draw a gradient for the loss and each per-dimension loss, exact in every dtype."""
+        """Draw a gradient for the loss and each per-dimension loss, exact in every dtype.
+
+        They are as large as those that come with loss scaling, which shows gradients that are cut.
+        """
         per_dimension = self.definition.label_distance == "per_dimension"
         dims = problem.labels.shape[1] if per_dimension else 1
         uniform = Stream("upstream", self.seed, dims).uniform(1 + dims)
         values = [round(16 * u) / 8 - 1 for u in uniform]
         values[0] += 2
-        return torch.tensor(values, dtype=torch.float64)
+        return 1024 * torch.tensor(values, dtype=torch.float64)
 
     def ask(
         self, problem: Batch, upstream: Tensor | None = None, module: Any = None, **how: Any

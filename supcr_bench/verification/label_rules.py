@@ -1,6 +1,7 @@
 """Reads what a loss does with labels: ties, label distances, dimension weights, missing labels."""
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from supcr_bench.verification.probes import (
     Prober,
     make_labels,
     make_rows,
+    shortest,
 )
 from supcr_bench.verification.reading import Reading
 
@@ -39,6 +41,8 @@ NEAR_SHARE = 2.0**-12
 """This share of ``UNEQUAL``, added to whole numbers, makes their equal distances nearly equal."""
 COARSE = 1e-2
 """Labels of about 1 that are rounded to larger steps give another loss."""
+COARSE_SHARE = 1e-3
+"""Label distances that count as equal though they differ by a larger share give another loss."""
 STARTS = 40
 """The number of places along the labels at which a small difference is tried."""
 LARGE = 64
@@ -53,11 +57,13 @@ def settle(prober: Prober, reading: Reading, alive: list[Member], core: Probe) -
     # On few rows, labels that are rounded may order as their ranks do.
     alive = prober.fitting(alive, prober.plain(2 * prober.rows + 1)) or alive
     there = prober.fitting(alive, core) if complete else []
-    if there and there[0].measured != "ranked":
+    ranked = not there or there[0].measured == "ranked"
+    if not (ranked or read_relative_tolerance(prober, reading, min(there, key=plainness))):
         LabelRange(prober, there).read(reading)
     alive = _read_ties(prober, reading, alive)
     probe = _of_several_dimensions(prober)
-    if probe is not None and PHRASES["labels"]["outliers"] not in reading.faults:
+    odd = PHRASES["labels"]["outliers"], NEAR_TIES
+    if probe is not None and not any(fault.endswith(odd) for fault in reading.faults):
         reading.several_dimensions = True
         alive = _read_label_distance(prober, reading, alive, probe)
     member = min(alive, key=plainness)
@@ -168,6 +174,8 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     Labels whose differences count in some places and not in others are rounded. The more of the
     ``STARTS`` differences count, the smaller are the steps.
     """
+    if any(words.endswith(NEAR_TIES) for words in reading.choices + reading.faults):
+        return  # differences that are a share of the distance
     rows = make_rows(3, prober.count, 6)
     tied = torch.tensor([[0.0], [1.0], [1.0]]).double()
 
@@ -193,11 +201,7 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
         step = difference * STARTS / crossed
         words = f"{ROUNDED} about {step:.1g}"
     else:
-        step, above = difference, 10 * difference
-        while above > 1.01 * step:
-            middle = math.sqrt(step * above)
-            counts = bool(prober.fitting([member], probed(middle)))
-            step, above = (step, middle) if counts else (middle, above)
+        step = _largest(lambda size: not prober.fitting([member], probed(size)), difference)
         words = f"label differences below about {step:.1g} {NEAR_TIES}"
     if step <= COARSE:
         reading.choices.append(words)
@@ -206,6 +210,44 @@ def read_tolerance(prober: Prober, reading: Reading, member: Member) -> None:
     reading.faults = [fault for fault in reading.faults if fault != small] + [words]
     prober.label_unit *= 2.0 ** math.ceil(math.log2(LARGE * LABEL_STEPS * step))
     reading.complete = prober.label_unit * LABEL_STEPS < prober.most_label
+
+
+def _largest(ties: Callable[[float], bool], difference: float) -> float:
+    """The largest difference that counts as none, between this one and ten times as much."""
+    step, above = difference, 10 * difference
+    while above > 1.01 * step:
+        middle = math.sqrt(step * above)
+        step, above = (middle, above) if ties(middle) else (step, middle)
+    return step
+
+
+def read_relative_tolerance(prober: Prober, reading: Reading, member: Member) -> bool:
+    """Find the share of label distances below which their difference counts as none, if any.
+
+    The first row is as far from the second as from the last, but for that share. An absolute
+    tolerance makes no tie of labels ``LARGE`` times as far apart; what makes one of near labels
+    changes labels, not distances.
+    """
+    rows, moved = make_rows(4, prober.count, 6), torch.tensor([[0.0], [0.0], [0.5], [1.0]])
+    equal, near = (torch.tensor(y).double().unsqueeze(1) for y in ((1, 0, 8, 2), (0, 2, 2, 2)))
+
+    def ties(share: float, labels: Tensor = equal, size: float = 1.0) -> bool:
+        probe = prober.probe(rows, size * (labels + share * moved))
+        counts = prober.fitting([member], probe)
+        return not counts and bool(prober.fitting([member], replace(probe, labels=labels)))
+
+    found = 0.0
+    for exponent in range(6, 0, -1):
+        if not ties(BELOW * 10.0**-exponent):  # larger shares count too
+            break
+        found = BELOW * 10.0**-exponent
+    if not found or ties(found, near) or not ties(found, equal, LARGE):
+        return False
+    share = _largest(ties, found)
+    percent = shortest(100 * share, 2e-2)
+    words = f"label distances that differ by less than about {percent:.3g} % {NEAR_TIES}"
+    (reading.choices if share < 1.01 * COARSE_SHARE else reading.faults).append(words)
+    return True
 
 
 def read_weights(prober: Prober, reading: Reading, member: Member) -> bool:

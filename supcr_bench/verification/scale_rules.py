@@ -59,6 +59,8 @@ OTHER_SUMS: dict[str, ByPair] = {
 """What the logarithm of a denominator may be less by, without a gradient, in words."""
 SCALED_BY = "similarities divided by"
 """How the words begin of a number beside the temperature."""
+ARRIVING = 1024.0
+"""A gradient as large as those that come with loss scaling, which shows gradients that are cut."""
 
 
 def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member:
@@ -327,8 +329,9 @@ def mean_over_pairs(member: Member, probe: Probe, by_pair: ByPair) -> float:
 def read_upstream(prober: Prober, reading: Reading) -> None:
     """Find out whether the gradient scales with the gradient passed to ``backward``."""
     one = prober.plain()
-    three = prober.probe(one.views, one.labels, arriving=3.0)
-    if (three.slopes - 3 * one.slopes).norm() > max(1e-3, prober.limit) * three.slopes.norm():
+    more = prober.probe(one.views, one.labels, arriving=ARRIVING)
+    off = (more.slopes - ARRIVING * one.slopes).norm()
+    if off > max(1e-3, prober.limit) * more.slopes.norm():
         reading.faults.append(
             "the backward ignores the gradient that arrives: a loss that is multiplied by a weight "
             "trains as if it were not"

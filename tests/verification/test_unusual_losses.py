@@ -870,6 +870,79 @@ def test_a_tolerance_is_told_from_rounded_labels_with_its_size() -> None:
         assert f"label differences below about {tolerance} count as ties" in found.choices
 
 
+@pytest.mark.parametrize("share", [1e-5, 1e-3, 1e-2])
+def test_a_tolerance_that_is_a_share_of_the_distance_is_told(share: float) -> None:
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None] * (1 - share)) & off[:, None]
+        logits = -distances(features)
+        terms = logits[:, None].masked_fill(~counted, -math.inf).logsumexp(-1) - logits
+        return terms[off].mean()
+
+    found = recognised(loss)
+    words = f"label distances that differ by less than about {100 * share:g} % count as ties"
+
+    assert words in (found.choices if share <= 1e-3 else found.faults)
+    assert len(found.faults) == (share > 1e-3)
+
+
+def cut(rows: Tensor) -> Tensor:
+    """The rows, whose gradient is cut."""
+    rows = rows.clone()
+    if rows.requires_grad:
+        rows.register_hook(lambda gradient: gradient.clamp(-1, 1))  # type: ignore[no-untyped-call]
+    return rows
+
+
+class Hidden(nn.Module):
+    """A loss with a mistake that ordinary batches do not show."""
+
+    def __init__(self, mistake: str) -> None:
+        super().__init__()
+        self.mistake, self.calls = mistake, 0
+        self.seen: dict[object, Tensor] = {}
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, d]"""
+        self.calls += 1
+        rows = {
+            "rows clamped": lambda: features.clamp(-10, 10),
+            "wide rows": lambda: features[:, :1024],
+            "gradient cut": lambda: cut(features),
+        }.get(self.mistake, lambda: features)()
+        if self.mistake == "labels kept":
+            key = float(labels.sum().round(decimals=3)), len(labels)
+            labels = self.seen.setdefault(key, labels.clone())
+        logits = -distances(rows) / 2
+        if self.mistake.startswith("logits clamped"):
+            logits = logits.clamp(min=float(self.mistake.split()[-1]))
+        loss = mean_over_pairs(logits, labels)
+        return loss / 2 if self.mistake == "calls counted" and self.calls > 5 else loss
+
+
+@pytest.mark.parametrize(
+    ("mistake", "check"),
+    [
+        ("logits clamped -20", "edge embeddings"),
+        ("logits clamped -50", "edge embeddings"),
+        ("rows clamped", "edge embeddings"),
+        ("wide rows", "random cases"),
+        ("gradient cut", "random cases"),
+        ("labels kept", "repeatability"),
+        ("calls counted", "memory growth"),
+    ],
+)
+def test_what_ordinary_batches_do_not_show_is_caught(mistake: str, check: str) -> None:
+    for wrong in (mistake, "none"):
+        it = Implementation(
+            name="it", title="", source="", definition="auto", factory=lambda of=wrong: Hidden(of)
+        )
+        found = {outcome.check: outcome for outcome in LocalSession(it, only={check}).run()}
+        assert found[check].verdict is (Verdict.PASS if wrong == "none" else Verdict.FAIL)
+
+
 def test_a_tolerance_by_choice_is_right_in_large_batches_too() -> None:
     def loss(z1: Tensor, z2: Tensor, labels: Tensor) -> Tensor:
         """z1, z2 [N, d], labels [N]"""

@@ -1,6 +1,7 @@
 """Checks that compare value and gradient with the definition, the chosen variant of the loss."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from math import nan
@@ -25,6 +26,8 @@ PUBLISHED = (
     (_ONE_DIMENSION, (0.7, 0.3), 2.0708),
 )
 """Labels, weights, and the loss that the torchcell note prints for them, to four decimals."""
+FAR_LOGIT = 55.0
+"""Rows so many temperatures apart show clamped logits: exponentials of -88 vanish in float32."""
 
 
 @check("edge embeddings", "definition")
@@ -42,6 +45,25 @@ def edge_embeddings(context: CheckContext) -> Iterator[Trial]:
         )
     if similarity in NORMALISED:
         yield context.compare(base.moved("norms of about 2^20", lambda view: view * 2.0**20))
+    elif not (context.definition.eps and "ratio" in context.definition.eps_rule):
+        yield context.compare(_far_apart(context))  # where such an eps is all that counts
+
+
+def _far_apart(context: CheckContext) -> Batch:
+    """Two groups of rows that are far apart, each with the same labels.
+
+    So each pair has a candidate in the anchor's group, and no denominator is small, where naive
+    exponentials vanish and an eps counts.
+    """
+    half = context.problem(n=5, d=8, dims=1)
+    kind, tau = context.definition.similarity, context.definition.temperature
+    power = 1 if kind == "negative_euclidean" else 2
+    shorter = (4 * tau / context.reference(half).spread) ** (1 / power)
+    apart = (FAR_LOGIT / power * tau * (2 if kind == "dot" else 1)) ** (1 / power)
+    half = half.moved("in two groups far apart", lambda view: view * shorter)
+    first, second = (view + apart / 2 / math.sqrt(8) for view in half.views)
+    views = torch.cat((first, second.neg())), torch.cat((second, first.neg()))
+    return replace(half, first=views[0], second=views[1], labels=half.labels.repeat(2, 1))
 
 
 def _directional(context: CheckContext, problem: Batch, answer: Answer, accumulator: str) -> Trial:
@@ -180,7 +202,7 @@ def random_cases(context: CheckContext) -> Iterator[Trial]:
         (17, 8, 1, 0.0),
         (17, 3, 2, 0.25),
         (17, 16, 8, 0.5),
-        (17, 512, 4, 0.1),
+        (17, 2049, 4, 0.1),
         (33, 8, 1, 0.0),
         (33, 64, 2, 0.25),
         (40, 16, 3, 0.9),
