@@ -180,13 +180,17 @@ def read_eps(prober: Prober, reading: Reading, member: Member) -> Member:
 
 def _read_eps_of_ratio(prober: Prober, reading: Reading, member: Member) -> Member:
     """Find an eps that is added to the ratio only, from a near row among far candidates."""
-    probe = _far_apart(prober, member, FAR, label_of_alike=200.0)
-    if probe is None or prober.fits([member], probe)[0].residual <= prober.limit:
-        return member
     rules = ("ratio", "ratio_floor")
     trials = [member._replace(eps=e, eps_rule=rule) for e in EPS for rule in rules]
-    best = min(prober.fits(trials, probe), key=lambda f: f.residual + reading.value_error(f, probe))
-    return best.member if best.residual <= 10 * prober.limit else member
+    for far in (FAR, 2 * FAR):  # of a smaller one, only rows that are farther apart tell
+        probe = _far_apart(prober, member, far, label_of_alike=200.0)
+        if probe is None or prober.fits([member], probe)[0].residual <= prober.limit:
+            continue
+        fits = prober.fits(trials, probe)
+        best = min(fits, key=lambda f: f.residual + reading.value_error(f, probe))
+        if best.residual <= 10 * prober.limit:
+            return best.member
+    return member
 
 
 def _far_apart(

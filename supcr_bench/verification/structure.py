@@ -51,8 +51,9 @@ BFLOAT16 = 1e-3
 EPS_ON_ORDINARY_ROWS = ("added", "floor", "ratio", "ratio_floor")
 EPS = sorted(
     [10 ** (x / 8) for x in range(-8 * 16, -7)]
-    + [10.0**-x for x in range(2, 16)]
+    + [10.0**-x for x in range(2, 39)]
     + [torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)]
+    + [torch.finfo(torch.float32).tiny]
 )
 
 

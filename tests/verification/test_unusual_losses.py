@@ -1164,6 +1164,32 @@ def test_a_negated_loss_may_have_a_large_eps() -> None:
     assert "eps added to the ratio inside the logarithm (0.001)" in found.choices
 
 
+@pytest.mark.parametrize(
+    ("place", "eps"),
+    [
+        ("ratio inside the logarithm", 1e-18),
+        ("ratio inside the logarithm", 1e-30),
+        ("denominator", 1e-18),
+        ("denominator", 1e-24),
+    ],
+)
+def test_an_eps_that_only_far_rows_show_is_a_choice(place: str, eps: float) -> None:
+    def loss(features: Tensor, labels: Tensor, temperature: float = 2.0) -> Tensor:
+        """features [N, d]"""
+        off = ~torch.eye(len(features), dtype=torch.bool)
+        apart = torch.cdist(labels, labels, p=1.0)
+        counted = (apart[:, None] >= apart[:, :, None]) & off[:, None]
+        weights = (-distances(features) / temperature).exp()
+        sums = (weights[:, None] * counted).sum(-1)
+        if place == "denominator":
+            return ((sums + eps).log() - weights.log())[off].mean()
+        return -(weights / sums + eps).log()[off].mean()
+
+    found = recognised(loss)
+    assert not found.faults
+    assert f"eps added to the {place} ({eps:.3g})" in found.choices
+
+
 def test_a_tolerance_hides_no_other_fault() -> None:
     plain = within(0.05)
 
