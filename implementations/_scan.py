@@ -362,6 +362,7 @@ class DirectGradient(torch.autograd.Function):
         return None, by_tau, *found
 
 
+# What torch sets there looks for a backward or a vjp at each call before it calls this one.
 DirectGradient._backward_cls.apply = DirectGradient.backward  # type: ignore[attr-defined]
 apply_directly: Any = super(torch.autograd.Function, DirectGradient).apply
 """What ``DirectGradient.apply`` calls outside of compilation and torch.func, but that it unwraps
@@ -759,8 +760,9 @@ def order_by_distance(
     apart = distance[..., 1:] - distance[..., :-1]
     least = apart.amin(dim=2).flatten().tolist() if m > 1 else []
     if least.count(0) <= FEW:
-        counts: dict[int, int] = {}  # what ties change
-        for row in [row for row, gap in enumerate(least) if gap == 0] if 0 in least else []:
+        counts: dict[int, int] = {}  # by place of the whole block, where ties change them
+        tied = [row for row, gap in enumerate(least) if gap == 0] if 0 in least else []
+        for row in tied:
             gaps = apart.view(-1, m - 1)[row].tolist()[::-1]
             for place in [place for place, gap in enumerate(gaps, row * m) if gap == 0]:
                 more = each - ((place + 2) % m == 0)  # the anchor is not a partner

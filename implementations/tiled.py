@@ -159,7 +159,10 @@ class TiledSupCR(ScanSupCR):
             or last.dtype != dtype
         ):
             return evaluate_otherwise(
-                views, labels, weights, tau, choices, wanted, learned, grad_output
+                *(views, labels, weights, tau, choices),
+                wanted=wanted,
+                learned=learned,
+                grad_output=grad_output,
             )
         run, numbers, shared, sums, room, losses, threads, limit, together, between, apart, _ = plan
         at_weights, weight_size, at_grad_output = 0, 0, 0
@@ -200,7 +203,11 @@ class TiledSupCR(ScanSupCR):
             raise ValueError(f"{infinite} labels are infinite: their distances have no order")
         if width > limit:
             return evaluate_otherwise(
-                views, labels, weights, tau, choices, wanted, learned, grad_output, width
+                *(views, labels, weights, tau, choices),
+                width=width,
+                wanted=wanted,
+                learned=learned,
+                grad_output=grad_output,
             )
         by_tau = torch.tensor(slope, dtype=torch.float64) if wanted and learned else None
         return loss, each, gradient, by_tau
@@ -216,19 +223,12 @@ class TiledSupCR(ScanSupCR):
 
 
 def evaluate_otherwise(
-    views: Sequence[Tensor],
-    labels: Tensor,
-    weights: Tensor | None,
-    tau: float,
-    choices: Choices,
-    wanted: bool,
-    learned: bool,
-    grad_output: Tensor | None,
-    width: float = 0.0,
+    views: Sequence[Tensor], labels: Tensor, *rest: Any, width: float = 0.0, **options: Any
 ) -> Evaluated:
     """Evaluate what the loop cannot read, or whose logits have too wide a range for their dtype.
 
-    It is converted, or computed by ``scan``.
+    It is converted, or computed by ``scan``. ``rest`` and ``options`` are other arguments of
+    :func:`._scan.evaluate`.
     """
     on_cpu = all(x.is_cpu for x in (*views, labels))
     readable = on_cpu and views[0].numel() * labels.numel() and width <= RANGE[torch.float64]
@@ -242,8 +242,7 @@ def evaluate_otherwise(
         own = [x.to(wide, copy=True, memory_format=torch.contiguous_format) for x in views]
         y = (labels if labels.dtype in EXACT else labels.double()).contiguous()
     run = TiledSupCR.evaluate if readable else evaluate
-    options: Any = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
-    loss, losses, gradient, slope = run(own, y, weights, tau, choices, **options)
+    loss, losses, gradient, slope = run(own, y, *rest, **options)
     return Evaluated(loss.to(dtype), losses.to(dtype), gradient, slope)
 
 

@@ -45,7 +45,8 @@ def shown_of(run: Run, *, draw: bool = False) -> Shown:
     }
     findings = find(run.results, claims, refuted(run.verification))
     charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
-    assert not draw or all(chart.svg and chart.png for chart in charts)
+    for chart in charts if draw else ():
+        _ = chart.svg, chart.png
     return findings, charts
 
 

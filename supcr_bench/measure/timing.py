@@ -36,9 +36,10 @@ MOST_SAMPLES = 120
 of a run share them, but for ``PLENTY_SAMPLES`` that each may take: the next process tells more."""
 ENOUGH_SAMPLES = 15
 """After this many samples, an arm that is clearly slower than the fastest needs no more. Nor does
-the fastest, if all others are slower by more than the noise that second entries show, and that is
-below ``NOISY``: more samples lower it."""
+the fastest, if all others are slower by more than the noise that second entries show."""
 NOISY = 1.0
+"""Where the second entries differ by more than this share, the fastest is timed on: more samples
+lower the noise."""
 PLENTY_SAMPLES = 24
 """After this many samples, the fastest needs no more if all others are clearly slower."""
 CLEARLY_SLOWER = 1.1

@@ -134,7 +134,8 @@ def tags_of(subject: Subject) -> tuple[str, ...]:
     for node in body:
         match node:
             case ast.Assign([ast.Name(own)], ast.Call(keywords=given)) if own == subject.attribute:
-                return tuple(*(ast.literal_eval(k.value) for k in given if k.arg == "tags"))
+                literals = {keyword.arg: keyword.value for keyword in given}
+                return tuple(ast.literal_eval(literals["tags"])) if "tags" in literals else ()
     return ()
 
 

@@ -50,6 +50,8 @@ STEEPEST_GROWTH = 4.0
 """Time is predicted from one smaller size as this power of N, the steepest growth seen."""
 EXPONENT_MARGIN = 1.0
 """Added to the exponent between two smaller sizes, which fixed overhead makes too low."""
+LOSS_SCALE = 1024.0
+"""Gradients arrive as large as with loss scaling, which shows those that are cut."""
 WIDEST = 40.0
 """Rows are shortened until logits of raw rows differ by at most this much at the definition's
 temperature: exponentials of 88 overflow in float32, and those of -88 vanish."""
@@ -223,16 +225,13 @@ class CheckContext:
         return True
 
     def upstream(self, problem: Batch) -> Tensor:
-        """Draw a gradient for the loss and each per-dimension loss, exact in every dtype.
-
-        They are as large as those that come with loss scaling, which shows gradients that are cut.
-        """
+        """Draw a gradient for the loss and each per-dimension loss, exact in every dtype."""
         per_dimension = self.definition.label_distance == "per_dimension"
         dims = problem.labels.shape[1] if per_dimension else 1
         uniform = Stream("upstream", self.seed, dims).uniform(1 + dims)
         values = [round(16 * u) / 8 - 1 for u in uniform]
         values[0] += 2
-        return 1024 * torch.tensor(values, dtype=torch.float64)
+        return LOSS_SCALE * torch.tensor(values, dtype=torch.float64)
 
     def ask(
         self, problem: Batch, upstream: Tensor | None = None, module: Any = None, **how: Any

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from supcr_bench.verification.context import LOSS_SCALE
 from supcr_bench.verification.family import Member, pairs
 from supcr_bench.verification.phrases import CONSTANT_FACTOR, PHRASES
 from supcr_bench.verification.probes import (
@@ -59,8 +60,6 @@ OTHER_SUMS: dict[str, ByPair] = {
 """What the logarithm of a denominator may be less by, without a gradient, in words."""
 SCALED_BY = "similarities divided by"
 """How the words begin of a number beside the temperature."""
-ARRIVING = 1024.0
-"""A gradient as large as those that come with loss scaling, which shows gradients that are cut."""
 
 
 def read_temperature(prober: Prober, reading: Reading, member: Member) -> Member:
@@ -306,8 +305,8 @@ def read_factor(prober: Prober, reading: Reading, member: Member, *, counted: bo
     for counting, own_words in means if words else []:
         shares = used(counting, prober.plain()), used(counting, prober.plain(2 * n, 5))
         rest = words_of(*shares)
-        steady = any(w.startswith(GROWS) for w in words) > any(w.startswith(GROWS) for w in rest)
-        if shares[0] < 0.999 and (not rest or steady):
+        grows, still_grows = (any(w.startswith(GROWS) for w in told) for told in (words, rest))
+        if shares[0] < 0.999 and (not rest or (grows and not still_grows)):
             words = [*own_words, *rest]
             break
     else:
@@ -333,8 +332,8 @@ def mean_over_pairs(member: Member, probe: Probe, by_pair: ByPair) -> float:
 def read_upstream(prober: Prober, reading: Reading) -> None:
     """Find out whether the gradient scales with the gradient passed to ``backward``."""
     one = prober.plain()
-    more = prober.probe(one.views, one.labels, arriving=ARRIVING)
-    off = (more.slopes - ARRIVING * one.slopes).norm()
+    more = prober.probe(one.views, one.labels, arriving=LOSS_SCALE)
+    off = (more.slopes - LOSS_SCALE * one.slopes).norm()
     if off > max(1e-3, prober.limit) * more.slopes.norm():
         reading.faults.append(
             "the backward ignores the gradient that arrives: a loss that is multiplied by a weight "

@@ -249,7 +249,8 @@ def _nearly(
         return mistaken
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
-    plain = next((f for f in fits if f.member.faults() <= are_detached(members)), best)
+    usual = int(are_detached(members))  # which all of them then have, a fault
+    plain = next((f for f in fits if f.member.faults() <= usual), best)
     near = best if best.residual < plain.residual / 2 else plain
     close = best.residual <= NEAR or near.degrees <= CLOSE
     if not close or (best.residual > NEAR and coarse()):
