@@ -15,6 +15,7 @@ import tracemalloc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
+from itertools import chain
 from operator import is_
 from pathlib import Path
 from pkgutil import resolve_name
@@ -28,7 +29,6 @@ import torch
 from torch.nn.modules import module as nn_module
 
 from supcr_bench.subjects import isolated
-from supcr_bench.subjects.attributes import Attributes
 
 TORCH_FOLDER = Path(torch.__file__).parent
 _REGISTERED_AT = re.compile(r"^debug: registered at (.+):\d+", re.MULTILINE)
@@ -217,7 +217,8 @@ class ProcessState:
         self._settings = {name: read() for name, (read, _, _) in SETTINGS.items()}
         self._owners = _owners(tuple(map(id, [*sys.modules.values()])))
         self._attributes = {name: vars(owner).copy() for name, owner in self._owners.items()}
-        self._unchanged = Attributes(self._owners.values())
+        self._values = [vars(owner).values() for owner in self._owners.values()]
+        self._seen = [*chain.from_iterable(self._values)]
         self._began_s = clock_s() - 1.0  # the system reports a process's start roughly
         self._threads = set(threading.enumerate())
         self._not_undone: list[str] = []
@@ -229,9 +230,11 @@ class ProcessState:
         for name, (read, write, _) in SETTINGS.items():
             if read() != self._settings[name]:
                 yield f"changes the {name}", partial(write, self._settings[name])
-        if self._unchanged:
+        # The caches were flushed: fetched in one short loop first, the values come sooner.
+        values = [*chain.from_iterable(self._values)]
+        if len(values) == len(self._seen) and all(map(is_, values, self._seen)):
             return
-        self._unchanged.remember()
+        self._seen = values
         for name, owner in self._owners.items():
             known, now = self._attributes[name], vars(owner)
             if [*now] == [*known] and all(map(is_, now.values(), known.values())):
@@ -245,7 +248,7 @@ class ProcessState:
                     continue
                 if name.startswith(_HARNESS) and re.match(_GENERATED, attribute):
                     continue
-                self._unchanged.forget()  # until it is undone
+                self._seen = []  # until it is undone
                 undo = partial(setattr, owner, attribute, function)
                 if attribute in new:
                     undo = partial(delattr, owner, attribute)

@@ -1,33 +1,38 @@
-import sys
+"""Attributes of modules and classes that a call replaces, in whichever way."""
+
+import gc
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from supcr_bench.subjects import attributes
-from supcr_bench.subjects.attributes import ARE_NUMBERED, Attributes, dict_of
+from supcr_bench.subjects import isolated, process_state
 from supcr_bench.subjects.process_state import ProcessState
 
-module: Any = ModuleType("watched")
+module: Any = ModuleType("supcr_bench.watched")
 
 
-class Class:
-    own: Any = 0
+class Base:
+    sorted = sorted
 
 
-def test_the_interpreters_that_number_changes_are_known() -> None:
-    numbered = sys.implementation.name == "cpython" and sys.version_info < (3, 14)
-    assert numbered == ARE_NUMBERED
+class Class(Base):
+    own: Any = repr
 
 
-@pytest.mark.parametrize("numbered", [ARE_NUMBERED, False])
+def dict_of(owner: Any) -> dict[str, Any]:
+    """The dictionary of a module or class, of which ``vars`` shows a proxy for a class."""
+    own = vars(owner)
+    return own if isinstance(own, dict) else gc.get_referents(own)[0]
+
+
 @pytest.mark.parametrize("owner", [module, Class], ids=["module", "class"])
 @pytest.mark.parametrize(
     "change",
     [
         lambda owner: setattr(owner, "own", len),
-        lambda owner: setattr(owner, "new", 1),
+        lambda owner: setattr(owner, "sorted", len),
         lambda owner: delattr(owner, "own"),
         lambda owner: dict_of(owner).update(own=len),
         lambda owner: dict_of(owner).pop("own"),
@@ -37,37 +42,34 @@ def test_the_interpreters_that_number_changes_are_known() -> None:
     ids=["set", "add", "delete", "update", "pop", "clear", "global"],
 )
 def test_a_change_is_noticed_and_reading_is_none(
-    monkeypatch: pytest.MonkeyPatch,
-    owner: Any,
-    change: Callable[[Any], object],
-    numbered: bool,
+    monkeypatch: pytest.MonkeyPatch, owner: Any, change: Callable[[Any], object]
 ) -> None:
-    monkeypatch.setattr(attributes, "ARE_NUMBERED", numbered)
+    owners = {"supcr_bench.Class": Class, "supcr_bench.watched": module}
+    monkeypatch.setattr(process_state, "_owners", lambda _: owners)
     kept = dict_of(owner).copy()
     try:
-        owner.own = 1
-        watched = Attributes([Class, module, sys])
-        assert (owner.own, getattr(owner, "none", 0), len(vars(owner))) > (1, 0, 1)
-        assert watched
+        owner.own = repr
+        state = ProcessState()
+        assert (owner.own is repr, getattr(owner, "none", 0), len(vars(owner))) > (True, -1, 1)
+        assert [*state.changes()] == []
         change(owner)
-        assert not watched
+        (name,) = (name for name, known in owners.items() if known is owner)
+        changes = [said for said, _ in state.changes()]
+        assert changes
+        assert all(said.startswith(f"replaces {name}.") for said in changes)
     finally:
         dict_of(owner).clear()
         dict_of(owner).update(kept)
 
 
-@pytest.mark.parametrize("numbered", [ARE_NUMBERED, False])
-def test_a_replaced_function_is_noticed_with_and_without_numbers(
-    monkeypatch: pytest.MonkeyPatch, numbered: bool
-) -> None:
-    monkeypatch.setattr(attributes, "ARE_NUMBERED", numbered)
+def test_a_replaced_function_is_noticed_each_time() -> None:
     state = ProcessState()
     assert state.undo() == []
-    real = attributes.dict_of
-    attributes.dict_of = real  # the same value: another number, but no change
+    real = isolated.lies_in
+    isolated.lies_in = real  # the same value is no change
     assert state.undo() == []
     for _ in range(2):
-        attributes.dict_of = dict  # type: ignore[assignment]
-        assert state.undo() == ["replaces supcr_bench.subjects.attributes.dict_of"]
-        assert attributes.dict_of is real
+        isolated.lies_in = dict  # type: ignore[assignment]
+        assert state.undo() == ["replaces supcr_bench.subjects.isolated.lies_in"]
+        assert isolated.lies_in is real
         assert state.undo() == []
