@@ -452,45 +452,50 @@ def evaluate(
             arriving = [at + at_sum * share for at, share in zip(at_each, shares, strict=True)]
         views = [view if view.dtype == dtype else view.to(dtype) for view in views]
         v, (n, d) = len(views), views[0].shape
-        gradient = views[0].new_zeros(v, n, d) if wanted else None
-        slope = None
+        # Rows that several losses share are normalised before they are gathered, others after.
+        early, late = choices.normalised and len(counts) > 1, choices.normalised and len(counts) < 2
+        if early:
+            units = torch.stack(views)
+            lengths = normalise(units, all_taken=n in counts)
+        gradient = slope = None
         if wanted and learned:  # w.r.t. the temperature
             slope = torch.zeros((), dtype=sum_dtype(device), device=device)
         sums: list[tuple[list[int], tuple[Tensor, ...]]] = []
         for group in groups_of(labels, present, counts, choices, anchors):
             (c, m), rows = group.rows.shape, group.rows.flatten()
-            units = views[0].new_empty(v, c, m, d)
-            for view, of_view in zip(views, units.view(v, -1, d).unbind(), strict=True):
-                torch.index_select(view, 0, rows, out=of_view)
-            if choices.normalised:
-                norms = torch.linalg.vector_norm(units, dim=3, keepdim=True)
-                floored = not float(norms.amin()) >= SMALLEST_NORM  # NaN too
-                lengths = norms.clamp(min=SMALLEST_NORM) if floored else norms
-                units.div_(lengths)
-            points = units
+            if early:
+                points = units.index_select(1, rows).view(v, c, m, d)
+            else:
+                points = torch.stack([x.index_select(0, rows) for x in views]).view(v, c, m, d)
+            if late:
+                units, lengths = points, normalise(points)
             if choices.power:  # distances do not depend on where the rows' centre is
                 centre = points.nan_to_num(0, 0, 0).mean(dim=2, keepdim=True)
                 centre = centre.mean(dim=0, keepdim=True) if choices.joins_views else centre
                 points = points - centre
             found, grad = terms_of(choices, tau, points).sum_of_group(points, group, wanted)
             sums += [(group.numbers, of_block) for of_block in found]
-            if grad is None or gradient is None:
+            if grad is None:
                 continue
             scales = [factors[number] * arriving[number] / tau for number in group.numbers]
             if slope is not None:
                 along_points = (grad * points).sum(dim=(0, 2, 3), dtype=slope.dtype)
                 along_points /= -tau * (choices.power or 2)
                 slope += along_points.dot(along_points.new_tensor(scales))
-            if choices.normalised:  # such a similarity depends on no length above the floor
-                along = (grad * units).sum(dim=3, keepdim=True)
-                if floored:
-                    along.masked_fill_(norms < SMALLEST_NORM, 0)
-                grad.addcmul_(along, units, value=-1).div_(lengths)
+            if late:
+                along_directions(grad, units, *lengths)
+            del points
+            gradient = views[0].new_zeros(v, n, d) if gradient is None else gradient
             if grad.is_cpu and len(set(scales)) == 1:
                 gradient.index_add_(1, rows, grad.view(v, -1, d), alpha=scales[0])
                 continue
             for i, scale in enumerate(scales):  # in this order, which a GPU would not keep
                 gradient.index_add_(1, group.rows[i], grad[:, i], alpha=scale)
+        grad = None  # needed no more
+        if wanted and gradient is None:
+            gradient = views[0].new_zeros(v, n, d)
+        if gradient is not None and early:
+            along_directions(gradient, units, *lengths)
         losses = [0.0] * len(counts)
         for numbers, parts in sums:
             of_each = zip(numbers, *(part.tolist() for part in parts), strict=True)
@@ -500,6 +505,35 @@ def evaluate(
         whole = torch.scalar_tensor(loss, dtype=dtype, device=device)
         each = torch.tensor(losses, dtype=dtype, device=device)
         return Evaluated(whole, each, None if gradient is None else (gradient,), slope)
+
+
+def normalise(rows: Tensor, *, all_taken: bool = True) -> tuple[Tensor, Tensor]:
+    """Divide rows [.., d] by their lengths, in place.
+
+    Returns:
+        the norms [.., 1], and the lengths; both are one tensor unless a row is too short or not
+        finite. An infinite row is only looked for unless ``all_taken``: it then may be in no loss.
+    """
+    norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    usual = rows.numel() == 0 or float(norms.amin()) >= SMALLEST_NORM  # not if it is NaN
+    if not all_taken:
+        usual &= float(norms.amax()) < math.inf
+    lengths = norms if usual else norms.clamp(min=SMALLEST_NORM)
+    rows.div_(lengths)
+    return norms, lengths
+
+
+def along_directions(gradient: Tensor, units: Tensor, norms: Tensor, lengths: Tensor) -> None:
+    """From the gradient w.r.t. normalised rows, that w.r.t. the rows, in place.
+
+    A direction depends on no length above the floor, and a row that no loss takes has gradient 0.
+    """
+    if lengths is not norms:
+        unused = gradient.eq(0).all(dim=-1, keepdim=True)
+        units = units.masked_fill(unused | (norms < SMALLEST_NORM), 0)
+        lengths = lengths.masked_fill(unused, 1)
+    along = (gradient * units).sum(dim=-1, keepdim=True)
+    gradient.addcmul_(along, units, value=-1).div_(lengths)
 
 
 def read_labels(labels: Tensor, choices: Choices) -> tuple[Tensor, Tensor, list[int]]:

@@ -45,7 +45,7 @@ class Gathered(NamedTuple):
     labels: Tensor  # [N, D]
     start: int  # the first of this rank's rows
     stop: int  # the one after its last
-    wanted: bool  # whether any rank wants a gradient
+    wanted: int  # what any rank wants: 1 for the gradient, 2 also w.r.t. the temperature
 
 
 class DistributedSupCR(ScanSupCR):
@@ -93,7 +93,7 @@ class DistributedSupCR(ScanSupCR):
             return super().forward(*views, labels=labels)
         *given, labels = views if labels is None else (*views, labels)
         tau, graph = self.temperature, torch.is_grad_enabled()
-        learns = any(isinstance(x, Tensor) and x.requires_grad for x in (tau, *given))
+        learns = [isinstance(x, Tensor) and x.requires_grad for x in (tau, *given)]
         with torch.no_grad():
             stacked, y, refusal = torch.empty(1, 0, 0), torch.empty(0, 0), None
             try:
@@ -103,14 +103,14 @@ class DistributedSupCR(ScanSupCR):
                 refusal = error
             device = views[0].device
             gathered = self.gather(
-                stacked.to(device), y.to(device), refusal, graph=graph and learns
+                stacked.to(device), y.to(device), refusal, graph * (any(learns) + learns[0])
             )
         call = self, partial(self.evaluate_together, gathered), labels.detach(), graph
         loss, losses = DirectGradient.apply(call, tau, *given)  # type: ignore[no-untyped-call]
         return loss if self.choices.joint else (loss, losses)
 
     def gather(
-        self, views: Tensor, labels: Tensor, refusal: ValueError | None, *, graph: bool
+        self, views: Tensor, labels: Tensor, refusal: ValueError | None, wanted: int
     ) -> Gathered:
         """All rows, of which this rank has [V, R, d] and [R, D]; see :meth:`forward`."""
         choices = self.choices
@@ -125,9 +125,9 @@ class DistributedSupCR(ScanSupCR):
             "temperature": checksum(value_of(self.temperature)),
             "eps": checksum(choices.eps or 0.0),
         }
-        numbers = [int(refusal is not None), int(graph), rows, *common.values()]
+        numbers = [int(refusal is not None), wanted, rows, *common.values()]
         sent = all_gather(torch.tensor(numbers, device=views.device), self.group)
-        refuses, graphs, counts, *settings = zip(*torch.stack(sent).tolist(), strict=True)
+        refuses, wants, counts, *settings = zip(*torch.stack(sent).tolist(), strict=True)
         if refusal is not None:
             raise refusal
         require_agreement(refuses, dict(zip(common, settings, strict=True)))
@@ -146,7 +146,7 @@ class DistributedSupCR(ScanSupCR):
         )
         start = sum(counts[: distributed.get_rank(self.group)])
         whole = embeddings.view(len(y), len(views), -1).transpose(0, 1)
-        return Gathered(whole, y, start, start + rows, any(graphs))
+        return Gathered(whole, y, start, start + rows, max(wants))
 
     def evaluate_together(
         self,
@@ -171,20 +171,21 @@ class DistributedSupCR(ScanSupCR):
         found = self.evaluate(
             *(gathered.views.unbind(), gathered.labels, *others),
             **own,
-            wanted=gathered.wanted,
+            wanted=gathered.wanted > 0,
+            learned=gathered.wanted > 1,
             grad_output=grad_output,
         )
         if grad_output is None:
             for tensor in (found.loss, found.losses, *(found.gradient or ()), found.slope):
                 if tensor is not None:
                     distributed.all_reduce(tensor, group=self.group)
-        if found.gradient is None or found.slope is None:
+        if found.gradient is None:
             return found
         ranks = world_size(self.group)
         factor = ranks if self.averaged else 1
         return found._replace(
             gradient=tuple(x[..., start:stop, :] * factor for x in found.gradient),
-            slope=found.slope / (1 if self.averaged else ranks),
+            slope=found.slope if self.averaged or found.slope is None else found.slope / ranks,
         )
 
 

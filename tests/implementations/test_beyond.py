@@ -150,11 +150,12 @@ def test_two_rows_without_a_tie_have_no_gradient(subject: Subject) -> None:
 
 
 @EACH
-def test_an_unlabelled_row_is_not_there_whatever_it_holds(subject: Subject) -> None:
+@pytest.mark.parametrize("held", [NAN, torch.inf, 0.0])
+def test_an_unlabelled_row_is_not_there_whatever_it_holds(subject: Subject, held: float) -> None:
     batch = make_leaves(Case(batch_size=6, dims=2))
     views = [v.detach().clone() for v in (batch.first, batch.second)]
     for view in views:
-        view[3] = NAN
+        view[3] = held
         view.requires_grad_()
     labels = batch.labels.clone()
     labels[3] = NAN
