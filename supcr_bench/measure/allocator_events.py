@@ -50,23 +50,15 @@ def _allocations(events: Iterable[Any]) -> Iterator[tuple[int, int]]:
             yield from _allocations(event.children)
 
 
-class AllocatedBytes:
-    """The bytes that a call allocates itself, recorded in one part or several."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[int, int] = {}
-        self._live = self._peak = 0
-
-    def peak(self, part: Callable[[], object]) -> int:
-        """The most bytes held at once so far, of those that the call allocated.
-
-        The caller still holds what the parts before this one have returned.
-        """
-        for address, size in _allocations(_run_recorded(part)):
-            if size > 0:
-                self._sizes[address] = size
-                self._live += size
-                self._peak = max(self._peak, self._live)
-            else:
-                self._live -= self._sizes.pop(address, 0)
-        return self._peak
+def peak_allocated_bytes(call: Callable[[], object]) -> int:
+    """The most bytes held at once, of those that the call allocated itself."""
+    sizes: dict[int, int] = {}
+    live = peak = 0
+    for address, size in _allocations(_run_recorded(call)):
+        if size > 0:
+            sizes[address] = size
+            live += size
+            peak = max(peak, live)
+        else:
+            live -= sizes.pop(address, 0)
+    return peak

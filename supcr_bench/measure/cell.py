@@ -6,7 +6,7 @@ so time comes last, without instrumentation. A cell that is not timed ends befor
 process of a run, agreement is only a warm-up, and only time is measured.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
@@ -28,14 +28,14 @@ from supcr_bench.measure.timed_loss import BrokenCallError, TimedLoss, batches_o
 from supcr_bench.measure.timing import garbage_collection_held, sample_arms
 from supcr_bench.reference.compare import Answer
 from supcr_bench.reference.reference import DIRECT_UP_TO, Reference, compute_reference
-from supcr_bench.subjects.adapter import Adapter, BoundLoss, CallInParts
+from supcr_bench.subjects.adapter import Adapter, BoundLoss
 from supcr_bench.subjects.calls import NotALossError
 from supcr_bench.subjects.compiler import COMPILATION, numba_watched, original, watched
 from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.values.case import PASSES, Pass, Workload
 from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
-from supcr_bench.values.result import Result, Status, grouped
+from supcr_bench.values.result import Result, Status
 
 Announce = Callable[[str, Arm | None], None]
 
@@ -101,8 +101,8 @@ class CellRun:
             self._enter("reference")
             for definition in dict.fromkeys(self.cell.definition(arm) for arm in self._live()):
                 yield from self._take_reference(definition)
-            for arms in grouped(list(self._live()), lambda arm: arm.implementation).values():
-                yield from self._take_costs(arms)
+            for arm in list(self._live()):
+                yield from self._take_costs(arm)
         if self.cell.timed:
             with self.alone():
                 yield from self._take_times()
@@ -219,59 +219,37 @@ class CellRun:
             raise UnusableReferenceError(f"direct and fast reference differ by {difference:.2g}")
         _COMPARED.add((definition, small))
 
-    def _take_costs(self, arms: Sequence[Arm]) -> Iterator[Result]:
-        """Record the calls of an implementation; its forward is the first part of its training."""
-        loss, left = self._losses[arms[0].implementation], arms
-        if self.meter.in_parts and len(arms) > 1:
-            forward, training = sorted(arms, key=lambda arm: PASSES.index(arm.pass_))
-            call = CallInParts(loss)
-            yield from self._take_parts({forward: call.forward, training: call.backward})
-            left = [training] if forward in self._ended and training not in self._ended else []
-        for arm in left:
-            yield from self._take_parts({arm: partial(loss.call, arm.pass_)})
+    def _take_costs(self, arm: Arm) -> Iterator[Result]:
+        """Record memory, operations and instructions of calls; end an arm that fails.
 
-    def _take_parts(self, parts: Mapping[Arm, Callable[[], object]]) -> Iterator[Result]:
-        """Record memory, operations and instructions of a call in parts; end an arm that fails.
-
-        The figures of an arm are those of its part and of the parts before. Each figure is of a
-        batch that the loss has not met: one that remembers answers would cost nothing.
+        Each figure is of a batch that the loss has not met: one that remembers answers would cost
+        nothing.
         """
-        first = next(iter(parts))
-        implementation, loss = first.implementation, self._losses[first.implementation]
-        subject, meter = self.subjects[implementation], self.meter
-        meter.begin()
+        loss, figures, meter = self._losses[arm.implementation], self._figures[arm], self.meter
+        subject = self.subjects[arm.implementation]
         takes = (("memory", meter.peak_memory), ("work", meter.work), ("work", meter.interpreted))
-        order = -len(takes) * PASSES.index(first.pass_)  # no timed call has a negative number
+        order = -len(takes) * PASSES.index(arm.pass_)  # no timed call has a negative number
         for stage, take in takes:
             order -= 1
             if stage == "work" and original(loss.module) is not None:
                 continue  # the counter would see what it was compiled from
-            ended: list[Result] = []
+            if take == meter.interpreted and not is_small(self.cell.workload, figures):
+                continue
             loss.arguments = subject.arguments(shuffled(self._batch, order))
-            with self._accounted("calls_s"), self._limited():
-                for arm, part in parts.items():
-                    figures = self._figures[arm]
-                    if arm in self._ended:
-                        continue
-                    if take == meter.interpreted and not is_small(self.cell.workload, figures):
-                        continue
-                    self._enter(stage, arm)
-                    loss.clear_gradients()
-                    try:
-                        took = take(arm, part)
-                        figures |= took if isinstance(took, dict) else asdict(took)
-                    except Exception as error:  # noqa: BLE001 - any failure becomes a result
-                        ended.append(self._end(arm, *self._outcome(error)))
-                        break
-                    finally:
-                        loss.clear_gradients()
-                        self._undo_changes(implementation)
-            yield from ended
-            if first in self._ended:
+            self._enter(stage, arm)
+            loss.clear_gradients()
+            try:
+                with self._accounted("calls_s"), self._limited():
+                    took = take(arm, partial(loss.call, arm.pass_))
+                figures |= took if isinstance(took, dict) else asdict(took)
+            except Exception as error:  # noqa: BLE001 - any failure becomes a result
+                yield self._end(arm, *self._outcome(error))
                 return
+            finally:
+                loss.clear_gradients()
+                self._undo_changes(arm.implementation)
         if subject.device_specific:
-            for arm in parts:
-                self._figures[arm]["predicted_cuda_peak_bytes"] = None
+            figures["predicted_cuda_peak_bytes"] = None
 
     def _take_times(self) -> Iterator[Result]:
         """Time arms and floors (products and exponentials); check answers, undo changes."""

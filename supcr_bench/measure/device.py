@@ -19,19 +19,17 @@ import psutil
 import torch
 
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.measure.allocator_events import AllocatedBytes
+from supcr_bench.measure.allocator_events import peak_allocated_bytes
 from supcr_bench.measure.floor import ENOUGH_S, FEWEST_TRIALS, MOST_TRIALS, floor_call
 from supcr_bench.measure.interpreter import count_instructions
 from supcr_bench.measure.other_work import OtherWork
 from supcr_bench.measure.outcome import describe_error, is_out_of_memory
-from supcr_bench.measure.work import Work, count_work, make_counter
+from supcr_bench.measure.work import Work, count_work
 from supcr_bench.values.case import Pass
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import UsageError
-from supcr_bench.values.metrics import MOST_INSTRUCTIONS
 
-CPU_METHOD = "CPU allocator events (torch profiler)"
 LEAST_FLUSHED_BYTES = 64 * 2**20
 """Bytes that are written on an accelerator before each timed call; four times its cache if that is
 more."""
@@ -85,6 +83,11 @@ class Cpu:
         elapsed_ns = clock() - start
         del kept
         return Elapsed(elapsed_ns / 1e9)
+
+    def peak_memory(self, call: Callable[[], object]) -> PeakMemory:
+        """Peak of live tensor bytes during ``call``, beyond those live before it."""
+        method = "CPU allocator events (torch profiler)"
+        return PeakMemory(peak_allocated_bytes(call), None, method)
 
     @contextmanager
     def memory_limit(self, limit_bytes: int | None) -> Iterator[None]:
@@ -215,39 +218,22 @@ Device = Cpu | Accelerator
 
 
 class Meter:
-    """Measures a call: time and peak memory on the device, work by counting operations.
-
-    Where calls may be made ``in_parts``, the figures of a part are those of the call so far, since
-    :meth:`begin`. So the forward of a training's call gives the figures of a forward, too.
-    """
-
-    in_parts = False
+    """Measures a call: time and peak memory on the device, work by counting operations."""
 
     def __init__(self, device: Device) -> None:
-        self._device, self.in_parts = device, isinstance(device, Cpu)
-        self.begin()
-
-    def begin(self) -> None:
-        """Begin with another call, whose memory, work and instructions are recorded."""
-        self._allocated, self._instructions = AllocatedBytes(), 0
-        self._counter: Any = None
+        self._device = device
 
     def time(self, _arm: Arm, call: Callable[[], object]) -> Elapsed:
         return self._device.time(call)
 
     def peak_memory(self, _arm: Arm, call: Callable[[], object]) -> PeakMemory:
-        if isinstance(self._device, Cpu):
-            return PeakMemory(self._allocated.peak(call), None, CPU_METHOD)
         return self._device.peak_memory(call)
 
     def work(self, _arm: Arm, call: Callable[[], object]) -> Work:
-        self._counter = self._counter or make_counter(host=self._device.name == "cpu")
-        return count_work(call, self._counter)
+        return count_work(call, host=self._device.name == "cpu")
 
     def interpreted(self, _arm: Arm, call: Callable[[], object]) -> dict[str, int | None]:
-        found = count_instructions(call)
-        self._instructions = min(self._instructions + (found or 0), MOST_INSTRUCTIONS)
-        return {"python_instructions": None if found is None else self._instructions}
+        return {"python_instructions": count_instructions(call)}
 
     def floor_s(self, definition: Definition, pass_: Pass, batch: Batch) -> float:
         """Median seconds of the floor of a loss, with flushed caches."""

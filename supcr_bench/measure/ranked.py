@@ -100,7 +100,6 @@ class RankShard:
             self._calls += 1  # each meets its rank's rows in another order
             rows = shuffled(self._batch, self._calls)
             loss.arguments = self.subjects[name].arguments(rows)
-            self._meter.begin()
             if step == "time":
                 self._device.flush_caches()  # which rows in another order have filled
                 distributed.barrier()

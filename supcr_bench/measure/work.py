@@ -208,16 +208,9 @@ class _UncompiledCounter(_Counter):  # type: ignore[no-untyped-call]
         return super().__torch_dispatch__(func, types, args, kwargs)
 
 
-def make_counter(*, host: bool = True) -> _Counter:
-    return (_UncompiledCounter if "torch._dynamo" in sys.modules else _Counter)(host)
-
-
-def count_work(call: Callable[[], object], counter: _Counter | None = None) -> Work:
-    """Make a call and count its operations, elements and bytes, by default those on the host.
-
-    A ``counter`` that has counted other parts of the call adds this part to them.
-    """
-    counter = counter or make_counter()
+def count_work(call: Callable[[], object], *, host: bool = True) -> Work:
+    """Make a call and count its operations, elements and bytes, on the host or the accelerator."""
+    counter = (_UncompiledCounter if "torch._dynamo" in sys.modules else _Counter)(host)
     with counter:
         kept = call()
     del kept  # released after the call

@@ -8,7 +8,7 @@ function ``(features, labels, temperature=...)``, a module, or a ``functools.par
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -65,24 +65,6 @@ class BoundLoss:
             if tensor.requires_grad != before[name].requires_grad
             or not torch.allclose(tensor, before[name], rtol=0, atol=0, equal_nan=True)
         ]
-
-
-@dataclass(slots=True)
-class CallInParts:
-    """A training's call, made as its forward and then its backward."""
-
-    loss: BoundLoss
-    _output: object = field(init=False, default=None)
-
-    def forward(self) -> object:
-        self._output = None
-        self._output = self.loss.forward()
-        return self._output
-
-    def backward(self) -> object:
-        output, self._output = self._output, None
-        self.loss.backward(output)
-        return output
 
 
 @dataclass(frozen=True, slots=True)

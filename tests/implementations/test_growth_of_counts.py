@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from supcr_bench.analysis.counted_growth import Size, fit_counted, judge_counted
-from supcr_bench.measure.allocator_events import AllocatedBytes
+from supcr_bench.measure.allocator_events import peak_allocated_bytes
 from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import Pass, Workload
 from tests.batches import clear_gradients, make_leaves
@@ -55,7 +55,7 @@ def test_counts_single_out_their_law(
         of_counts = TINIEST if name == "loopy" else SIZES[:-2]
         of_peaks = SMALL if name == "loopy" else SIZES[:-1]
     works = [count_work(call_of(name, n, pass_)) for n in of_counts]
-    peaks = [AllocatedBytes().peak(call_of(name, n, pass_)) for n in of_peaks]
+    peaks = [peak_allocated_bytes(call_of(name, n, pass_)) for n in of_peaks]
     assert law(of_counts, [w.dispatched_ops for w in works]) == operations
     assert law(of_counts, [w.elements_processed for w in works]) == work
     assert law(of_peaks, peaks) == memory
@@ -67,10 +67,10 @@ def test_the_peak_at_four_times_the_largest_size_is_foretold(name: str, pass_: P
     sizes = (20, 24, 32, 48, 64)
     fit = fit_counted(
         tuple(Size(n, n) for n in sizes),
-        tuple(float(AllocatedBytes().peak(call_of(name, n, pass_))) for n in sizes),
+        tuple(float(peak_allocated_bytes(call_of(name, n, pass_))) for n in sizes),
     )
     assert fit is not None
-    peak = AllocatedBytes().peak(call_of(name, 256, pass_))
+    peak = peak_allocated_bytes(call_of(name, 256, pass_))
     assert fit.predict(Size(256, 256)) == pytest.approx(peak, rel=0.02)
     low, high = fit.bounds(Size(256, 256))
     assert low <= peak <= high

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcr_bench.measure.allocator_events import AllocatedBytes
+from supcr_bench.measure.allocator_events import peak_allocated_bytes
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from tests.batches import make_leaves
@@ -101,7 +101,7 @@ def test_no_tensor_of_all_pairs_outlives_its_block(
             loss.backward()
             return loss
 
-        peaks.append(AllocatedBytes().peak(call))
+        peaks.append(peak_allocated_bytes(call))
     assert peaks[2] - peaks[1] == pytest.approx(2 * (peaks[1] - peaks[0]), rel=0.1)
 
 

@@ -16,7 +16,7 @@ import torch
 
 from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.inputs.tensors import Batch
-from supcr_bench.measure.allocator_events import AllocatedBytes
+from supcr_bench.measure.allocator_events import peak_allocated_bytes
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
@@ -215,7 +215,7 @@ def test_memory_grows_with_the_rows_and_not_with_the_pairs(
     for n in (128, 256, 512):
         batch = make_leaves(Case(batch_size=n, embedding_size=16))
         train(tiled, batch)
-        peaks.append(AllocatedBytes().peak(lambda batch=batch: train(tiled, batch)))  # type: ignore[misc]
+        peaks.append(peak_allocated_bytes(lambda batch=batch: train(tiled, batch)))  # type: ignore[misc]
     assert peaks[2] - peaks[1] == pytest.approx(2 * (peaks[1] - peaks[0]), rel=0.1)
 
 

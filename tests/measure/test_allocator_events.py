@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from supcr_bench.measure.allocator_events import AllocatedBytes
+from supcr_bench.measure.allocator_events import peak_allocated_bytes
 from supcr_bench.measure.device import Cpu, Meter
 from supcr_bench.values.cell import Arm
 
@@ -57,15 +57,15 @@ CALLS: list[tuple[Callable[[], object], int]] = [
 
 @pytest.mark.parametrize(("call", "expected"), CALLS)
 def test_the_peak_is_exact(call: Callable[[], object], expected: int) -> None:
-    assert AllocatedBytes().peak(call) == expected
+    assert peak_allocated_bytes(call) == expected
 
 
 def test_backward_counts_too() -> None:
-    assert AllocatedBytes().peak(forward_and_backward) >= 12000
+    assert peak_allocated_bytes(forward_and_backward) >= 12000
 
 
 def test_the_same_call_has_the_same_peak_every_time() -> None:
-    assert len({AllocatedBytes().peak(two_at_once) for _ in range(5)}) == 1
+    assert len({peak_allocated_bytes(two_at_once) for _ in range(5)}) == 1
 
 
 def test_releasing_what_was_there_before_is_no_credit() -> None:
@@ -75,7 +75,7 @@ def test_releasing_what_was_there_before_is_no_credit() -> None:
         held.clear()
         return torch.empty(10)
 
-    assert AllocatedBytes().peak(release_and_allocate) == 40
+    assert peak_allocated_bytes(release_and_allocate) == 40
 
 
 def test_an_error_of_the_call_comes_through_and_recording_ends() -> None:
@@ -84,8 +84,8 @@ def test_an_error_of_the_call_comes_through_and_recording_ends() -> None:
         raise ValueError("mine")
 
     with pytest.raises(ValueError, match="mine"):
-        AllocatedBytes().peak(fail)
-    assert AllocatedBytes().peak(one_tensor) == 4000
+        peak_allocated_bytes(fail)
+    assert peak_allocated_bytes(one_tensor) == 4000
 
 
 def test_an_error_of_the_call_is_not_taken_for_a_missing_switch() -> None:
@@ -97,7 +97,7 @@ def test_an_error_of_the_call_is_not_taken_for_a_missing_switch() -> None:
         raise TypeError("mine")
 
     with pytest.raises(TypeError, match="mine"):
-        AllocatedBytes().peak(fail)
+        peak_allocated_bytes(fail)
     assert calls == 1
 
 
@@ -117,7 +117,7 @@ def no_private_switch(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_private_switch")
 @pytest.mark.parametrize(("call", "expected"), CALLS)
 def test_the_public_profiler_gives_the_same(call: Callable[[], object], expected: int) -> None:
-    assert AllocatedBytes().peak(call) == expected
+    assert peak_allocated_bytes(call) == expected
 
 
 @pytest.mark.usefixtures("no_private_switch")
@@ -126,7 +126,7 @@ def test_an_error_of_the_call_comes_through_the_public_profiler_too() -> None:
         raise ValueError("mine")
 
     with pytest.raises(ValueError, match="mine"):
-        AllocatedBytes().peak(fail)
+        peak_allocated_bytes(fail)
 
 
 def test_the_cpu_says_how_its_peak_was_taken() -> None:

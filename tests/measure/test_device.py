@@ -16,7 +16,7 @@ from supcr_bench.measure.device import (
     get_device,
 )
 from supcr_bench.measure.environment import collect_environment
-from supcr_bench.measure.work import count_work, make_counter
+from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import Workload
 from supcr_bench.values.cell import Arm
 from supcr_bench.values.errors import UsageError
@@ -259,7 +259,7 @@ def test_a_real_accelerator_tells_its_own_time_and_a_peak_near_the_predicted() -
         assert elapsed.device_s is not None
         assert elapsed.device_s > 0
     if ACCELERATOR.type == "cuda":
-        predicted = count_work(call, make_counter(host=False)).predicted_cuda_peak_bytes
+        predicted = count_work(call, host=False).predicted_cuda_peak_bytes
         # Where a block is not split, it is up to 1 MiB larger than what was asked of it.
         peak = Meter(device).peak_memory(ARM, call)
         assert peak.peak_bytes == pytest.approx(predicted, abs=3 * 2**20)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from supcr_bench.measure.allocator_events import AllocatedBytes
-from supcr_bench.measure.work import count_work, in_blocks, make_counter
+from supcr_bench.measure.allocator_events import peak_allocated_bytes
+from supcr_bench.measure.work import count_work, in_blocks
 from supcr_bench.values.case import PASSES, Pass, Workload
 from tests.batches import clear_gradients, make_leaves
 from tests.examples import build
@@ -17,7 +17,7 @@ SCRATCH = torch.ones(1000)
 
 
 def peak(call: Callable[[], object], *, host: bool = True) -> int:
-    return count_work(call, make_counter(host=host)).dispatch_peak_bytes
+    return count_work(call, host=host).dispatch_peak_bytes
 
 
 def two_at_once() -> Tensor:
@@ -72,7 +72,7 @@ def test_the_peak_is_that_of_storages_which_operations_bring_into_being(
 
 @pytest.mark.parametrize(("call", "expected"), CALLS)
 def test_the_allocator_saw_no_less(call: Callable[[], object], expected: int) -> None:
-    assert AllocatedBytes().peak(call) >= expected
+    assert peak_allocated_bytes(call) >= expected
 
 
 def test_backward_counts_too() -> None:
@@ -179,8 +179,8 @@ def test_two_counters_that_know_nothing_of_each_other_agree(
 ) -> None:
     call = note_call(name, n, dims, pass_)
     watched: list[int] = []
-    beside = AllocatedBytes().peak(lambda: watched.append(peak(call)))
-    (seen,), alone = watched, AllocatedBytes().peak(call)
+    beside = peak_allocated_bytes(lambda: watched.append(peak(call)))
+    (seen,), alone = watched, peak_allocated_bytes(call)
     above = ABOVE_IN_TRAINING if pass_ == "training" else 0
     assert (1 - BELOW[name]) * alone <= seen <= (1 + above) * alone
     # It is above the allocator by no more than its own watch causes.
@@ -189,5 +189,5 @@ def test_two_counters_that_know_nothing_of_each_other_agree(
 
 def test_the_watch_costs_rowsort_a_sum_of_gradients_in_training() -> None:
     call = note_call("rowsort", 64, 1, "training")
-    added = peak(call) - AllocatedBytes().peak(call)
+    added = peak(call) - peak_allocated_bytes(call)
     assert 0 < added <= 64 * 64 * 4

@@ -22,7 +22,7 @@ import torch
 
 from supcr_bench.analysis.statistics import interval_rank
 from supcr_bench.inputs.tensors import Batch, make_batch
-from supcr_bench.measure.allocator_events import AllocatedBytes
+from supcr_bench.measure.allocator_events import peak_allocated_bytes
 from supcr_bench.measure.floor import floor_call
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import load, locate
@@ -154,7 +154,7 @@ def peak_line(size: Size) -> str:
     """Memory that training with ``tiled`` takes above its inputs."""
     call = training_call("tiled", size, make_batch(size.workload))
     call()
-    return f"{size} tiled {format_bytes(AllocatedBytes().peak(call))} above the inputs\n"
+    return f"{size} tiled {format_bytes(peak_allocated_bytes(call))} above the inputs\n"
 
 
 def main(sizes: list[str]) -> None:
