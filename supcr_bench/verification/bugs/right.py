@@ -1,4 +1,4 @@
-"""Correct implementations in plain code; a seeded bug is an edit of this text.
+"""Correct implementations in plain code; a seeded bug gives a name in this text another value.
 
 The loss is a sum over pairs of rows, an anchor i and a partner j. The candidates S(i,j) are the
 rows in the pair's denominator. Each set of candidates gets its own log-sum-exp, which no
@@ -33,27 +33,34 @@ class RankedContrast(nn.Module):
     ) -> None:
         super().__init__()
         self.temperature, self.eps = temperature, self.EPS if eps is None else eps
-        self.register_buffer("weights", None if weights is None else weights.detach().clone())
+        given = None if weights is None else weights.detach().clone()
+        self.register_buffer("weights", given)
 
     def read_labels(self, labels: Tensor) -> Tensor:
         """Labels [N] or [N, D] as [N, D]; raises a ValueError if one is infinite."""
-        if torch.isinf(labels).any():
+        infinite = torch.isinf(labels).any()
+        if infinite:
             raise ValueError("a label is infinite: labels are finite, or NaN where missing")
-        return labels.unsqueeze(-1).flatten(1)
+        columns = labels.unsqueeze(-1)
+        return columns.flatten(1)
 
     def similarity(self, rows: Tensor) -> Tensor:
         """[M, M] cosines of [M, d] rows, which are scaled first, so that no square overflows."""
         largest = rows.detach().abs().amax(dim=1, keepdim=True)
         scale = torch.where(largest > 0, largest, 1.0)
         norms = (rows / scale).norm(dim=1, keepdim=True) * scale
-        unit: Tensor = rows / norms.clamp(min=SMALLEST_NORM)
-        return unit @ unit.mT
+        unit = rows / norms.clamp(min=SMALLEST_NORM)
+        cosines: Tensor = unit @ unit.mT
+        return cosines
 
     def logits(self, view: Tensor) -> Tensor:
         """[M, M] in float32 at least, since float16 overflows in a sum over pairs."""
-        with torch.autocast(view.device.type, enabled=False):
+        autocast = False
+        with torch.autocast(view.device.type, enabled=autocast):
             rows = view.to(torch.promote_types(view.dtype, torch.float32))
-            return self.similarity(rows) / self.temperature
+            similarities = self.similarity(rows)
+            tau = self.temperature
+            return similarities / tau
 
     def pair_sum(self, s: Tensor, delta: Tensor) -> Tensor:
         """The sum over pairs of log(contrast) - s, for logits and label distances [M, M]."""
@@ -64,26 +71,30 @@ class RankedContrast(nn.Module):
         sums = []
         for anchors in chunks:
             own, mine = s[anchors], itself[anchors]
-            chosen = place[anchors].unsqueeze(1) >= place[anchors].unsqueeze(2)  # [i, j, k]
-            chosen = chosen if self.SELF_WHEN_TIED else chosen & ~mine.unsqueeze(1)
+            far, limit = place[anchors].unsqueeze(1), place[anchors].unsqueeze(2)
+            farther = far >= limit  # [i, j, k]
+            chosen = farther if self.SELF_WHEN_TIED else farther & ~mine.unsqueeze(1)
             contrast = own.unsqueeze(1).masked_fill(~chosen, -math.inf).logsumexp(dim=2)
-            contrast = contrast.clamp(min=math.log(self.eps) if self.eps else -math.inf)
-            sums.append((contrast - own).masked_fill(mine, 0.0).sum())
+            floored = contrast.clamp(min=math.log(self.eps) if self.eps else -math.inf)
+            terms = (floored - own).masked_fill(mine, 0.0)
+            sums.append(terms.sum())
         return torch.stack(sums).sum()
 
     def losses(self, views: Sequence[Tensor], labels: Tensor) -> Tensor:
         """The [D] per-dimension losses of views [N, d] and labels [N, D]."""
         parts = []
         for y in labels.T:
-            rows = torch.nonzero(~torch.isnan(y)).squeeze(1)
-            delta = (y[rows].unsqueeze(1) - y[rows].unsqueeze(0)).abs()  # in the labels' dtype
-            m = len(rows)
+            missing = torch.isnan(y)
+            kept = torch.nonzero(~missing).squeeze(1)
+            delta = (y[kept].unsqueeze(1) - y[kept].unsqueeze(0)).abs()  # in the labels' dtype
+            m = len(kept)
             if m < 2:
-                zeros = [view[:0].sum() for view in views]  # with a graph, for backward()
-                parts.append(torch.stack(zeros).sum())
+                nothing = torch.stack([view[:0].sum() for view in views]).sum()  # for backward()
+                parts.append(nothing)
                 continue
-            sums = [self.pair_sum(self.logits(view[rows]), delta) for view in views]
-            parts.append(torch.stack(sums).sum() / (m * (m - 1)))
+            by_view = [self.pair_sum(self.logits(view[kept]), delta) for view in views]
+            pairs = m * (m - 1)
+            parts.append(torch.stack(by_view).sum() / pairs)
         return torch.stack(parts)
 
 
@@ -96,14 +107,17 @@ class RightSupCR(RankedContrast):
 
     def forward(self, perturbed: Tensor, intact: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the [D] per-dimension losses of views [N, d] and labels [N, D]."""
-        views, labels = [perturbed, intact], self.read_labels(labels)
+        labels = self.read_labels(labels)
+        views = [perturbed, intact]
         parts = self.losses(views, labels)
         weights = torch.ones_like(parts) if self.weights is None else self.weights.to(parts)
         if self.weights is not None and weights.shape != parts.shape:
             raise ValueError(f"{len(weights)} weights for {len(parts)} label dimensions")
         dtype = torch.promote_types(perturbed.dtype, intact.dtype)
-        loss, parts = ((parts * weights).sum() / weights.sum()).to(dtype), parts.to(dtype)
-        return loss, parts
+        total = weights.sum()
+        returned = parts.to(dtype)
+        loss = ((parts * weights).sum() / total).to(dtype)
+        return loss, returned
 
 
 class RightNoSelf(RightSupCR):
@@ -124,14 +138,16 @@ class RightRankNContrast(RankedContrast):
 
     def similarity(self, rows: Tensor) -> Tensor:
         """[M, M] negative Euclidean distances; the gradient at a distance of 0 is 0."""
-        return -torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+        distances = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+        return -distances
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """The loss of features [N, 2, d] and labels [N, D] or [N]."""
-        y, view = self.read_labels(labels), torch.cat(features.unbind(dim=1))
+        y = self.read_labels(labels)
+        view = torch.cat(features.unbind(dim=1))
         if torch.isnan(y).any():
             raise ValueError("a label is missing: this loss needs them all")
-        y = y.repeat(2, 1)
-        delta = (y.unsqueeze(1) - y.unsqueeze(0)).abs().sum(dim=2)
-        loss = self.pair_sum(self.logits(view), delta) / (len(view) * (len(view) - 1))
-        return loss.to(features.dtype)
+        twice = y.repeat(2, 1)
+        joint = (twice.unsqueeze(1) - twice.unsqueeze(0)).abs().sum(dim=2)
+        mean = self.pair_sum(self.logits(view), joint) / (len(view) * (len(view) - 1))
+        return mean.to(features.dtype)

@@ -2,13 +2,11 @@
 
 import inspect
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from supcr_bench.verification.bugs import right as right_ones
-from supcr_bench.verification.bugs.right import RankedContrast, RightNoSelf, RightSupCR
+from supcr_bench.verification.bugs.right import RankedContrast
 from supcr_bench.verification.outcome import Group
 from supcr_bench.verification.phrases import PHRASES
 
@@ -32,33 +30,38 @@ class SeededBug:
         return self.factory.DEFINITION
 
 
-def wrong(
-    name: str,
-    edits: Mapping[str, str],
-    cause: str = "",
-    right: type[RankedContrast] = RightSupCR,
-    caught_by: Group = "definition",
-) -> SeededBug:
-    """A correct implementation with an edit of its text; its name says what is wrong.
+def seeded_bugs(text: str) -> tuple[SeededBug, ...]:
+    """Correct implementations in which some variables have other values.
 
-    Each of the passages of ``right.py`` that ``edits`` replace is there once; further lines are
-    indented like the first. ``cause``, if it can be named, has the keys in ``PHRASES``, as in
-    ``field: choice``.
+    A line ``[class, group]`` gives the class of ``right.py`` that is changed in the bugs below it,
+    and the group of checks that must catch them. A bug is ``name (field: choice): edits``, with the
+    keys of its cause in ``PHRASES`` if that can be named; the name says what is wrong. An edit is
+    ``variable := new value``, which further lines may follow, indented by four spaces; ``{old}`` is
+    the value in ``right.py``, which assigns each of these variables once.
     """
-    field, _, choice = cause.partition(": ")
+    found, right, group = list[SeededBug](), "", ""
+    for lines in re.split(r"\n(?! )", text):
+        if section := re.fullmatch(r"\[(\w+), (\w+)\]", lines):
+            right, group = section.groups()
+        elif bug := re.match(r"([a-z][\w-]*)(?: \((.+?)\))?:(?:  #[^\n]*)?(.*)", lines, re.DOTALL):
+            name, cause, edits = bug.groups()
+            field, _, choice = (cause or "").partition(": ")
+            named = PHRASES[field][choice] if cause else None
+            found.append(SeededBug(_edited(name, right, edits), cast(Group, group), named))
+    return tuple(found)
+
+
+def _edited(name: str, right: str, edits: str) -> type[RankedContrast]:
     wrong_text = TEXT
-    for old, new in edits.items():
-        start, *rest = wrong_text.split(old)
-        assert len(rest) == 1, f"{name}: right.py has {old!r} {len(rest)} times"
-        line = start.rpartition("\n")[2]
-        indent = line[: len(line) - len(line.lstrip())]
-        wrong_text = start + new.replace("\n", f"\n{indent}") + rest[0]
+    edits = edits.replace("\n    ", "\n")
+    for variable, new in re.findall(r"^ *(\w+) := (.*(?:\n(?!\w+ := ).*)*)", edits, re.MULTILINE):
+        assigned = rf"^( *)({variable}(?:: \w+)?) = (.*?)(?:  #.*)?$"
+        (indent, target, old), *others = re.findall(assigned, wrong_text, re.MULTILINE)
+        assert not others, f"{name}: right.py assigns {variable} {1 + len(others)} times"
+        value = f"{indent}{target} = {new}".replace("{old}", old).replace("\n", f"\n{indent}")
+        wrong_text = re.sub(assigned, lambda _: value, wrong_text, flags=re.MULTILINE)  # noqa: B023
     found: dict[str, Any] = {"__name__": __name__}
     exec(compile(wrong_text, f"<{name}>", "exec"), found)  # noqa: S102 - it is this package's text
-    factory: type[RankedContrast] = found[right.__name__]
+    factory: type[RankedContrast] = found[right]
     factory.__name__ = factory.__qualname__ = name.title().replace("-", "")
-    return SeededBug(factory, caught_by, PHRASES[field][choice] if cause else None)
-
-
-no_self = partial(wrong, right=RightNoSelf)
-not_robust = partial(wrong, caught_by="robustness")
+    return factory

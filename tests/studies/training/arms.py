@@ -12,9 +12,7 @@ from supcr_bench.subjects.registry import load, locate
 from supcr_bench.values.definition import NO_SELF, RANK_N_CONTRAST, TORCHCELL, Definition
 from supcr_bench.verification.bugs.catalogue import BUGS
 from supcr_bench.verification.bugs.demo_loss import MyLoss
-from supcr_bench.verification.bugs.one_process import POSITIONS, RNC_ROWS, VIEWS, views
-from supcr_bench.verification.bugs.right import RightRankNContrast
-from supcr_bench.verification.bugs.seeded_bug import wrong
+from supcr_bench.verification.bugs.seeded_bug import seeded_bugs
 
 Loss = Callable[[Tensor, Tensor, Tensor, nn.Module], Tensor]
 """Of two views [N, d], labels [N, D] and a linear head, which only plain regression uses."""
@@ -98,35 +96,24 @@ def same_network_arms(dims: int) -> list[Arm]:
     return [*arms, *(Arm(f"broadcast, {REORDERED} ({i})", "order", "", again, i) for i in (1, 2))]
 
 
-INTERLEAVED = (
-    f"{VIEWS}\nboth = torch.cat(views)\nviews = list(both.reshape(len(labels), 2, -1).unbind(1))"
-)
-"""One reshape in place of two slices: rows of the encoder's output meet labels of other rows."""
-SEEDED = {bug.name: bug.factory for bug in BUGS}
-rnc_wrong = partial(wrong, right=RightRankNContrast)
+OTHERS = seeded_bugs("""
+[RightRankNContrast, definition]
+rnc-ties-by-position: place := delta.argsort(dim=1, stable=True).argsort(dim=1)
+rnc-second-view-detached: view := torch.cat((features[:, 0], features[:, 1].detach()))
+[RightSupCR, definition]
+# One reshape in place of two slices: rows of the encoder's output meet labels of other rows.
+views-interleaved:
+    views := {old}
+    both = torch.cat(views)
+    views = list(both.reshape(len(labels), 2, -1).unbind(1))
+""")
+SEEDED = {bug.name: bug.factory for bug in (*BUGS, *OTHERS)}
 FAULTS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "ties by sort position": (
-        SEEDED["ties-by-position"],
-        rnc_wrong("rnc-ties-by-position", POSITIONS, "ties: by_position").factory,
-    ),
+    "ties by sort position": (SEEDED["ties-by-position"], SEEDED["rnc-ties-by-position"]),
     "strict inequality": (SEEDED["strict-inequality"], MyLoss),
-    "interleaved views": (
-        wrong("views-interleaved", {VIEWS: INTERLEAVED}, "views: interleaved rows").factory,
-        SEEDED["rnc-labels-interleaved"],
-    ),
+    "interleaved views": (SEEDED["views-interleaved"], SEEDED["rnc-labels-interleaved"]),
     "anchor always counted": (SEEDED["self-always"], SEEDED["rnc-self-always"]),
-    "one view detached": (
-        wrong(
-            "second-view-detached",
-            views("perturbed, intact.detach()"),
-            "gradient: second_detached",
-        ).factory,
-        rnc_wrong(
-            "rnc-second-view-detached",
-            {RNC_ROWS: "torch.cat((features[:, 0], features[:, 1].detach()))"},
-            "gradient: second_detached",
-        ).factory,
-    ),
+    "one view detached": (SEEDED["second-view-detached"], SEEDED["rnc-second-view-detached"]),
 }
 """Five common faults, planted in ``torchcell`` and in ``rank-n-contrast``."""
 
