@@ -18,13 +18,11 @@ class Findings:
     """All that is derived from a run; devices are named with their machine if several share one.
 
     Attributes:
-        refuted: the implementations that verification found wrong.
-        wrong: those that are never recommended.
+        wrong: the implementations that are never recommended.
         noise: of each device on which calls were timed; ``None`` where none was timed twice.
     """
 
     results: Sequence[Result]
-    refuted: Collection[str]
     wrong: Wrong
     growth: Sequence[Growth]
     crossovers: Sequence[Crossover]
@@ -37,12 +35,12 @@ class Findings:
 def find(
     results: Sequence[Result], claims: Mapping[str, Claims], refuted: Collection[str] = ()
 ) -> Findings:
+    """What follows from results, of implementations of which verification ``refuted`` some."""
     results = by_machine(results)
     growth, wrong = growth_of(results, claims), known_wrong(results, refuted)
     timed = grouped((r for r in results if r.time_samples_s), lambda r: r.case.device)
     return Findings(
         results=results,
-        refuted=refuted,
         wrong=wrong,
         growth=growth,
         crossovers=crossovers(results),

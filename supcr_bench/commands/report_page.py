@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +17,6 @@ from supcr_bench.render.answer import answer, headline, refuted
 from supcr_bench.render.charts import charts_of
 from supcr_bench.render.comparison import verdicts
 from supcr_bench.render.csv_tables import csv_tables
-from supcr_bench.render.drawing import Chart
 from supcr_bench.render.machine import environments_line
 from supcr_bench.render.markdown import comparison_markdown, run_markdown
 from supcr_bench.render.run_tables import run_tables
@@ -28,26 +27,17 @@ from supcr_bench.store.report_file import PAGE, SUMMARY_FILE, load_report, repor
 from supcr_bench.store.run import REPORTS, default_page
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.files import write_file
-from supcr_bench.values.machine import by_machine
 
 LARGE_RUN = 2000
 """With at least this many results a page holds fewer charts, to be small enough to mail."""
 
 
-Shown = tuple[Findings, Sequence[Chart]]
-
-
-def shown_of(run: Run, *, draw: bool = False) -> Shown:
-    """What a run shows; to ``draw`` its charts takes seconds, and they are kept."""
+def findings_of(run: Run) -> Findings:
     claims = {
         name: {"time": own.get("claimed_time"), "memory": own.get("claimed_memory")}
         for name, own in run.info["implementations"].items()
     }
-    findings = find(run.results, claims, refuted(run.verification))
-    charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
-    for chart in charts if draw else ():
-        _ = chart.svg, chart.png
-    return findings, charts
+    return find(run.results, claims, refuted(run.verification))
 
 
 def show_and_write(
@@ -58,21 +48,17 @@ def show_and_write(
     *,
     verbose: bool = False,
     spent: str = "",
-    shown: Shown | None = None,
 ) -> None:
     """Write CSV files, plots, the page and the Markdown; print the answer, and where they are.
 
-    With ``verbose``, the tables come before the answer. ``shown`` is of the same run, and is used
-    unless results or verdicts have come since. A StoreError is raised if the page that it would
-    replace holds more results.
+    With ``verbose``, the tables come before the answer. A StoreError is raised if the page that it
+    would replace holds more results.
     """
     page = page or default_page(run.path, run.id)
     listed = page.name == PAGE and page.resolve().parent.parent == REPORTS.resolve()
     _require_nothing_lost(page, run)
-    findings, charts = shown or shown_of(run)
-    now = by_machine(run.results), refuted(run.verification)
-    if (findings.results, findings.refuted) != now:
-        findings, charts = shown_of(run)
+    findings = findings_of(run)
+    charts = charts_of(findings, at_most=3 if len(run.results) < LARGE_RUN else 1)
     found = answer(run, findings)
     tables = run_tables(findings)
     for table in tables if verbose else ():

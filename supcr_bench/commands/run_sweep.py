@@ -3,12 +3,11 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
@@ -35,9 +34,6 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.verification import IdleWorkers
-
-if TYPE_CHECKING:
-    from supcr_bench.commands.report_page import Shown
 
 
 def carry_out(
@@ -88,7 +84,7 @@ def carry_out(
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
             }
             forecast = Forecast(budget, claims)
-            account, spent, drawing = sweep(
+            account, spent = sweep(
                 work, executor, forecast, writer, console, began, together=together, idle=idle
             )
         from supcr_bench.commands.report_page import show_and_write  # slow to import
@@ -98,8 +94,7 @@ def carry_out(
         spent = f"Took    {spent}" if account.total_s else "Nothing was left to measure."
         if account.total_s and any(r.time_samples_s for r in run.results):
             spent += f"; caches {run.info.get('caches', 'not recorded')}"
-        shown = drawing() if drawing else None
-        show_and_write(run, console, verbose=verbose, spent=spent, shown=shown)
+        show_and_write(run, console, verbose=verbose, spent=spent)
     if refuted(run.verification) or any(r.status.is_broken for r in run.results):
         return 1
     if not any(r.status.has_figures for r in run.results):
@@ -168,14 +163,12 @@ def sweep(
     *,
     together: bool,
     idle: IdleWorkers,
-) -> "tuple[Account, str, Callable[[], Shown | None] | None]":
+) -> tuple[Account, str]:
     """Measure and verify the rest, and store each result at once; the executor is closed.
 
-    Returns:
-        where the time went, the wall time since ``began`` in words, and with verification what
-        :func:`start_drawing` returns.
+    Returns where the time went, and the wall time since ``began`` in words.
     """
-    account, wall_s, drawing = Account(), 0.0, None
+    account, wall_s = Account(), 0.0
     # Older results do not record the machine; they come from the one that the run names.
     home = machine_of(writer.info["environment"])
     finished = [r if r.machine else replace(r, machine=home) for r in writer.finished]
@@ -204,7 +197,6 @@ def sweep(
                         executor.close()
                         wall_s = time.monotonic() - began
                         writer.finish({"wall_s": wall_s, **asdict(account)})
-                        drawing = start_drawing(writer.path) if verify else None
                     case Account():
                         account += event
                     case Verification():
@@ -222,30 +214,7 @@ def sweep(
         writer.finish({"verification_s": verification_s})
         if verification_s >= 1:
             spent += f"; verification took {format_clock(verification_s)} more"
-    return account, spent, drawing
-
-
-def start_drawing(path: Path) -> "Callable[[], Shown | None]":
-    """Draw what a run shows while verification goes on, as nothing is timed any more.
-
-    Returns a function that waits for it; ``None`` if that failed, which showing the run will tell.
-    """
-    drawn: list[Shown] = []
-
-    def draw() -> None:
-        from supcr_bench.commands.report_page import shown_of  # slow to import
-
-        with suppress(Exception):
-            drawn.append(shown_of(load_run(path), draw=True))
-
-    thread = Thread(target=draw, daemon=True)
-    thread.start()
-
-    def shown() -> "Shown | None":
-        thread.join()
-        return next(iter(drawn), None)
-
-    return shown
+    return account, spent
 
 
 def make_executor(name: str, work: Work) -> tuple[LocalExecutor | ClusterExecutor, Budget]:

@@ -31,8 +31,8 @@ class RunEnd:
     """Follows the verification of some subjects (by name), and estimates the rest of the run.
 
     Each subject takes as many calls as the others; how long these take is known from the sweep.
-    What is left after the sweep is what is not verified beside it at the pace so far; charts are
-    drawn while verification goes on.
+    What is left after the sweep is what is not verified beside it at the pace so far, and then the
+    report.
 
     Args:
         beside: whether subjects are verified while the sweep runs.
@@ -67,9 +67,8 @@ class RunEnd:
         if self._beside:
             passed_s = max(time.monotonic() - self._began_s, 1.0)
             rest_s = max(rest_s - sweep_s * sum(self._spent_s.values()) / passed_s, 0.0)
-        report_s = self._report_s
-        longest_s = max(report_s, min(rest_s, max(left_s, default=0.0)))
-        return sweep_s + max((rest_s + report_s) / self._at_once, longest_s) * busy()
+        longest_s = min(rest_s, max(left_s, default=0.0))
+        return sweep_s + (max(rest_s / self._at_once, longest_s) + self._report_s) * busy()
 
     def _verification_s(self) -> list[float]:
         """The CPU seconds that each subject has left.

@@ -227,7 +227,6 @@ def test_a_page_of_5000_results_has_few_elements_and_lays_out_those_in_view(
     ]
     run, path = make_run(found), tmp_path / "index.html"
     findings = Findings(
-        refuted=(),
         results=found,
         wrong=frozenset(),
         growth=(),

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from supcr_bench.analysis.findings import Findings, find
-from supcr_bench.commands.report_page import shown_of
+from supcr_bench.commands.report_page import findings_of
 from supcr_bench.render.csv_tables import csv_tables
 from supcr_bench.render.run_tables import run_tables, second_counter
 from supcr_bench.render.terminal import print_table
@@ -172,7 +172,7 @@ def test_csv_tables_hold_plain_figures() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("run", [RUNS / "reference", RUNS / "gpu"], ids=lambda run: run.name)
 def test_tables_of_a_stored_run_are_those_that_another_machine_wrote(run: Path) -> None:
-    written = csv_tables(shown_of(load_run(run))[0])
+    written = csv_tables(findings_of(load_run(run)))
     assert written == {file.name: file.read_text() for file in (run / "tables").iterdir()}
 
 
