@@ -29,11 +29,10 @@ from supcr_bench.values.cell import CACHES, Account, Budget, Cell
 from supcr_bench.values.errors import StoreError, SubjectError, UnavailableError, UsageError
 from supcr_bench.values.files import require_writable
 from supcr_bench.values.growth_law import get_law
-from supcr_bench.values.machine import SAME_MACHINE, machine_of, usable_cpus
+from supcr_bench.values.machine import SAME_MACHINE, machine_of
 from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_clock
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers.verification import IdleWorkers
 
 
 def carry_out(
@@ -57,14 +56,6 @@ def carry_out(
     require_writable(default_page(folder, folder.name))
     with ExitStack() as held:
         writer = held.enter_context(RunWriter.resume(resumed)) if resumed else None
-        idle = held.enter_context(closing(IdleWorkers()))
-        local = executor_name == "local" and {c.workload.device for c in work.plan} <= {"cpu"}
-        # Together, sweep and verification share no core and no GPU.
-        together = local and make_budget(work.suite).threads < usable_cpus()
-        if together and work.suite.verify and not resumed:
-            # One beside the sweep, and one for when it has ended. Their imports take as long as
-            # those of the worker that measures, and as the test calls.
-            idle.start(min(2, len(work.subjects)))
         executor, budget = make_executor(executor_name, work)
         with closing(executor):
             check_devices(work.plan, executor)
@@ -84,9 +75,7 @@ def carry_out(
                 name: get_law(d.claimed_time) for name, d in descriptions.items() if d.claimed_time
             }
             forecast = Forecast(budget, claims)
-            account, spent = sweep(
-                work, executor, forecast, writer, console, began, together=together, idle=idle
-            )
+            account, spent = sweep(work, executor, forecast, writer, console, began)
         from supcr_bench.commands.report_page import show_and_write  # slow to import
         from supcr_bench.render.answer import refuted
 
@@ -160,9 +149,6 @@ def sweep(
     writer: RunWriter,
     console: Console,
     began: float,
-    *,
-    together: bool,
-    idle: IdleWorkers,
 ) -> tuple[Account, str]:
     """Measure and verify the rest, and store each result at once; the executor is closed.
 
@@ -183,8 +169,6 @@ def sweep(
         finished,
         seed=work.suite.seed,
         verify=verify,
-        together=together,
-        idle=idle,
     )
     progress = make_progress(console, len(plan))
     try:

@@ -7,7 +7,7 @@ process of a run, agreement is only a warm-up, and only time is measured.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
@@ -59,7 +59,6 @@ class CellRun:
     budget: Budget
     table: npt.NDArray[np.float64] | None = None
     announce: Announce = lambda stage, arm: None  # noqa: ARG005
-    alone: Callable[[], AbstractContextManager[None]] = nullcontext
     process: ProcessState = field(default_factory=ProcessState)
     account: Account = field(init=False, default_factory=Account)
     _now: tuple[str, Arm | None] = field(init=False, default=("", None))
@@ -92,9 +91,8 @@ class CellRun:
         self._enter("inputs")
         with self._accounted("inputs_s"):
             self._batch = make_batch(self.cell.workload, self.table)
-        with self.alone():
-            for implementation in dict.fromkeys(arm.implementation for arm in self.cell.arms):
-                yield from self._agree(implementation)
+        for implementation in dict.fromkeys(arm.implementation for arm in self.cell.arms):
+            yield from self._agree(implementation)
         if not self._answers:
             return
         if not self.cell.further:
@@ -104,8 +102,7 @@ class CellRun:
             for arm in list(self._live()):
                 yield from self._take_costs(arm)
         if self.cell.timed:
-            with self.alone():
-                yield from self._take_times()
+            yield from self._take_times()
         for arm in list(self._live()):
             yield self._measured(arm)
 

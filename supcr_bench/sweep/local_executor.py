@@ -1,7 +1,7 @@
 """Runs cells in a worker process on this machine, and starts a new worker if that one ends."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 
 from supcr_bench.inputs.label_file import LabelFile
@@ -16,7 +16,7 @@ from supcr_bench.values.result import Result, Status
 from supcr_bench.values.units import format_duration_s, format_limit_bytes
 from supcr_bench.workers import messages
 from supcr_bench.workers.rank_group import RankGroupWorker
-from supcr_bench.workers.worker_process import BYSTANDERS, WorkerProcess
+from supcr_bench.workers.worker_process import WorkerProcess
 
 RECORDING_FACTOR = 10
 """The factor by which the time limit grows while a stage records the call."""
@@ -119,35 +119,27 @@ class LocalExecutor(Executor):
             worker.send(messages.MeasureCell(attempt, tuple(subjects), budget, self._labels))
             finished = ran_out = broken = False
             verdict: tuple[Status, str] | None = None
-            with ExitStack() as alone:
-                if worker.ranks > 1:
-                    alone.enter_context(BYSTANDERS.still())
-                for response in worker.responses():
-                    if response is None:
-                        activity = worker.activity()
-                        if activity is not None:
-                            yield activity
-                            verdict = verdict or self._overdue(worker, activity, budget)
-                        if verdict is not None:
-                            worker.kill()
-                    elif isinstance(response, Result):
-                        result = replace(response, machine=self._machine)
-                        ran_out |= result.status is Status.OUT_OF_MEMORY
-                        done.add(Arm(result.implementation, result.case.pass_))
-                        yield result
-                    elif isinstance(response, messages.Alone):
-                        alone.close()
-                        if response.begins:
-                            alone.enter_context(BYSTANDERS.still())
-                            worker.send(response)
-                    elif isinstance(response, messages.Failed):
-                        broken = True
-                    elif isinstance(response, Took):
-                        yield response
-                    elif isinstance(response, Account):
-                        yield response
-                        finished = True
-                        break
+            for response in worker.responses():
+                if response is None:
+                    activity = worker.activity()
+                    if activity is not None:
+                        yield activity
+                        verdict = verdict or self._overdue(worker, activity, budget)
+                    if verdict is not None:
+                        worker.kill()
+                elif isinstance(response, Result):
+                    result = replace(response, machine=self._machine)
+                    ran_out |= result.status is Status.OUT_OF_MEMORY
+                    done.add(Arm(result.implementation, result.case.pass_))
+                    yield result
+                elif isinstance(response, messages.Failed):
+                    broken = True
+                elif isinstance(response, Took):
+                    yield response
+                elif isinstance(response, Account):
+                    yield response
+                    finished = True
+                    break
             if finished:
                 if ran_out or broken:
                     self.close()

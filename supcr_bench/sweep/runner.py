@@ -27,7 +27,6 @@ from supcr_bench.verification.outcome import Outcome
 from supcr_bench.verification.verification import Verification
 from supcr_bench.workers.messages import Activity, Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
-from supcr_bench.workers.worker_process import BYSTANDERS
 
 Event = Result | Activity | Took | Account
 _Item = TypeVar("_Item")
@@ -261,50 +260,39 @@ def run_verified(
     *,
     seed: int,
     verify: Mapping[str, Collection[str] | None],
-    together: bool = True,
-    idle: IdleWorkers | None = None,
 ) -> Generator[VerifiedEvent, None, None]:
-    """Run a plan as :func:`run_sweep` does, and verify subjects (implementations by name).
+    """Run a plan as :func:`run_sweep` does, then verify subjects (implementations by name).
 
     Verification uses the random seed ``seed``. ``verify`` maps the implementations to verify to
     their checks (``None``: all checks and a diagnosis). One worker for each core runs at the same
-    time; while a worker of the sweep takes times, the others are suspended. If not ``together``,
-    verification begins when the sweep has ended. The workers of ``idle`` are taken first; at the
-    end, all are closed.
+    time.
 
     Yields:
-        one :class:`Result` for every arm, one :class:`Verification` for each of ``verify``,
-        progress in between, with the time left of the whole run, and a SweepProgress without open
-        cells when the sweep has ended.
+        one :class:`Result` for every arm, a SweepProgress without open cells when the sweep has
+        ended, one :class:`Verification` for each of ``verify``, and progress in between, with the
+        time left of the whole run.
     """
     results = sum(len(planned.arms) for planned in plan if not planned.further)
-    end = RunEnd(forecast, verify, beside=together, at_once=usable_cpus(), results=results)
-
-    def swept() -> Iterator[VerifiedEvent]:
-        for event in run_sweep(plan, executor, subjects, forecast, finished):
+    end = RunEnd(forecast, verify, at_once=usable_cpus(), results=results)
+    with closing(run_sweep(plan, executor, subjects, forecast, finished)) as events:
+        for event in events:
             if isinstance(event, SweepProgress):
-                event = replace(event, left_s=end.left_s(event.left_s))
-            yield event
-        yield SweepProgress(ended=len(plan), open=(), left_s=end.left_s(0.0))
+                yield replace(event, left_s=end.left_s(event.left_s))
+            else:
+                yield event
+    yield SweepProgress(ended=len(plan), open=(), left_s=end.left_s(0.0))
+    idle = IdleWorkers()
 
     def verify_one(subject: Subject) -> Iterator[VerifiedEvent]:
         only = verify[subject.name]
         session = WorkerVerification(subject, strict=False, seed=seed, only=only, idle=idle)
         for outcome in session.run():
-            end.checked(subject.name, outcome, session.spent_s())
             yield subject.name, outcome
-        end.verified(subject.name)
         yield session.result()
 
-    idle = idle or IdleWorkers()
-    streams: list[Callable[[], Iterator[VerifiedEvent]]] = [swept]
-    streams += [partial(verify_one, subject) for subject in subjects if subject.name in verify]
-    try:
-        for group in [streams] if together else [streams[:1], streams[1:]]:
-            yield from merge_streams(group, usable_cpus(), wait=False)
-    finally:
-        BYSTANDERS.kill()  # suspended processes do not end by themselves
-        idle.close()
+    streams = [partial(verify_one, subject) for subject in subjects if subject.name in verify]
+    with closing(idle), closing(merge_streams(streams, usable_cpus(), wait=False)) as found:
+        yield from found
 
 
 def merge_streams(

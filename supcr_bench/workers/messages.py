@@ -103,14 +103,7 @@ class AskRank:
     question: "RankQuestion | None"
 
 
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """A worker asks to compute alone, and waits for this message to return; a second ends that."""
-
-    begins: bool
-
-
-Request = Preflight | MeasureCell | TimeVersions | Verify | AskSession | JoinRanks | AskRank | Alone
+Request = Preflight | MeasureCell | TimeVersions | Verify | AskSession | JoinRanks | AskRank
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +121,7 @@ class Failed:
     error: SubjectError | None = None
 
 
-Response = Returned | Failed | Subject | Result | Took | Account | Alone
+Response = Returned | Failed | Subject | Result | Took | Account
 
 
 def write_message(message: Request | Response, pipe: IO[bytes]) -> None:

@@ -1,14 +1,13 @@
 """Verifies one implementation in a worker, so that a hang or a crash becomes a finding."""
 
-from collections import deque
+import time
 from collections.abc import Collection, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Literal
 
 from supcr_bench.subjects.compiler import COMPILATION
 from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.errors import SubjectError, WorkerError
+from supcr_bench.values.errors import SubjectError
 from supcr_bench.verification import session
 from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome, Verdict
@@ -27,33 +26,19 @@ class IdleWorkers:
     """Workers that verify further implementations, as starting one takes 2 s of CPU time."""
 
     def __init__(self) -> None:
-        self._starter = ThreadPoolExecutor(max_workers=1)
-        self._workers: deque[Future[WorkerProcess]] = deque()
-
-    def start(self, count: int = 1) -> None:
-        """Begin to start workers, one after the other."""
-        self._workers += (self._starter.submit(_start) for _ in range(count))
+        self._workers: list[WorkerProcess] = []
 
     def take(self) -> WorkerProcess:
-        # Several threads may take one; where one did not start, another one will tell why.
-        with suppress(IndexError, WorkerError):
-            return self._workers.popleft().result()
-        return _start()
+        with suppress(IndexError):  # several threads may take one
+            return self._workers.pop()
+        return WorkerProcess(threads=1)  # small problems need one thread
 
     def keep(self, worker: WorkerProcess) -> None:
-        kept = Future[WorkerProcess]()
-        kept.set_result(worker)
-        self._workers.appendleft(kept)
+        self._workers.append(worker)
 
     def close(self) -> None:
-        self._starter.shutdown(cancel_futures=True)
         while self._workers:
-            with suppress(CancelledError, WorkerError):
-                self._workers.popleft().result().close()
-
-
-def _start() -> WorkerProcess:
-    return WorkerProcess(threads=1, bystander=True)  # small problems need one thread
+            self._workers.pop().close()
 
 
 class WorkerVerification(session.Session):
@@ -118,12 +103,12 @@ class WorkerVerification(session.Session):
         """
         worker, limit_s = self._worker, limit_s * self._limit_factor
         assert worker is not None
-        polled = moved = began = worker.clock_s()
+        polled = moved = began = time.monotonic()
         polled_s = seen_s = used_s = worker.cpu_s()
         spent_s = self._spent_s
         worker.send(request)
         for response in worker.responses():
-            now, cpu_s = worker.clock_s(), worker.cpu_s()
+            now, cpu_s = time.monotonic(), worker.cpu_s()
             activity = worker.activity()
             if activity is not None and activity.stage == COMPILATION:
                 began, used_s, moved = began + now - polled, used_s + cpu_s - polled_s, now

@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -83,13 +83,9 @@ class Worker:
     """Carries out requests one at a time, and writes to the page what is running."""
 
     def __init__(
-        self,
-        respond: Callable[[messages.Response], None],
-        page: messages.ActivityPage,
-        receive: Callable[[], messages.Request | None],
+        self, respond: Callable[[messages.Response], None], page: messages.ActivityPage
     ) -> None:
-        self._respond, self._receive = respond, receive
-        self._page = page
+        self._respond, self._page = respond, page
         self._rank = 0
         self._modules: dict[int | None, Any] = {}
         self._session: LocalSession | None = None
@@ -248,7 +244,6 @@ class Worker:
             budget=budget,
             table=table,
             announce=announce,
-            alone=self._alone if cell.timed and not coordinator else nullcontext,
             process=process,
         )
         try:
@@ -267,14 +262,6 @@ class Worker:
         for arm in cell.arms:
             self._respond(Took(arm, took_s[arm]))
         self._respond(run.account)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Within the block, no bystander of this worker computes."""
-        self._respond(messages.Alone(begins=True))
-        self._receive()
-        yield
-        self._respond(messages.Alone(begins=False))
 
 
 _load_once = lru_cache(maxsize=1)(load)
@@ -311,7 +298,7 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     respond = partial(messages.write_message, pipe=pipe)
     respond(messages.Returned(collect_environment()))
-    worker = Worker(respond, messages.ActivityPage(Path(page_path)), inbox.get)
+    worker = Worker(respond, messages.ActivityPage(Path(page_path)))
     with suppress(BrokenPipeError):  # the parent was killed
         while (request := inbox.get()) is not None:
             worker.answer(request)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from typing import IO, Any
 
 import psutil
@@ -22,8 +22,6 @@ START_LIMIT_S = 120.0
 """Time limit to start; importing torch from a cold, busy disk can take tens of seconds."""
 POLL_S = 0.25
 CLOSE_LIMIT_S = 5.0
-MOST_POLLS = 1000
-"""The most times that a worker is asked, a millisecond apart, whether it is suspended."""
 
 
 def start_python(
@@ -49,8 +47,8 @@ class WorkerProcess:
     """One worker, whose torch uses ``threads`` threads.
 
     A thread calls ``deliver`` with each response, and with ``None`` once the worker has ended; by
-    default :meth:`responses` yields the responses. A ``bystander`` is suspended while another
-    worker computes alone. ``scratch`` is a folder that the worker removes if its parent is killed.
+    default :meth:`responses` yields the responses. ``scratch`` is a folder that the worker removes
+    if its parent is killed.
     """
 
     start = staticmethod(start_python)  # tests replace it by a faster one
@@ -60,20 +58,16 @@ class WorkerProcess:
         self,
         threads: int = 1,
         deliver: Callable[[messages.Response | None], None] | None = None,
-        *,
-        bystander: bool = False,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="supcr-bench-")
         self.scratch = folder = Path(self._folder.name)
         self._errors = folder / "stderr"
         self._page = messages.ActivityPage(folder / "activity")
         self._page.write(messages.SETUP, None)
-        self._sent_s = self._stood_s = 0.0
-        self._stands_since_s: float | None = None
+        self._sent_s = 0.0
         environment = {**os.environ, **thread_settings(threads)}
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-        starting = BYSTANDERS.starting(self) if bystander else contextlib.nullcontext()
-        with self._errors.open("wb") as stderr, starting:
+        with self._errors.open("wb") as stderr:
             self._process = type(self).start(
                 ["supcr_bench.workers.worker", str(folder / "activity"), str(threads)],
                 environment,
@@ -98,11 +92,11 @@ class WorkerProcess:
         put(None)
 
     def _await_start(self) -> Mapping[str, Any]:
-        finding, began = "", self.clock_s()
+        finding, began = "", time.monotonic()
         for ready in self.responses():
             if isinstance(ready, messages.Returned):
                 return dict(ready.value)
-            if self.clock_s() - began > START_LIMIT_S:
+            if time.monotonic() - began > START_LIMIT_S:
                 finding = f"no answer within {START_LIMIT_S:.0f} s"
                 self.kill()
                 break
@@ -147,30 +141,6 @@ class WorkerProcess:
             return float(times.user + times.system)
         return 0.0
 
-    def clock_s(self) -> float:
-        """Return monotonic seconds, without those in which the worker was suspended."""
-        since_s = self._stands_since_s
-        return (time.monotonic() if since_s is None else since_s) - self._stood_s
-
-    def suspend(self) -> None:
-        self._stands_since_s = time.monotonic()
-        with contextlib.suppress(psutil.Error):  # it may have ended
-            process = psutil.Process(self.pid)
-            process.suspend()
-            for _ in range(MOST_POLLS):
-                # Linux wakes what its parent leaves suspended only if all threads were by then.
-                threads = [t.id for t in process.threads()] if psutil.LINUX else [self.pid]
-                states = {psutil.Process(thread).status() for thread in threads}
-                if states <= {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
-                    break
-                time.sleep(0.001)
-
-    def resume(self) -> None:
-        with contextlib.suppress(psutil.Error):
-            psutil.Process(self.pid).resume()
-        self._stood_s = time.monotonic() - self.clock_s()
-        self._stands_since_s = None
-
     def exit_description(self) -> str:
         """Say how the worker ended: signal or exit status, and last line of standard error."""
         status = self._process.poll()
@@ -199,7 +169,6 @@ class WorkerProcess:
         return []
 
     def close(self) -> None:
-        BYSTANDERS.leave(self)
         assert self._process.stdin is not None
         started = self._started_processes()
         with contextlib.suppress(BrokenPipeError):
@@ -223,42 +192,3 @@ class WorkerProcess:
         if hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-
-
-class Bystanders:
-    """Workers that time nothing: this process suspends them while another worker times calls.
-
-    Bystanders would share caches, memory bandwidth and clock rates with the timing worker.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._workers = Lock(), set[WorkerProcess]()
-
-    @contextlib.contextmanager
-    def starting(self, worker: WorkerProcess) -> Iterator[None]:
-        """Start a worker in the block; the start is delayed while another worker computes alone."""
-        with self._lock:
-            yield
-            self._workers.add(worker)
-
-    def leave(self, worker: WorkerProcess) -> None:
-        self._workers.discard(worker)
-
-    @contextlib.contextmanager
-    def still(self) -> Iterator[None]:
-        """Within the block, no bystander computes or starts."""
-        with self._lock:
-            for worker in tuple(self._workers):
-                worker.suspend()
-            try:
-                yield
-            finally:
-                for worker in tuple(self._workers):
-                    worker.resume()
-
-    def kill(self) -> None:
-        for worker in tuple(self._workers):
-            worker.kill()
-
-
-BYSTANDERS = Bystanders()

@@ -73,9 +73,6 @@ class FakeVerification:
         self.name = subject.name
         self.asked.append((subject.name, subject.definition, seed, only))
 
-    def spent_s(self) -> float:
-        return 1.0
-
     def run(self) -> Iterator[Outcome]:
         yield Outcome(check="ties", group="definition", verdict=Verdict.PASS)
 
@@ -93,8 +90,6 @@ def executor(monkeypatch: pytest.MonkeyPatch) -> FakeExecutor:
 def events(
     executor: FakeExecutor,
     verify: Mapping[str, Collection[str] | None],
-    *,
-    together: bool = True,
 ) -> list[VerifiedEvent]:
     return list(
         run_verified(
@@ -104,7 +99,6 @@ def events(
             Forecast(Budget()),
             seed=7,
             verify=verify,
-            together=together,
         )
     )
 
@@ -116,8 +110,8 @@ def test_without_verification_there_is_the_sweep_and_its_end(executor: FakeExecu
     assert FakeVerification.asked == []
 
 
-def test_verification_may_wait_for_the_end_of_the_sweep(executor: FakeExecutor) -> None:
-    found = events(executor, {"one": None, "two": None}, together=False)
+def test_verification_waits_for_the_end_of_the_sweep(executor: FakeExecutor) -> None:
+    found = events(executor, {"one": None, "two": None})
     end = next(i for i, e in enumerate(found) if isinstance(e, SweepProgress) and e.ended == 2)
     assert len([e for e in found[:end] if isinstance(e, Result)]) == 8
     assert {type(e) for e in found[end + 1 :]} == {tuple, Verification}

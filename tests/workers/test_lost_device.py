@@ -46,10 +46,10 @@ def test_a_cell_ends_where_its_process_has_lost_the_device(
     path.write_text(LOSS)
     broken = locate(f"{path}:Loss")
     responses: list[Response] = []
-    worker = Worker(responses.append, ActivityPage(tmp_path / "page"), lambda: None)
+    worker = Worker(responses.append, ActivityPage(tmp_path / "page"))
     cell = cell_of((broken.name, "rowsort"), "cpu")
     worker.answer(MeasureCell(cell, (broken, locate("rowsort")), BUDGET, None))
-    _, result, failed, *_, account = responses
+    result, failed, *_, account = responses
     assert isinstance(result, Result)
     assert (result.implementation, result.status) == (broken.name, Status.FAILED)
     assert failed == Failed("AcceleratorError: CUDA error: device-side assert triggered")
@@ -60,7 +60,7 @@ def test_a_check_that_ends_its_process_is_told_and_the_next_starts_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     responses: list[Response] = []
-    worker = Worker(responses.append, ActivityPage(tmp_path / "page"), lambda: None)
+    worker = Worker(responses.append, ActivityPage(tmp_path / "page"))
 
     class Session:
         def make(self, check: str) -> None:

@@ -1,6 +1,5 @@
 """Verification in a worker: a hang or a crash is a finding and no more."""
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from supcr_bench.values.errors import WorkerError
 from supcr_bench.verification import session as sessions
 from supcr_bench.verification.outcome import Verdict
 from supcr_bench.verification.verification import Verification
-from supcr_bench.workers import verification
 from supcr_bench.workers.messages import Failed
 from supcr_bench.workers.verification import IdleWorkers, WorkerVerification
 from supcr_bench.workers.worker_process import WorkerProcess, start_python
@@ -85,7 +83,7 @@ def test_a_registered_implementation_leaves_its_worker_to_the_next_and_a_file_do
     assert worker.resident_bytes() is None
 
 
-def test_a_worker_that_is_started_ahead_is_the_one_that_verifies(
+def test_a_worker_that_is_kept_is_the_one_that_verifies_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     starts, start = [], WorkerProcess.start
@@ -96,46 +94,17 @@ def test_a_worker_that_is_started_ahead_is_the_one_that_verifies(
 
     monkeypatch.setattr(WorkerProcess, "start", staticmethod(counted))
     idle = IdleWorkers()
-    idle.start()
     worker = idle.take()
     idle.keep(worker)
+    assert idle.take() is worker
+    idle.keep(worker)
     idle.close()
+    assert not idle._workers
     assert len(starts) == 1
     assert worker.resident_bytes() is None
 
-    unused = IdleWorkers()
-    unused.start(2)
-    unused.close()  # before the second has begun to start
-    assert not unused._workers
-    assert len(starts) <= 2
 
-
-def test_workers_that_are_started_ahead_go_to_several_threads(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made: list[Any] = []
-    last, begun = threading.Event(), threading.Event()
-
-    def slow() -> Any:
-        if made:
-            begun.set()
-            last.wait()
-        made.append(object())
-        return made[-1]
-
-    monkeypatch.setattr(verification, "_start", slow)
-    idle = IdleWorkers()
-    idle.start(2)
-    first = idle.take()  # which does not wait for the second
-    begun.wait()
-    assert made == [first]
-    last.set()
-    second = idle.take()
-    assert made == [first, second]
-    assert idle.take() is made[2]  # none was left
-
-
-def test_a_worker_that_could_not_be_started_ahead_is_started_when_it_is_needed(
+def test_a_worker_that_could_not_be_started_is_started_when_it_is_next_needed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def ends(_arguments: object, environment: object, stderr: object) -> object:
@@ -144,7 +113,6 @@ def test_a_worker_that_could_not_be_started_ahead_is_started_when_it_is_needed(
     idle = IdleWorkers()
     with monkeypatch.context() as broken:
         broken.setattr(WorkerProcess, "start", staticmethod(ends))
-        idle.start()
         with pytest.raises(WorkerError, match="No module named no_such_module"):
             idle.take()
     idle.keep(idle.take())

@@ -1,12 +1,9 @@
 """A worker as it is really started: everywhere else in the tests it is forked."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from supcr_bench.subjects.registry import locate
@@ -16,7 +13,6 @@ from supcr_bench.values.cell import Arm, Budget, Cell
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
 from supcr_bench.workers.worker_process import WorkerProcess, start_python
-from tests.patience import HANGS_S
 
 pytestmark = pytest.mark.slow
 
@@ -57,22 +53,6 @@ def test_cells_are_measured_and_how_a_worker_ended_is_told(tmp_path: Path) -> No
     assert list(worker.responses()) == []
     assert worker.exit_description().startswith("killed by SIGKILL")
     executor.close()
-
-
-def test_a_suspended_worker_ends_with_its_parent() -> None:
-    """For workers that are not suspended, ``test_rank_group.py`` shows it."""
-    code = (
-        "import os\n"
-        "from supcr_bench.workers.worker_process import WorkerProcess\n"
-        "worker = WorkerProcess()\n"
-        "worker.suspend()\n"
-        "print(worker.pid, flush=True)\n"
-        "os._exit(0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    pid = int(done.stdout)
-    running = [psutil.Process(pid)] if psutil.pid_exists(pid) else []
-    assert not psutil.wait_procs(running, timeout=HANGS_S)[1]
 
 
 def test_a_worker_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
