@@ -7,9 +7,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
-from ._scan import Choices, Evaluated, ScanSupCR, in_one, rank_n_contrast, value_of, working_dtype
+from ._scan import (
+    Choices,
+    Evaluated,
+    OnceDifferentiable,
+    ScanSupCR,
+    in_one,
+    is_transformed,
+    rank_n_contrast,
+    value_of,
+    working_dtype,
+)
 
+VIEWS = ("features", "z1", "z2", "perturbed", "perturbed_embeddings", "intact", "intact_embeddings")
+"""The names that views may have in a call, in their order: those of losses that people replace."""
 _fastest: dict[str, type[ScanSupCR]] = {}
 """The fastest implementation by type of device. This is not functools.cache, because torch.compile
 warns of that."""
@@ -23,7 +36,7 @@ class SupCRLoss(ScanSupCR):
     within rounding, so the choice affects only the time. The choice does not depend on the batch
     size: on a CPU, ``scan`` was not faster at any size tried from 16 rows to 8,192.
 
-    Under ``torch.compile`` it is one operator, so that a whole step compiles with
+    Under ``torch.compile`` and tracers it is one operator, so that a whole step compiles with
     ``fullgraph=True``; the per-dimension losses then carry no gradient. ``torch.func`` and second
     derivatives are not supported.
 
@@ -42,17 +55,26 @@ class SupCRLoss(ScanSupCR):
         super().__init__(*arguments, **options)
         self._choices_as_text = json.dumps(self.choices)
 
-    def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
-        """As :meth:`._scan.ScanSupCR.forward`."""
-        if not torch.compiler.is_compiling():
-            return super().forward(*views, labels=labels)
+    def forward(self, *views: Tensor, labels: Tensor | None = None, **named: Tensor) -> Any:
+        """As :meth:`._scan.ScanSupCR.forward`; views may have the names of ``VIEWS``, too."""
+        if named:
+            views = by_name(views, named)
+        if not (torch.compiler.is_compiling() or torch._C._is_tracing()):
+            try:
+                return super().forward(*views, labels=labels)
+            except (AttributeError, IndexError, RuntimeError, TypeError):
+                tracer = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY)
+                if tracer is None and FakeTensor not in map(type, views):  # they have no numbers
+                    explain(views, labels)
+                    raise
+        explain(views, labels)
         *given, labels = views if labels is None else (*views, labels)
         arranged, labels = self.arrange(given, labels.detach())
         stacked, tau = torch.stack(arranged), self.temperature
-        learned = tau if isinstance(tau, Tensor) else torch.full((), tau, dtype=torch.float64)
-        wanted = torch.is_grad_enabled() and (stacked.requires_grad or learned.requires_grad)
+        tau = tau.reshape(()) if isinstance(tau, Tensor) else torch.tensor(tau, dtype=torch.float64)
+        wanted = torch.is_grad_enabled() and (stacked.requires_grad or tau.requires_grad)
         loss, losses, _, _ = _operator(
-            stacked, labels, self.weights, learned, self._choices_as_text, wanted
+            stacked, labels, self.weights, tau, self._choices_as_text, wanted
         )
         return loss if self.choices.joint else (loss, losses.detach())
 
@@ -84,6 +106,25 @@ class RnCLoss(SupCRLoss):
         self, temperature: float | Tensor = 2.0, label_diff: str = "l1", feature_sim: str = "l2"
     ) -> None:
         super().__init__(temperature, definition=rank_n_contrast(label_diff, feature_sim))
+
+
+def by_name(views: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    """Views, and after them those given by one of the names in ``VIEWS``."""
+    if unknown := set(named).difference(VIEWS):
+        raise TypeError(f"unknown argument {min(unknown)!r}; views may be named {', '.join(VIEWS)}")
+    return (*views, *(named[name] for name in VIEWS if name in named))
+
+
+def explain(views: tuple[Any, ...], labels: Any) -> None:
+    """Raise an error that says why a call cannot work, if its arguments or torch.func do."""
+    given = views if labels is None else (*views, labels)
+    if len(given) < 2 or not all(isinstance(x, Tensor) for x in given):
+        rule = "(features, labels) or (first view, second view, labels), all tensors"
+        kinds = ", ".join(type(x).__name__ for x in given)
+        raise TypeError(f"the arguments must be {rule}; got ({kinds})") from None
+    if is_transformed():
+        rule = "use loss.backward() or torch.autograd.grad, and a loop in place of vmap"
+        raise RuntimeError(f"this loss does not support transforms of torch.func: {rule}") from None
 
 
 def fastest(device_type: str) -> type[ScanSupCR]:
@@ -129,14 +170,15 @@ def _shapes(
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*output[2:])
-    ctx.dtype = inputs[0].dtype
+    ctx.save_for_backward(*output[2:], inputs[0], inputs[3])
 
 
 def _scale(ctx: Any, at_loss: Tensor, *_others: Any) -> tuple[Tensor | None, ...]:
-    gradient, slope = ctx.saved_tensors
-    by_views = (gradient * at_loss).to(ctx.dtype)
-    return by_views, None, None, (slope * at_loss).to(slope), None, None
+    gradient, slope, views, tau = ctx.saved_tensors
+    found = (gradient * at_loss).to(views), (slope * at_loss).to(tau)
+    if torch.is_grad_enabled():
+        found = tuple(OnceDifferentiable.apply(x, views, tau, at_loss) for x in found)  # type: ignore[no-untyped-call]
+    return found[0], None, None, found[1], None, None
 
 
 _operator.register_autograd(_scale, setup_context=_keep)

@@ -15,11 +15,6 @@ from torch.nn import functional
 from supcr_bench.values.implementation import Implementation
 
 
-def suffix_logsumexp(x: Tensor) -> Tensor:
-    """In each row, element m of the result is the log-sum-exp of x from m to the end."""
-    return torch.logcumsumexp(x.flip(1), dim=1).flip(1)
-
-
 class BatchedSupCR(nn.Module):
     """SupCR by one sort of all rows, with equal weights by default."""
 
@@ -63,7 +58,8 @@ class BatchedSupCR(nn.Module):
         terms = []
         for view in views:
             s = self.similarities(view)
-            contrasts = suffix_logsumexp(s.gather(1, order)).gather(1, start)
+            tails = s.gather(1, order).flip(1).logcumsumexp(1).flip(1)  # from each place to the end
+            contrasts = tails.gather(1, start)
             terms.append((contrasts.clamp(min=self.log_floor) - s).masked_fill(itself, 0).sum())
         return (terms[0] + terms[1]) / (rows * (rows - 1))
 

@@ -35,6 +35,7 @@ from torch import Tensor, distributed
 
 from supcr_bench.values.implementation import ANY, Implementation
 
+from ._loss import by_name, explain
 from ._scan import DEFINITIONS, DirectGradient, Evaluated, ScanSupCR, rank_n_contrast, value_of
 
 
@@ -79,7 +80,7 @@ class DistributedSupCR(ScanSupCR):
         self.group = group
         self.averaged = averaged
 
-    def forward(self, *views: Tensor, labels: Tensor | None = None) -> Any:
+    def forward(self, *views: Tensor, labels: Tensor | None = None, **named: Tensor) -> Any:
         """Return the whole batch's loss and its [D] losses, for a rank's embeddings and labels.
 
         Arguments and results are those of :class:`~._scan.ScanSupCR`. If backward starts from the
@@ -89,32 +90,35 @@ class DistributedSupCR(ScanSupCR):
             ValueError: on every rank, if the shapes of a rank do not fit, if widths, dtypes or
                 settings differ between ranks, or if a label is infinite.
         """
+        views = by_name(views, named)
         if world_size(self.group) == 1:
+            explain(views, labels)
             return super().forward(*views, labels=labels)
-        *given, labels = views if labels is None else (*views, labels)
-        tau, graph = self.temperature, torch.is_grad_enabled()
-        learns = [isinstance(x, Tensor) and x.requires_grad for x in (tau, *given)]
+        tau, graph, learns = self.temperature, torch.is_grad_enabled(), [False]
         with torch.no_grad():
             stacked, y, refusal = torch.empty(1, 0, 0), torch.empty(0, 0), None
             try:
+                explain(views, labels)
+                *given, labels = views if labels is None else (*views, labels)
+                learns = [isinstance(x, Tensor) and x.requires_grad for x in (tau, *given)]
                 arranged, y = self.arrange(given, labels)
                 stacked = torch.stack(arranged)
-            except ValueError as error:
+                value_of(tau)
+            except Exception as error:  # noqa: BLE001 - the other ranks must not wait
                 refusal = error
-            device = views[0].device
-            gathered = self.gather(
-                stacked.to(device), y.to(device), refusal, graph * (any(learns) + learns[0])
-            )
-        call = self, partial(self.evaluate_together, gathered), labels.detach(), graph
+            device = next((x.device for x in views if isinstance(x, Tensor)), stacked.device)
+            wanted = graph * (any(learns) + learns[0])
+            gathered = self.gather(stacked.to(device), y.to(device), refusal, wanted)
+        tau = tau.reshape(()) if isinstance(tau, Tensor) else tau
+        call = self, partial(self.evaluate_together, gathered), y.detach(), graph
         loss, losses = DirectGradient.apply(call, tau, *given)  # type: ignore[no-untyped-call]
         return loss if self.choices.joint else (loss, losses)
 
     def gather(
-        self, views: Tensor, labels: Tensor, refusal: ValueError | None, wanted: int
+        self, views: Tensor, labels: Tensor, refusal: Exception | None, wanted: int
     ) -> Gathered:
         """All rows, of which this rank has [V, R, d] and [R, D]; see :meth:`forward`."""
-        choices = self.choices
-        rows = len(labels)
+        choices, weights, rows = self.choices, self.weights, len(labels)
         common = {
             "number of views": len(views),
             "embedding size": views.shape[2],
@@ -122,8 +126,10 @@ class DistributedSupCR(ScanSupCR):
             "embeddings dtype": checksum(views.dtype),
             "labels dtype": checksum(labels.dtype),
             "definition": checksum(choices._replace(eps=0.0, temperature=0.0)),
-            "temperature": checksum(value_of(self.temperature)),
+            "temperature": 0 if refusal else checksum(value_of(self.temperature)),
+            "weights": checksum(weights if weights is None else weights.tolist()),
             "eps": checksum(choices.eps or 0.0),
+            "averaged setting": int(self.averaged),
         }
         numbers = [int(refusal is not None), wanted, rows, *common.values()]
         sent = all_gather(torch.tensor(numbers, device=views.device), self.group)
@@ -149,14 +155,7 @@ class DistributedSupCR(ScanSupCR):
         return Gathered(whole, y, start, start + rows, max(wants))
 
     def evaluate_together(
-        self,
-        gathered: Gathered,
-        views: Sequence[Tensor],
-        labels: Tensor,
-        *others: Any,
-        wanted: bool,
-        learned: bool = True,
-        grad_output: Tensor | None = None,
+        self, gathered: Gathered, *arguments: Any, grad_output: Tensor | None = None, **_: Any
     ) -> Evaluated:
         """The [C] losses of the whole batch, and the gradient of this rank's rows.
 
@@ -165,11 +164,10 @@ class DistributedSupCR(ScanSupCR):
         in some versions. If backward starts from the [D] losses, each rank sums over all anchors
         and exchanges no message.
         """
-        del views, labels, wanted, learned  # as any rank wants
         start, stop = gathered.start, gathered.stop
         own = {"anchors": (start, stop)} if grad_output is None else {}
         found = self.evaluate(
-            *(gathered.views.unbind(), gathered.labels, *others),
+            *(gathered.views.unbind(), gathered.labels, *arguments[2:]),
             **own,
             wanted=gathered.wanted > 0,
             learned=gathered.wanted > 1,

@@ -152,29 +152,29 @@ class TiledSupCR(ScanSupCR):
         plan = plan_of(
             choices, n, d, strides, dims, count, dtype, of_y, wanted, TILE, ELEMENTS_PER_THREAD
         )
+        x0, x1, y = first.data_ptr(), last.data_ptr(), labels.data_ptr()
         if (
             plan is None
+            or not (x0 and x1 and y)  # a subclass of Tensor may have no memory
             or not (first.is_cpu and last.is_cpu and labels.is_cpu and labels.is_contiguous())
             or last.stride() != strides
             or last.dtype != dtype
         ):
-            return evaluate_otherwise(
-                *(views, labels, weights, tau, choices),
-                wanted=wanted,
-                learned=learned,
-                grad_output=grad_output,
-            )
+            options = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
+            return evaluate_otherwise(options, 0.0, views, labels, weights, tau, choices)
         run, numbers, shared, sums, room, losses, threads, limit, together, between, apart, _ = plan
         at_weights, weight_size, at_grad_output = 0, 0, 0
         if weights is not None:
-            if weights.dtype not in EXACT or not weights.is_cpu:
-                weights = weights.to("cpu", torch.float64)
+            if weights.dtype not in EXACT or not (weights.is_cpu and weights.is_contiguous()):
+                weights = weights.to("cpu", torch.float64).contiguous()
             at_weights, weight_size = weights.data_ptr(), weights.itemsize
         if grad_output is not None:
             grad_output = grad_output.to("cpu", torch.float64).contiguous()
             at_grad_output = grad_output.data_ptr()
         new = empty if counting() else quick
-        x0, x1, gradient0, gradient1 = first.data_ptr(), last.data_ptr(), 0, 0
+        if new is empty and torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY):
+            raise RuntimeError("a tracer sees nothing of the loop: trace SupCRLoss or RnCLoss")
+        gradient0 = gradient1 = 0
         gradient: tuple[Tensor, ...] | None = None
         if wanted and (together or x1 - x0 == between):
             gradient = (new((count, n, d), apart, dtype),)
@@ -189,26 +189,19 @@ class TiledSupCR(ScanSupCR):
             size += threads * sums + (threads - 1) * room
         memory = new((size // 8,), (1,), torch.float64)
         at = memory.data_ptr()
-        y, out, outs = labels.data_ptr(), loss.data_ptr(), each.data_ptr()
         inputs = at, numbers, tau, x0, x1, y, at_weights, weight_size, at_grad_output
+        given = *inputs, loss.data_ptr(), each.data_ptr(), gradient0, gradient1
         if threads > 1:
-            given = *inputs, out, outs, gradient0, gradient1
-            _, infinite, width, slope = run_together(threads, plan, given)
+            owners = memory, views, labels, weights, grad_output, loss, each, gradient
+            found = run_together(threads, plan, given, owners)
         else:
-            at += shared
-            _, infinite, width, slope = run(
-                WHOLE, 0, n, at, at + sums, *inputs, out, outs, gradient0, gradient1
-            )
+            found = run(WHOLE, 0, n, at + shared, at + shared + sums, *given)
+        _, infinite, width, slope = found
         if infinite:
             raise ValueError(f"{infinite} labels are infinite: their distances have no order")
         if width > limit:
-            return evaluate_otherwise(
-                *(views, labels, weights, tau, choices),
-                width=width,
-                wanted=wanted,
-                learned=learned,
-                grad_output=grad_output,
-            )
+            options = {"wanted": wanted, "learned": learned, "grad_output": grad_output}
+            return evaluate_otherwise(options, width, views, labels, weights, tau, choices)
         by_tau = torch.tensor(slope, dtype=torch.float64) if wanted and learned else None
         return loss, each, gradient, by_tau
 
@@ -223,15 +216,15 @@ class TiledSupCR(ScanSupCR):
 
 
 def evaluate_otherwise(
-    views: Sequence[Tensor], labels: Tensor, *rest: Any, width: float = 0.0, **options: Any
+    options: dict[str, Any], width: float, views: Sequence[Tensor], labels: Tensor, *rest: Any
 ) -> Evaluated:
     """Evaluate what the loop cannot read, or whose logits have too wide a range for their dtype.
 
     It is converted, or computed by ``scan``. ``rest`` and ``options`` are other arguments of
     :func:`._scan.evaluate`.
     """
-    on_cpu = all(x.is_cpu for x in (*views, labels))
-    readable = on_cpu and views[0].numel() * labels.numel() and width <= RANGE[torch.float64]
+    in_memory = all(x.is_cpu and x.data_ptr() for x in (*views, labels))
+    readable = in_memory and width <= RANGE[torch.float64]
     own, y = views, labels
     if readable and labels.dtype not in EXACT:
         whole = not (labels.is_floating_point() or labels.is_complex())
@@ -246,11 +239,11 @@ def evaluate_otherwise(
     return Evaluated(loss.to(dtype), losses.to(dtype), gradient, slope)
 
 
-def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
+def run_together(threads: int, plan: Plan, arguments: Any, owners: Any = None) -> Any:
     """Run one call on several threads.
 
     ``arguments`` are those of the compiled call after the ones that differ between threads; the
-    first is the address of all memory.
+    first is the address of all memory. When Ctrl-C ends the call, threads keep its ``owners``.
     """
     start = arguments[0] + plan.shared
     sums = [start + k * plan.sums for k in range(threads + 1)]
@@ -267,7 +260,7 @@ def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
     for own in sums:
         plan.run(CLEAR, 0, 0, own, rooms[0], *arguments)
 
-    def sweep(room: int) -> None:
+    def sweep(room: int, _owners: Any = owners) -> None:
         """Process half of the remaining tiles of the free sum that has most of them left."""
         while unfinished := sorted(
             (a - e, k) for a, e, k in zip(after, ends, range(len(sums)), strict=True) if a < e
@@ -289,8 +282,12 @@ def run_together(threads: int, plan: Plan, arguments: tuple[Any, ...]) -> Any:
                 locks[k].release()
 
     started = perf_counter()
-    helpers = [] if alone else [pool(threads).submit(sweep, room) for room in rooms[1:]]
-    sweep(rooms[0])
+    try:
+        helpers = [] if alone else [pool(threads).submit(sweep, room) for room in rooms[1:]]
+        sweep(rooms[0])
+    except BaseException:
+        ends[:] = [0] * len(ends)
+        raise
     for helper in helpers:
         helper.cancel()
     if helpers and sum(spent) < HELPED * (perf_counter() - started):

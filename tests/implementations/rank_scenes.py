@@ -69,7 +69,7 @@ def refused(words: str) -> Iterator[None]:
     """Every rank raises."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         assert words in str(error), str(error)
     else:
         raise AssertionError(f"not refused: {words}")
@@ -132,6 +132,17 @@ class Disagreeing(Scene):
             DistributedSupCR()(first, second, labels.double() if other else labels)
         with refused("same temperature"):
             DistributedSupCR(temperature=0.1 + 0.1 * other)(first, second, labels)
+        with refused("same weights"):
+            weights = torch.tensor([1.0, 2.0]) if other else None
+            DistributedSupCR(weights=weights)(first, second, labels)
+        with refused("same averaged setting"):
+            DistributedSupCR(averaged=bool(other))(first, second, labels)
+        with refused("got nan" if other else "do not fit together"):
+            criterion = DistributedSupCR()
+            criterion.temperature = math.nan if other else 0.1
+            criterion(first, second, labels)
+        with refused("all tensors" if other else "do not fit together"):
+            DistributedSupCR()(first, second, labels.tolist() if other else labels)
         with refused("same definition"):
             DistributedSupCR(definition="no-self" if other else "torchcell", eps=0)(
                 first, second, labels
@@ -178,7 +189,7 @@ class OfTheFamily(Scene):
     def play(self, first: Tensor, second: Tensor, labels: Tensor) -> None:
         as_scan(first, second, labels, definition=replace(NO_SELF, views="mean"))
         as_scan(first, second, labels, definition=replace(NO_SELF, nan_labels="drop_row"))
-        tau = torch.tensor(2.0, requires_grad=True)
+        tau = torch.tensor([2.0], requires_grad=True)
         for label_distance in ("l1", "max"):
             chosen = replace(RANK_N_CONTRAST, label_distance=label_distance)
             own, features = first.detach().requires_grad_(), gathered(first)[0]
@@ -193,4 +204,4 @@ class OfTheFamily(Scene):
             right_rows, right_tau = torch.autograd.grad(right, (whole, alone))
             mine = distributed.get_world_size() * right_rows[gathered(first)[1]]
             torch.testing.assert_close(by_rows, mine, rtol=1e-4, atol=1e-6)
-            torch.testing.assert_close(by_tau, right_tau, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(by_tau[0], right_tau, rtol=1e-4, atol=1e-6)

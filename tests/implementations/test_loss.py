@@ -8,13 +8,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import supcr_bench
 from supcr_bench.values.case import Case
 from supcr_bench.values.definition import NO_SELF, TORCHCELL, Definition
 from tests.batches import make_leaves
+from tests.examples import implementation
 from tests.implementations.against_reference import worst_deviation
 
 PACKAGE = "supcr_bench.implementations"
@@ -129,6 +133,101 @@ def test_a_whole_training_step_compiles(learned: bool, bfloat16: bool) -> None:
             found.append((loss.detach(), net.weight.grad.clone(), tau.grad))
             assert (tau.grad is not None) == learned
         torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_a_learned_temperature_of_any_shape_compiles(shape: tuple[int, ...]) -> None:
+    tau = torch.nn.Parameter(torch.full(shape, 2.0))
+    criterion = supcr_bench.RnCLoss(tau)
+    features, labels = torch.randn(6, 2, 4), torch.randn(6)
+    torch.compile(criterion, fullgraph=True, backend="aot_eager")(features, labels).backward()  # type: ignore[no-untyped-call]
+    alone = torch.tensor(2.0, requires_grad=True)
+    supcr_bench.RnCLoss(alone)(features, labels).backward()
+    assert tau.grad is not None
+    assert alone.grad is not None
+    torch.testing.assert_close(tau.grad, alone.grad.reshape(shape))
+
+
+def trace_by_fx(loss: Any, *arguments: torch.Tensor) -> Any:
+    return make_fx(loss)(*arguments)
+
+
+def trace_by_jit(loss: Any, *arguments: torch.Tensor) -> Any:
+    return torch.jit.trace(loss, arguments)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("trace", [trace_by_fx, trace_by_jit])
+def test_a_trace_of_it_computes_the_loss_of_other_inputs(trace: Any) -> None:
+    criterion = supcr_bench.RnCLoss()
+    features, labels = torch.randn(6, 2, 4), torch.randn(6)
+    traced = trace(lambda x, y: criterion(x, y), features, labels)
+    other = 2 * features
+    torch.testing.assert_close(traced(other, labels), criterion(other, labels))
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+def test_fake_tensors_have_a_fake_loss() -> None:
+    """Their address is 0, where the compiled loop would read."""
+    with FakeTensorMode():
+        features = torch.randn(6, 2, 4, requires_grad=True)
+        loss = supcr_bench.RnCLoss()(features, torch.randn(6))
+        loss.backward()
+    assert loss.shape == ()
+    assert features.grad is not None
+    assert features.grad.shape == features.shape
+
+
+def test_the_operator_too_is_differentiated_only_once() -> None:
+    step: Any = torch.compile(supcr_bench.RnCLoss(), fullgraph=True, backend="eager")
+    features = torch.randn(6, 2, 4, requires_grad=True)
+    loss = step(features, torch.randn(6))
+    once: torch.Tensor = torch.autograd.grad(loss, features, create_graph=True)[0]
+    with pytest.raises(RuntimeError, match="differentiated only once"):
+        once.sum().backward()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("transform", [torch.func.grad, torch.func.vmap])
+def test_a_transform_is_refused_in_words(transform: Any) -> None:
+    features, labels = torch.randn(6, 2, 4), torch.randn(6)
+    criterion = supcr_bench.RnCLoss()
+    with pytest.raises(RuntimeError, match=r"does not support transforms of torch\.func"):
+        transform(lambda x: criterion(x, labels))(features)
+
+
+def test_views_have_the_names_of_the_losses_that_it_replaces() -> None:
+    features, labels = torch.randn(6, 2, 4), torch.randn(6, 2)
+    first, second = features.unbind(1)
+    joint = {"definition": "rank-n-contrast"}
+    for criterion in (supcr_bench.RnCLoss(), implementation("distributed").factory(**joint)):
+        right = criterion(features, labels)
+        assert torch.equal(criterion(labels=labels, features=features), right)
+    criterion = supcr_bench.SupCRLoss()
+    right, _ = criterion(first, second, labels)
+    for names in (("z1", "z2"), ("perturbed", "intact")):
+        views = dict(zip(names, (first, second), strict=True))
+        assert torch.equal(criterion(labels=labels, **views)[0], right)
+    assert torch.equal(criterion(first, intact_embeddings=second, labels=labels)[0], right)
+    with pytest.raises(TypeError, match="unknown argument 'target'; views may be named features"):
+        criterion(first, second, target=labels)
+
+
+@pytest.mark.parametrize("name", ["RnCLoss", "distributed"])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), r"got \(\)"),
+        ((torch.ones(3, 2, 2),), r"got \(Tensor\)"),
+        ((torch.ones(3, 2, 2), [1.0, 2.0, 3.0]), r"got \(Tensor, list\)"),
+        (([torch.ones(3, 2)] * 2, torch.ones(3)), r"got \(list, Tensor\)"),
+        ((np.ones((3, 2, 2)), torch.ones(3)), r"got \(ndarray, Tensor\)"),
+    ],
+)
+def test_what_is_no_tensor_is_named(name: str, arguments: tuple[Any, ...], words: str) -> None:
+    factory = supcr_bench.RnCLoss if name == "RnCLoss" else implementation(name).factory
+    with pytest.raises(TypeError, match=f"all tensors; {words}"):
+        factory()(*arguments)
 
 
 def test_the_operator_keeps_torchs_contract() -> None:

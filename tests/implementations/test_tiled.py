@@ -2,17 +2,20 @@
 
 import importlib
 import sys
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, current_thread, main_thread
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.inputs.tensors import Batch
@@ -183,6 +186,58 @@ def test_a_thread_that_waited_for_a_sum_that_is_complete_by_then_touches_no_memo
         )
         tiled.run_together(2, plan, (0,))
     assert swept == [(0, 1)]
+
+
+def test_after_ctrl_c_other_threads_keep_the_memory_and_end(
+    tiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Memory:
+        pass
+
+    begun, go_on, owner = Event(), Event(), Memory()
+    kept, swept = weakref.ref(owner), []
+
+    def run(parts: int, *_: object) -> tuple[int, int, float, float]:
+        if parts == tiled.SWEEP and current_thread() is main_thread():
+            assert begun.wait(60)
+            raise KeyboardInterrupt
+        if parts == tiled.SWEEP:
+            begun.set()
+            assert go_on.wait(60)
+            swept.append(kept() is not None)
+        return 64, 0, 0.0, 0.0
+
+    monkeypatch.setattr(tiled, "_calls_alone", [0])
+    with ThreadPoolExecutor(2) as threads:
+        monkeypatch.setattr(tiled, "pool", lambda _: threads)
+        plan = tiled.Plan(
+            run, *(0, 0, 0, 0, 1, 2), limit=60.0, together=True, between=0, strides=()
+        )
+        with pytest.raises(KeyboardInterrupt):
+            tiled.run_together(2, plan, (0,), owner)
+        del owner
+        go_on.set()
+    assert swept == [True]
+
+
+def test_a_tracer_that_would_keep_its_numbers_is_refused(tiled: ModuleType) -> None:
+    with pytest.raises(RuntimeError, match="a tracer sees nothing of the loop"):
+        make_fx(tiled.TiledSupCR())(torch.randn(6, 2, 4), torch.randn(6, 2))
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+def test_a_tensor_without_memory_is_left_to_scan(tiled: ModuleType) -> None:
+    """Its address is 0; a fake tensor is the plainest of these subclasses."""
+    with FakeTensorMode(), pytest.raises(DataDependentOutputException):
+        tiled.TiledSupCR()(torch.randn(6, 2, 4), torch.randn(6, 2))
+
+
+def test_weights_may_lie_apart_in_memory(tiled: ModuleType) -> None:
+    batch = make_leaves(Case(batch_size=12, dims=2))
+    criterion = tiled.TiledSupCR()
+    criterion.weights = torch.tensor([1.0, 9.0, 3.0])[::2]
+    loss, parts = criterion(batch.first, batch.second, batch.labels)
+    torch.testing.assert_close(loss, parts @ torch.tensor([0.25, 0.75]))
 
 
 @pytest.mark.usefixtures("two_threads")
