@@ -19,8 +19,7 @@ try:
     from numba.np.unsafe import ndarray
 except ImportError as error:
     raise ImportError(
-        f"its compiled loop needs numba: pip install numba ({error})",
-        name=error.name,
+        f"its compiled loop needs numba: pip install numba ({error})", name=error.name
     ) from error
 
 arrays: Any = arrayobj

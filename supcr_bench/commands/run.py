@@ -34,8 +34,7 @@ def run(
         "PASS,...", "What to measure: forward, training (forward and backward).", "--pass"
     ),
     mode: str | None = opt.option(
-        "MODE,...",
-        "How to run each implementation: eager, compile (under torch.compile).",
+        "MODE,...", "How to run each implementation: eager, compile (under torch.compile)."
     ),
     set_: list[str] | None = opt.AXIS_VALUES,
     labels: str | None = opt.option(

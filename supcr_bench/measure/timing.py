@@ -20,11 +20,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from supcr_bench.analysis.statistics import (
-    median_interval,
-    paired_ratio,
-    spread_of,
-)
+from supcr_bench.analysis.statistics import median_interval, paired_ratio, spread_of
 from supcr_bench.values.case import PASSES, Pass
 from supcr_bench.values.cell import FEWEST_SAMPLES, Arm, Budget
 

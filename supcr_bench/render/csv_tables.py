@@ -24,13 +24,7 @@ from supcr_bench.values.result import Result, stored_name
 if TYPE_CHECKING:
     import pandas as pd
 
-_COUNTS = (
-    "peak_bytes",
-    "dispatch_peak_bytes",
-    "predicted_cuda_peak_bytes",
-    "launches",
-    "elements",
-)
+_COUNTS = ("peak_bytes", "dispatch_peak_bytes", "predicted_cuda_peak_bytes", "launches", "elements")
 
 
 def _flat(row: Any) -> Mapping[str, Any]:

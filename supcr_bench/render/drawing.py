@@ -201,10 +201,7 @@ class Chart:
 
     def _saved(self, form: str, **options: Any) -> bytes:
         data = io.BytesIO()
-        with (
-            mpl.rc_context(STYLE | {"svg.hashsalt": self.name}),
-            warnings.catch_warnings(),
-        ):
+        with mpl.rc_context(STYLE | {"svg.hashsalt": self.name}), warnings.catch_warnings():
             # A page's font has characters that matplotlib's lacks.
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
             self.figure.savefig(data, format=form, **options)

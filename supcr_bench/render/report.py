@@ -153,8 +153,7 @@ def _use_data(findings: Findings, found: Sequence[Sequence[Sentence]]) -> list[A
     results = findings.results
     names, faster = implementations_of(results), faster_in(results)
     at = grouped(
-        (r for r in results if r.time_samples_s),
-        lambda r: (r.case.shared, r.case.definition),
+        (r for r in results if r.time_samples_s), lambda r: (r.case.shared, r.case.definition)
     )
 
     def entry(own: Result, others: Sequence[Result]) -> list[Any]:

@@ -94,13 +94,7 @@ class CheckContext:
         return self.own.definition
 
     def problem(
-        self,
-        *,
-        n: int,
-        d: int = 8,
-        seed: int = 0,
-        weights: WeightKind = "equal",
-        **axes: Any,
+        self, *, n: int, d: int = 8, seed: int = 0, weights: WeightKind = "equal", **axes: Any
     ) -> Batch:
         """Generate inputs of ``n`` rows, adjusted to what the subject takes.
 

@@ -69,11 +69,7 @@ class ImpactStudy:
     """
 
     def __init__(
-        self,
-        context: CheckContext,
-        reading: Reading,
-        nearest: Definition,
-        question: ImpactQuestion,
+        self, context: CheckContext, reading: Reading, nearest: Definition, question: ImpactQuestion
     ) -> None:
         self._context, self._question, self._reading = context, question, reading
         own, takes = context.definition.temperature, context.own.temperature

@@ -309,11 +309,7 @@ def read_missing(prober: Prober, reading: Reading, member: Member, *, shares: bo
 
 
 def missing_rule(
-    prober: Prober,
-    member: Member,
-    rows: Tensor,
-    labels: Tensor,
-    weights: Tensor | None = None,
+    prober: Prober, member: Member, rows: Tensor, labels: Tensor, weights: Tensor | None = None
 ) -> tuple[str, Tensor]:
     """The rule that a loss follows for missing labels, and each label dimension's share.
 

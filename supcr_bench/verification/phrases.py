@@ -190,7 +190,7 @@ PHRASES: dict[str, dict[Any, str]] = {
         "other": "the dimension weights used in another way",
     },
     "empty_dimension": {
-        "renormalise": "weights renormalised over the dimensions with a valid pair",
+        "renormalise": "weights renormalised over the dimensions with a valid pair"
     },
     "eps": {
         "none": "no floor in the denominator",

@@ -334,12 +334,7 @@ class Prober:
         return list(map(Fit, map(members.__getitem__, order.tolist()), *numbers))
 
     def fits_more(
-        self,
-        members: Sequence[Member],
-        probe: Probe,
-        most: float = math.inf,
-        *,
-        asked: bool = True,
+        self, members: Sequence[Member], probe: Probe, most: float = math.inf, *, asked: bool = True
     ) -> list[Fit]:
         """:meth:`fits`, on more rows too where no gradient goes through denominators.
 
