@@ -19,7 +19,7 @@ from typing import Any
 
 from supcr_bench.analysis import run_noise
 from supcr_bench.analysis.statistics import CONFIDENCE, interval_rank
-from supcr_bench.analysis.summary import implementations_of
+from supcr_bench.analysis.summary import Effect, implementations_of
 from supcr_bench.values.case import Case
 from supcr_bench.values.cell import FEWEST_SAMPLES, MOST_PROCESSES
 from supcr_bench.values.machine import of_the_machine
@@ -164,11 +164,6 @@ def _bounds(samples: Sequence[float]) -> tuple[float, float]:
     return ordered[rank - 1], ordered[-rank]
 
 
-def _ratio(first: Result, second: Result) -> float | None:
-    before, after = TIME.get(first), TIME.get(second)
-    return after / before if before and after else None
-
-
 def _work(result: Result) -> tuple[int | None, int | None]:
     return result.dispatched_ops, result.elements_processed
 
@@ -209,8 +204,9 @@ def _time_change(
     *,
     other_machine: bool,
 ) -> Change | None:
-    ratio, before, after = _ratio(first, second), first.time_samples_s, second.time_samples_s
-    if ratio is None or not before or not after:
+    before, after = first.time_samples_s, second.time_samples_s
+    ratio = Effect(second, first).ratio(TIME)
+    if not ratio or not before or not after:
         return None
     change = Change(metric=TIME.name, before=TIME.get(first), after=TIME.get(second), ratio=ratio)
     if first.session and first == second:  # one measurement
@@ -292,7 +288,7 @@ def compare_results(
         key: math.log(ratio)
         for key, (one, other) in pairs.items()
         if _work(one) == _work(other) and None not in _work(one)
-        if (ratio := _ratio(one, other)) is not None
+        if (ratio := Effect(other, one).ratio(TIME))
     }
     drift = {
         name: run_noise.drift_bound([x for key, x in moved.items() if key[0] != name])

@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from statistics import fmean, median, stdev
 
 from supcr_bench.values.result import Result, grouped
@@ -123,11 +123,6 @@ def process_interval(medians_s: Sequence[float]) -> Interval:
 
 def paired_ratio(one: Sequence[float], other: Sequence[float]) -> Interval:
     """The median over common rounds of the first arm's time divided by the second arm's."""
-    return _paired_ratio(tuple(one), tuple(other))
-
-
-@lru_cache(maxsize=16384)  # several sentences and tables ask for the same pairs
-def _paired_ratio(one: tuple[float, ...], other: tuple[float, ...]) -> Interval:
     # The median of logarithms makes the ratio of the swapped pair the inverse of this one.
     pairs = zip(one, other, strict=False)
     return median_interval([math.log(a) - math.log(b) for a, b in pairs]).exp()

@@ -50,49 +50,34 @@ class LiveProgress(PlainProgress):
 
     def __init__(self, console: Console, cells: int) -> None:
         super().__init__(console, cells)
-        self._progress = Progress(
-            TextColumn("{task.fields[case]}", style="bold"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("{task.fields[what]}", style="dim"),
-            console=console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("", total=cells, case="", left="", what="starting")
-        self._left_s, self._told_s = 0.0, time.monotonic()
-        self._case = ""
+        columns = BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn()
+        text = TextColumn("{task.description}", markup=False)
+        self._progress = Progress(*columns, text, console=console, transient=True)
+        self._task = self._progress.add_task("starting", total=cells)
+        self._now, self._told_s = SweepProgress(ended=0, open=(), left_s=0.0), time.monotonic()
+        self._what = ""
         self._progress.start()
 
     def show(self, event: VerifiedEvent) -> None:
         match event:
             case SweepProgress():
-                self._left_s, self._told_s = event.left_s, time.monotonic()
-                case = event.open[0].workload.describe() if event.open else ""
-                if len(event.open) > 1:
-                    case += f" and {len(event.open) - 1} more"
-                self._progress.update(self._task, completed=event.ended, case=case)
-                if case != self._case:
-                    self._progress.update(self._task, what="")
-                self._case = case
-                self._show_left()
+                if event.open != self._now.open:
+                    self._what = ""
+                self._now, self._told_s = event, time.monotonic()
             case Activity():
-                what = f"{event.arm.describe()}, {event.stage}" if event.arm else event.stage
+                self._what = f"{event.arm.describe()}, {event.stage}" if event.arm else event.stage
                 if event.elapsed_s >= 2:
-                    what += f" for {event.elapsed_s:.0f} s"
-                self._progress.update(self._task, what=what)
-                self._show_left()
+                    self._what += f" for {event.elapsed_s:.0f} s"
             case Result() if event.status is not Status.MEASURED:
                 print_sentence(self._console, result_line(event), "yellow")
-            case (name, outcome) if not self._case:  # no cell runs any more
-                what = f"{name}: {outcome.group}, {outcome.check}"
-                self._progress.update(self._task, case="Verification", what=what)
-                self._show_left()
-
-    def _show_left(self) -> None:
-        left_s = max(self._left_s - (time.monotonic() - self._told_s), 0.0)
-        self._progress.update(self._task, left=f"about {format_clock(left_s)} left")
+            case (name, outcome) if not self._now.open:
+                self._what = f"Verification  {name}: {outcome.group}, {outcome.check}"
+        others = f" and {len(self._now.open) - 1} more" if len(self._now.open) > 1 else ""
+        case = f"{self._now.open[0].workload.describe()}{others}" if self._now.open else ""
+        left_s = max(self._now.left_s - (time.monotonic() - self._told_s), 0.0)
+        left = f"about {format_clock(left_s)} left" if self._now.left_s else ""
+        text = "  ".join(filter(None, (case, left, self._what)))
+        self._progress.update(self._task, completed=self._now.ended, description=text)
 
     def close(self) -> None:
         self._progress.stop()

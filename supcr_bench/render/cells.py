@@ -1,13 +1,12 @@
 """Texts of table cells: figures, and the columns, filters and words that describe a case."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from supcr_bench.analysis.statistics import Interval
 from supcr_bench.analysis.summary import time_interval
 from supcr_bench.values.axes import WORKLOAD_AXES, Axis
-from supcr_bench.values.case import Case, Workload
+from supcr_bench.values.case import Case
 from supcr_bench.values.definition import short_name
 from supcr_bench.values.result import Result, Status, grouped
 from supcr_bench.values.table import Cell, Column, Facets, Row, Table, numbers, row, words
@@ -64,19 +63,14 @@ USUAL = ("dims", "nan_density")
 
 def facets_of(case: Case, implementation: str | None = None, without: Sequence[str] = ()) -> Facets:
     """The values by which a page filters a row, ``without`` those that vary within the row."""
-    facets = dict(_axis_texts(case.workload))
-    facets |= {"pass": case.pass_} | ({"implementation": implementation} if implementation else {})
-    return {name: value for name, value in facets.items() if name not in without}
-
-
-@lru_cache(maxsize=8192)  # many rows and sentences are of one case
-def _axis_texts(workload: Workload) -> tuple[tuple[str, str], ...]:
-    values = ((axis, axis.of(workload)) for axis in SHOWN)
-    return tuple(
-        (axis.id, axis.text(value))
+    values = ((axis, axis.of(case.workload)) for axis in SHOWN)
+    facets = {
+        axis.id: axis.text(value)
         for axis, value in values
         if value is not None or axis.name != "temperature"  # the definition's own
-    )
+    }
+    facets |= {"pass": case.pass_} | ({"implementation": implementation} if implementation else {})
+    return {name: value for name, value in facets.items() if name not in without}
 
 
 def case_columns(
