@@ -48,14 +48,6 @@ def _flat(row: Any) -> Mapping[str, Any]:
     return flat
 
 
-def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def _cost(result: Result) -> dict[str, Any]:
     known = summary.result_row(result) | {"samples": len(result.samples_s)}
     case = result.case.to_mapping()
@@ -73,11 +65,15 @@ def csv_tables(findings: Findings) -> Mapping[str, str]:
         "frontier.csv": findings.frontier,
         "claims.csv": findings.claims,
     }
-    flat = {name: [_flat(row) for row in rows] for name, rows in tables.items() if rows}
-    return {
-        name: _csv(list(dict.fromkeys(key for row in rows for key in row)), rows)
-        for name, rows in flat.items()
-    }
+    written = {}
+    for name, rows in tables.items():
+        flat, text = [_flat(row) for row in rows], io.StringIO()
+        names = dict.fromkeys(key for row in flat for key in row)
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(flat)
+        written[name] = text.getvalue()
+    return {name: text for name, text in written.items() if tables[name]}
 
 
 _TYPES = {stored_name(f.name): f.type for f in (*fields(Case), *fields(Result))}
