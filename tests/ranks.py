@@ -13,7 +13,7 @@ from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import Definition
 from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification.ranks import RankContext, RankQuestion
-from supcr_bench.workers.messages import AskRank, Response, Returned
+from supcr_bench.workers.messages import Response, Returned
 from supcr_bench.workers.rank_group import RankGroupWorker
 
 
@@ -33,7 +33,8 @@ def put(
 ) -> list[Response]:
     """One question to every rank, and what each says."""
     called = Adapter.usual(load(subject).factory, definition)
-    return group.ask(AskRank(replace(subject, resolution=called.resolution), question))
+    called_so = replace(subject, resolution=called.resolution)
+    return group.ask("answer_on_rank", called_so, question)
 
 
 def context_of(group: RankGroupWorker, subject: Subject, definition: Definition) -> RankContext:

@@ -22,7 +22,7 @@ from supcr_bench.values.gate import GatedChange, GateVerdict, TimeStudy
 from supcr_bench.values.machine import usable_cpus
 from supcr_bench.values.metrics import Direction
 from supcr_bench.values.units import format_share
-from supcr_bench.workers.messages import Failed, Returned, TimeVersions
+from supcr_bench.workers.messages import Failed, Returned
 from supcr_bench.workers.worker_process import WorkerProcess
 
 BEFORE, AGAIN, AFTER = "before", "again", "after"
@@ -56,7 +56,7 @@ def process_sampler(threads: int, seed: int, limit_s: float = PROCESS_LIMIT_S) -
         started = following.result() if following else WorkerProcess(threads)
         following = pool.submit(WorkerProcess, threads) if ahead else None
         with closing(started) as worker:
-            worker.send(TimeVersions(tuple(cells), f"{seed} {process}", limit_s))
+            worker.send("time_versions", tuple(cells), f"{seed} {process}", limit_s)
             began = time.monotonic()
             for response in worker.responses():
                 if isinstance(response, Failed):

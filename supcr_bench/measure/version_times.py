@@ -77,7 +77,7 @@ class VersionTimes:
 
 
 def time_versions(
-    cells: Sequence[VersionedCell], *, seed: str, limit_s: float = math.inf
+    cells: Sequence[VersionedCell], seed: str, limit_s: float = math.inf
 ) -> list[VersionTimes]:
     """Time each version of each cell.
 

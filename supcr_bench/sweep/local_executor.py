@@ -72,15 +72,16 @@ class LocalExecutor(Executor):
     def _preflight(self, subject: Subject, device: str) -> Subject | messages.Failed:
         reused = self._worker is not None
         worker = self._live_worker()
-        worker.send(messages.Preflight(subject, device))
+        worker.send("preflight", subject, device)
         finding = ""
         for response in worker.responses():
             if isinstance(response, messages.Failed):
                 return response
-            if isinstance(response, Subject):
-                if response.resolution and response.resolution.own_process:
+            if isinstance(response, messages.Returned):
+                checked: Subject = response.value
+                if checked.resolution and checked.resolution.own_process:
                     self.close()  # what it changed would hold for the next one, too
-                return response
+                return checked
             activity = worker.activity()
             compiles = activity is not None and activity.stage == COMPILATION
             if activity and not compiles and activity.elapsed_s > CHECK_LIMIT_S:
@@ -93,10 +94,10 @@ class LocalExecutor(Executor):
             return self._preflight(subject, device)  # the one before it had ended the worker
         if activity and activity.stage == messages.RECOGNITION:
             # Large batches may be the cause, which the sweep will show.
-            checked = self._preflight(replace(subject, definition=NO_SELF), device)
-            if isinstance(checked, messages.Failed):
-                return checked
-            return replace(checked, definition=subject.definition)
+            found = self._preflight(replace(subject, definition=NO_SELF), device)
+            if isinstance(found, messages.Failed):
+                return found
+            return replace(found, definition=subject.definition)
         return messages.Failed(f"{subject.name} {finding}")
 
     def run(self, cell: Cell, subjects: Sequence[Subject], budget: Budget) -> Iterator[Event]:
@@ -116,7 +117,7 @@ class LocalExecutor(Executor):
         while len(done) < len(cell.arms):
             attempt = cell.without(done, cell.session if not done else new_session())
             worker = self._live_worker(cell.workload.ranks, cell.process)
-            worker.send(messages.MeasureCell(attempt, tuple(subjects), budget, self._labels))
+            worker.send("measure", attempt, tuple(subjects), budget, self._labels)
             finished = ran_out = broken = False
             verdict: tuple[Status, str] | None = None
             for response in worker.responses():
@@ -136,8 +137,8 @@ class LocalExecutor(Executor):
                     broken = True
                 elif isinstance(response, Took):
                     yield response
-                elif isinstance(response, Account):
-                    yield response
+                else:
+                    yield response.value
                     finished = True
                     break
             if finished:

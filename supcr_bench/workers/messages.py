@@ -11,99 +11,22 @@ import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, Any
 
-from supcr_bench.inputs.label_file import LabelFile
-from supcr_bench.measure.version_times import VersionedCell
-from supcr_bench.subjects.registry import Subject
-from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took
+from supcr_bench.values.cell import Arm, Took
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.result import Result
 
-if TYPE_CHECKING:
-    from supcr_bench.verification.ranks import RankQuestion
-
 
 @dataclass(frozen=True, slots=True)
-class Preflight:
-    """Load a subject (implementation) and call it; response: Failed, or the subject as called."""
+class Request:
+    """Call a method of :class:`~supcr_bench.workers.worker.Worker`, which says what it returns.
 
-    subject: Subject
-    device: str
-
-
-@dataclass(frozen=True, slots=True)
-class MeasureCell:
-    """Measure a cell (the arms of one workload); responses: Results, what each took, an Account.
-
-    If an arm breaks the group of ranks, Failed comes before the Account. ``labels`` are
-    those of the user's file, if the workload has them.
+    The last response is Returned, or Failed.
     """
 
-    cell: Cell
-    subjects: tuple[Subject, ...]
-    budget: Budget
-    labels: LabelFile | None
-
-
-@dataclass(frozen=True, slots=True)
-class TimeVersions:
-    """Time every version of each cell; response: Failed, or Returned with VersionTimes by cell."""
-
-    cells: tuple[VersionedCell, ...]
-    seed: str
-    limit_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
-    """Load a subject and open its session; response: Returned or Failed.
-
-    Returned holds the checks to make, the definition's name, and what was recognised. ``only``
-    names the checks to make, without a diagnosis, and is ``None`` for all.
-    """
-
-    subject: Subject
-    seed: int
-    only: tuple[str, ...] | None
-    device: str
-
-
-@dataclass(frozen=True, slots=True)
-class AskSession:
-    """Call a method of the session of the subject that is being verified; response: Returned."""
-
-    method: Literal["make", "diagnose", "measure_impact"]
-    argument: Any
-
-
-@dataclass(frozen=True, slots=True)
-class JoinRanks:
-    """Become one rank (process) of a group; response: Returned, once all ranks have joined.
-
-    ``store`` is a rendezvous file, a new one for each group, in a folder that exists. In a
-    collective, a rank waits ``limit_s`` for the others.
-    """
-
-    rank: int
-    ranks: int
-    store: str
-    limit_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class AskRank:
-    """Put a question to a subject on a rank; response: Failed, or Returned with an Answer.
-
-    Without a question, only load the subject; the response is Failed, or Returned with its
-    resolution, which is ``None`` if the definition is unknown.
-    """
-
-    subject: Subject
-    question: "RankQuestion | None"
-
-
-Request = Preflight | MeasureCell | TimeVersions | Verify | AskSession | JoinRanks | AskRank
+    method: str
+    arguments: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +44,7 @@ class Failed:
     error: SubjectError | None = None
 
 
-Response = Returned | Failed | Subject | Result | Took | Account
+Response = Returned | Failed | Result | Took
 
 
 def write_message(message: Request | Response, pipe: IO[bytes]) -> None:

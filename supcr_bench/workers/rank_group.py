@@ -11,11 +11,12 @@ from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
+from typing import Any
 
 from supcr_bench.values.errors import WorkerError
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import CheckEndedError
-from supcr_bench.workers.messages import Activity, Failed, JoinRanks, Request, Response
+from supcr_bench.workers.messages import Activity, Failed, Response
 from supcr_bench.workers.worker_process import POLL_S, WorkerProcess
 
 JOIN_LIMIT_S = 60.0
@@ -74,16 +75,16 @@ class RankGroupWorker:
         store = str(self._workers[0].scratch / str(self._joins))
         limit_s = max(self._limit_s, JOIN_LIMIT_S)
         for rank, worker in enumerate(self._workers):
-            worker.send(JoinRanks(rank, self.ranks, store, limit_s))
+            worker.send("join_ranks", rank, self.ranks, store, limit_s)
         self._answers(JOIN_LIMIT_S)
 
-    def ask(self, request: Request, limit_s: float | None = None) -> list[Response]:
+    def ask(self, method: str, *arguments: Any, limit_s: float | None = None) -> list[Response]:
         """Send a request to all ranks, and collect one answer from each, by rank.
 
         A CheckEndedError, and the end of the group, if a rank ends, or does not answer within
         ``limit_s`` (by default the group's limit) or soon after another has failed.
         """
-        self.send(request)
+        self.send(method, *arguments)
         return self._answers(limit_s or self._limit_s)
 
     def _answers(self, limit_s: float) -> list[Response]:
@@ -131,9 +132,9 @@ class RankGroupWorker:
     def _how_ended(self, rank: int) -> str:
         return f"rank {rank} ended: {self._workers[rank].exit_description()}"
 
-    def send(self, request: Request) -> None:
+    def send(self, method: str, *arguments: Any) -> None:
         for worker in self._workers:
-            worker.send(request)
+            worker.send(method, *arguments)
 
     def responses(self) -> Iterator[Response | None]:
         """Rank 0's responses, and ``None`` several times a second, until it ends.

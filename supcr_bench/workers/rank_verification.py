@@ -20,7 +20,7 @@ from supcr_bench.verification.ranks import (
     follows,
 )
 from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Opened, Session
-from supcr_bench.workers.messages import AskRank, Failed
+from supcr_bench.workers.messages import Failed
 from supcr_bench.workers.rank_group import RankGroupWorker
 
 LOAD_LIMIT_S = 60.0
@@ -98,7 +98,8 @@ class RankVerification(Session):
         if self._group is None:
             self._group = RankGroupWorker(self._ranks, limit_s=self._limit_s)
         try:
-            said: list[Any] = self._group.ask(AskRank(self._subject, question), limit_s)
+            asked = "answer_on_rank", self._subject, question
+            said: list[Any] = self._group.ask(*asked, limit_s=limit_s)
             for rank, response in enumerate(said):
                 if isinstance(response, Failed):
                     if response.error and question is None:

@@ -59,7 +59,7 @@ class WorkerVerification(session.Session):
     ) -> None:
         super().__init__(subject.name, strict=strict, seed=seed, only=only)
         names = tuple(sorted(only)) if only is not None else None
-        self._request = messages.Verify(subject, seed, names, device)
+        self._opening = subject, seed, names, device
         self._limit_factor = 1.0 if device == "cpu" else LAUNCHING_FACTOR
         self.total_limit_s *= self._limit_factor
         self._worker: WorkerProcess | None = None
@@ -70,7 +70,8 @@ class WorkerVerification(session.Session):
     def open(self) -> session.Opened:
         self._worker = self._idle.take()
         limit_s = session.OPEN_LIMIT_S
-        opened: session.Opened = self._ask(self._request, "loading and recognition", limit_s)
+        what = "loading and recognition"
+        opened: session.Opened = self._ask(what, limit_s, "verify", *self._opening)
         return opened
 
     def make(self, check: str) -> Outcome:
@@ -91,11 +92,11 @@ class WorkerVerification(session.Session):
         try:
             if self._worker is None:
                 self.open()
-            return self._ask(messages.AskSession(method, argument), CALLED[method], limit_s)
+            return self._ask(CALLED[method], limit_s, "ask_session", method, argument)
         except SubjectError as error:  # it loaded before, so a call has broken it
             raise CheckEndedError(str(error)) from error
 
-    def _ask(self, request: messages.Request, what: str, limit_s: float) -> Any:
+    def _ask(self, what: str, limit_s: float, method: str, *arguments: Any) -> Any:
         """Get the worker's answer; raise an error if it failed, ended or took too long.
 
         The time that numba compiles counts towards no limit: it compiles once, and keeps the result
@@ -106,7 +107,7 @@ class WorkerVerification(session.Session):
         polled = moved = began = time.monotonic()
         polled_s = seen_s = used_s = worker.cpu_s()
         spent_s = self._spent_s
-        worker.send(request)
+        worker.send(method, *arguments)
         for response in worker.responses():
             now, cpu_s = time.monotonic(), worker.cpu_s()
             activity = worker.activity()

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -26,6 +26,7 @@ import psutil
 import torch
 from torch import distributed
 
+from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.measure.cell import CellRun
 from supcr_bench.measure.device import Meter, get_device
 from supcr_bench.measure.environment import collect_environment
@@ -39,13 +40,13 @@ from supcr_bench.subjects.find_call import call_by_default, find_call
 from supcr_bench.subjects.process_state import ProcessState, children_of_this
 from supcr_bench.subjects.registry import Subject, load, require_own_imports
 from supcr_bench.subjects.source_files import changes, source_files
-from supcr_bench.values.cell import Arm, Took
+from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import SubjectError
 from supcr_bench.values.result import Status
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.outcome import CheckEndedError
-from supcr_bench.verification.ranks import answer_on_rank
+from supcr_bench.verification.ranks import RankQuestion, answer_on_rank
 from supcr_bench.verification.resolve import resolved
 from supcr_bench.workers import messages
 
@@ -82,6 +83,8 @@ def _clean_up() -> None:
 class Worker:
     """Carries out requests one at a time, and writes to the page what is running."""
 
+    time_versions = staticmethod(time_versions)
+
     def __init__(
         self, respond: Callable[[messages.Response], None], page: messages.ActivityPage
     ) -> None:
@@ -93,46 +96,29 @@ class Worker:
         self._measures = False
 
     def answer(self, request: messages.Request) -> None:
-        match request:
-            case messages.Preflight(subject, device):
-                try:
-                    self._respond(self._preflight(subject, device))
-                except SubjectError as error:
-                    self._respond(messages.Failed(str(error), error))
-            case messages.MeasureCell():
-                try:
-                    self._measure(request)
-                except Exception as error:
-                    if self._rank == 0:
-                        raise
-                    self._respond(messages.Failed(describe_error(error)))
-            case messages.JoinRanks():
-                self._join(request)
-                self._respond(messages.Returned())
-            case _:
-                self._respond(self._returned(request))
+        """Call the method that a request names; respond with its result, or why it failed.
 
-    def _returned(self, request: messages.Request) -> messages.Returned | messages.Failed:
+        An unexpected error in a request of an executor ends the worker, which tells it.
+        """
+        measures = request.method == "measure" and self._rank == 0
+        ends = measures or request.method in ("preflight", "join_ranks")
         try:
-            match request:
-                case messages.TimeVersions(cells, seed, limit_s):
-                    return messages.Returned(time_versions(cells, seed=seed, limit_s=limit_s))
-                case messages.Verify():
-                    return messages.Returned(self._verify(request))
-                case messages.AskSession(method, argument):
-                    with self._compilation_told():
-                        return messages.Returned(getattr(self._session, method)(argument))
-                case messages.AskRank():
-                    return messages.Returned(self._answer_on_rank(request))
+            value = getattr(self, request.method)(*request.arguments)
         except CheckEndedError as end:
-            return messages.Failed(end.finding)
+            self._respond(messages.Failed(end.finding))
         except SubjectError as error:
-            return messages.Failed(str(error), error)
-        except Exception as error:  # noqa: BLE001 - implementations may raise anything
-            return messages.Failed(describe_error(error))
-        raise TypeError(f"a worker does not take {request!r}")
+            if measures:
+                raise
+            self._respond(messages.Failed(str(error), error))
+        except Exception as error:
+            if ends:
+                raise
+            self._respond(messages.Failed(describe_error(error)))
+        else:
+            self._respond(messages.Returned(value))
 
-    def _preflight(self, subject: Subject, device: str) -> Subject:
+    def preflight(self, subject: Subject, device: str) -> Subject:
+        """Load a subject (implementation) and call it; returns the subject as called."""
         arm = Arm(subject.name, "forward")
         self._page.write("preflight", arm)
         declared = load(subject).definition
@@ -150,16 +136,19 @@ class Worker:
             default_call=call_by_default(adapter) if subject.root is not None else None,
         )
 
-    def _verify(self, request: messages.Verify) -> tuple[Any, ...]:
-        self._session = LocalSession(
-            load(request.subject),
-            request.subject.definition,
-            seed=request.seed,
-            only=request.only,
-            device=request.device,
-        )
+    def verify(self, subject: Subject, seed: int, only: Collection[str] | None, device: str) -> Any:
+        """Load a subject and open its session; ``only`` names the checks, without a diagnosis.
+
+        Returns the checks to make, the definition's name, and what was recognised.
+        """
+        found, definition = load(subject), subject.definition
+        self._session = LocalSession(found, definition, seed=seed, only=only, device=device)
+        return self.ask_session("open")
+
+    def ask_session(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the session of the subject that is being verified."""
         with self._compilation_told():
-            return self._session.open()
+            return getattr(self._session, method)(*arguments)
 
     def _compilation_told(
         self, stage: str = "verification", arm: Arm | None = None
@@ -168,59 +157,74 @@ class Worker:
         write = self._page.write
         return numba_watched(lambda: write(COMPILATION, arm), lambda: write(stage, arm))
 
-    def _join(self, request: messages.JoinRanks) -> None:
-        """Join a gloo group, only on the loopback interface; leave the previous group."""
+    def join_ranks(self, rank: int, ranks: int, store: str, limit_s: float) -> None:
+        """Become one rank (process) of a gloo group on the loopback interface; leave the previous.
+
+        ``store`` is a rendezvous file, a new one for each group, in a folder that exists. In a
+        collective, a rank waits ``limit_s`` for the others.
+        """
         os.environ["GLOO_SOCKET_IFNAME"] = _loopback()
         if distributed.is_initialized():
             distributed.destroy_process_group()
         distributed.init_process_group(
             "gloo",
-            init_method=f"file://{request.store}",
-            rank=request.rank,
-            world_size=request.ranks,
-            timeout=timedelta(seconds=request.limit_s),
+            init_method=f"file://{store}",
+            rank=rank,
+            world_size=ranks,
+            timeout=timedelta(seconds=limit_s),
         )
-        self._rank = request.rank
+        self._rank = rank
 
-    def _answer_on_rank(self, request: messages.AskRank) -> Any:
-        found, known = _load_once(request.subject), request.subject.resolution
-        if request.question is not None:
+    def answer_on_rank(self, subject: Subject, question: RankQuestion | None) -> Any:
+        """Put a question to a subject on this rank; returns an Answer.
+
+        Without a question, only load the subject; returns its resolution, which is ``None`` if the
+        definition is unknown.
+        """
+        found, known = _load_once(subject), subject.resolution
+        if question is not None:
             assert known is not None
             adapter, announce = Adapter.of(found, known), partial(self._page.write, arm=None)
-            return answer_on_rank(adapter, request.question, self._rank, self._modules, announce)
+            return answer_on_rank(adapter, question, self._rank, self._modules, announce)
         if known is not None:
             self._page.write(messages.RECOGNITION, None)
             return find_call(found, known.definition)
-        definition = request.subject.definition or found.definition
+        definition = subject.definition or found.definition
         if definition == AUTO:
             return None
         if not isinstance(definition, Definition):
             definition = get_definition(definition)
         return Adapter.usual(found.under(definition).factory, definition).resolution
 
-    def _measure(self, request: messages.MeasureCell) -> None:
+    def measure(
+        self, cell: Cell, subjects: Sequence[Subject], budget: Budget, labels: LabelFile | None
+    ) -> Account | None:
+        """Measure a cell (the arms of one workload); responds with Results, and what each took.
+
+        If an arm breaks the group of ranks, or the device, Failed comes before. ``labels`` are
+        those of the user's file, if the workload has them.
+        """
         if not self._measures:  # collections, one or more a cell, need not search what is imported
             gc.collect()
             gc.freeze()
             self._measures = True
-        cell, budget = request.cell, request.budget
         definitions = {arm.implementation: arm.definition for arm in cell.arms}
         process = ProcessState()
-        wanted = [subject for subject in request.subjects if subject.name in definitions]
-        subjects = {s.name: _adapter(s, definitions[s.name]) for s in wanted}
+        wanted = [subject for subject in subjects if subject.name in definitions]
+        adapters = {s.name: _adapter(s, definitions[s.name]) for s in wanted}
         for subject in wanted:
             if subject.name not in self._unchanged:
                 for change in changes(subject.files, source_files(subject)):
                     raise SubjectError(f"{change} since the run began")
             self._unchanged.add(subject.name)
         device = get_device(cell.workload.device)
-        table = request.labels.table if request.labels else None
+        table = labels.table if labels else None
         coordinator = None
         if cell.workload.ranks > 1:
-            shard = RankShard(cell, subjects, device, budget.memory_limit_bytes, table)
+            shard = RankShard(cell, adapters, device, budget.memory_limit_bytes, table)
             if self._rank > 0:
                 serve(shard)
-                return
+                return None
             coordinator = Coordinator(shard)
         roots = {s.name: Path(s.root) for s in wanted if s.root is not None}
 
@@ -238,7 +242,7 @@ class Worker:
 
         run = CellRun(
             cell=cell,
-            subjects=coordinator.subjects if coordinator else subjects,
+            subjects=coordinator.subjects if coordinator else adapters,
             device=device,
             meter=coordinator or Meter(device),
             budget=budget,
@@ -261,7 +265,7 @@ class Worker:
         announce("end", None)
         for arm in cell.arms:
             self._respond(Took(arm, took_s[arm]))
-        self._respond(run.account)
+        return run.account
 
 
 _load_once = lru_cache(maxsize=1)(load)

@@ -104,12 +104,12 @@ class WorkerProcess:
         self.close()
         raise WorkerError(f"a worker did not start: {finding}")
 
-    def send(self, request: messages.Request) -> None:
+    def send(self, method: str, *arguments: Any) -> None:
         """Send a request. If the worker has died, :meth:`responses` reports that."""
         assert self._process.stdin is not None
         self._sent_s = time.monotonic()
         with contextlib.suppress(BrokenPipeError):
-            messages.write_message(request, self._process.stdin)
+            messages.write_message(messages.Request(method, arguments), self._process.stdin)
 
     def responses(self) -> Iterator[messages.Response | None]:
         """Yield responses, and ``None`` several times a second, until the worker ends."""

@@ -20,7 +20,7 @@ class Worker:
         if self.number in self.broken:
             raise WorkerError("a worker did not start: no memory")
 
-    def send(self, request: object) -> None:
+    def send(self, method: str, *arguments: object) -> None:
         pass
 
     def responses(self) -> Iterator[Returned]:

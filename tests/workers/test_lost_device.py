@@ -13,7 +13,7 @@ from supcr_bench.values.cell import Account, Arm, Budget, Cell
 from supcr_bench.values.result import Result, Status
 from supcr_bench.verification.outcome import CheckEndedError
 from supcr_bench.workers import worker as worker_module
-from supcr_bench.workers.messages import ActivityPage, AskSession, Failed, MeasureCell, Response
+from supcr_bench.workers.messages import ActivityPage, Failed, Request, Response, Returned
 from supcr_bench.workers.verification import WorkerVerification
 from supcr_bench.workers.worker import Worker
 from supcr_bench.workers.worker_process import WorkerProcess
@@ -48,12 +48,14 @@ def test_a_cell_ends_where_its_process_has_lost_the_device(
     responses: list[Response] = []
     worker = Worker(responses.append, ActivityPage(tmp_path / "page"))
     cell = cell_of((broken.name, "rowsort"), "cpu")
-    worker.answer(MeasureCell(cell, (broken, locate("rowsort")), BUDGET, None))
-    result, failed, *_, account = responses
+    subjects = broken, locate("rowsort")
+    worker.answer(Request("measure", (cell, subjects, BUDGET, None)))
+    result, failed, *_, returned = responses
     assert isinstance(result, Result)
     assert (result.implementation, result.status) == (broken.name, Status.FAILED)
     assert failed == Failed("AcceleratorError: CUDA error: device-side assert triggered")
-    assert isinstance(account, Account)
+    assert isinstance(returned, Returned)
+    assert isinstance(returned.value, Account)
 
 
 def test_a_check_that_ends_its_process_is_told_and_the_next_starts_another(
@@ -67,7 +69,7 @@ def test_a_check_that_ends_its_process_is_told_and_the_next_starts_another(
             raise CheckEndedError(f"{check} lost the device")
 
     monkeypatch.setattr(worker, "_session", Session())
-    worker.answer(AskSession("make", "ties"))
+    worker.answer(Request("ask_session", ("make", "ties")))
     assert responses == [Failed("ties lost the device")]
     session = WorkerVerification(locate("rowsort"), strict=False, seed=0)
     with closing(session):
