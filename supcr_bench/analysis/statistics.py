@@ -184,8 +184,7 @@ def faster_in(results: Iterable[Result]) -> Callable[[Result, Result], bool]:
     round, and further from 1 than the noise; in different sessions, by its median.
     """
     cells = grouped(results, lambda r: r.case.shared)
-    floors = {case: floor for case, own in cells.items() if (floor := noise_floor(own))}
-    noise = {case: floor.spread for case, floor in floors.items()}
+    noise = {case: floor.spread for case, own in cells.items() if (floor := noise_floor(own))}
 
     def faster(one: Result, other: Result) -> bool:
         own, others = one.time_samples_s or (), other.time_samples_s or ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -82,17 +82,12 @@ class Filter:
         return "\n".join(rules)
 
 
-def cell_classes(classes: Callable[[Facets], str]) -> Callable[..., str]:
+def cell_class(classes: Callable[[Facets], str], column: Column, tone: str = "") -> str:
     """The attribute of a cell; a macro would take most of the time of a large page."""
-
-    @cache
-    def cell_class(column: Column, tone: str = "") -> str:
-        kind = "" if column.kind == "number" else column.kind
-        own = (kind, tone, classes({"implementation": column.implementation or ""}))
-        names = " ".join(filter(None, own))
-        return Markup(' class="{}"').format(names) if names else ""
-
-    return cell_class
+    kind = "" if column.kind == "number" else column.kind
+    names = filter(None, (kind, tone, classes({"implementation": column.implementation or ""})))
+    text = " ".join(names)
+    return Markup(' class="{}"').format(text) if text else ""
 
 
 def render_page(
@@ -108,7 +103,7 @@ def render_page(
         **values,
         filter=chosen,
         number=number,
-        cell_class=cell_classes(chosen.classes),
+        cell_class=cache(partial(cell_class, chosen.classes)),
         most_rows=MOST_ROWS,
         palette_css=palette_css(),
     )

@@ -1,11 +1,12 @@
 """Tables as HTML, as every page shows them."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import SimpleNamespace
 
 from jinja2 import Environment, PackageLoader
 
-from supcr_bench.render.report import cell_classes
+from supcr_bench.render.report import cell_class
 from supcr_bench.values.table import Cell, Column, Table, numbers, prose, row, words
 
 TABLE = Table(
@@ -35,7 +36,7 @@ def as_html(table: Table, most_rows: int = 200) -> str:
         found=table,
         filter=SimpleNamespace(classes=classes),
         number=lambda result: 7 if result else None,
-        cell_class=cell_classes(classes),
+        cell_class=partial(cell_class, classes),
         most_rows=most_rows,
     )
 
