@@ -64,8 +64,9 @@ def recommend(
     """
     stored = read_run(run)
     computed = dict.fromkeys(r.case.definition for r in stored.results)
-    if definition and definition not in (*computed, *DEFINITIONS):
-        raise UnknownNameError("definition", definition, computed)
+    known = dict.fromkeys((*computed, *DEFINITIONS))
+    if definition is not None and definition not in known:
+        raise UnknownNameError("definition", definition, known)
     devices = dict.fromkeys(r.case.device for r in by_machine(stored.results))
     if (device := device_name(device)) not in devices and not DEVICE.fullmatch(device):
         raise UsageError(

@@ -216,7 +216,7 @@ def check_devices(plan: Sequence[Cell], executor: Executor) -> None:
         if planned.workload.device not in executor.devices:
             raise UsageError(
                 f"no device {planned.workload.device!r} {executor.location}; "
-                f"available: {', '.join(executor.devices)}; choose with --device"
+                f"available: {', '.join(executor.devices)}"
             )
 
 

@@ -15,8 +15,11 @@ from supcr_bench.commands.options import (
     flag,
     option,
     output_file,
+    quantity,
     say_notes,
 )
+from supcr_bench.values.axes import get_axis
+from supcr_bench.values.cell import MOST_PROCESSES
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UsageError
 from supcr_bench.values.files import write_file, write_json
@@ -43,8 +46,12 @@ def verify(
     ),
     definition: str | None = DEFINITION,
     suite: Path | None = option("FILE", "Take definitions of your own from this suite file."),
-    device: str = option(
-        "NAME", "Device where module and inputs live, such as cpu, cuda or mps.", default="cpu"
+    device: str = quantity(
+        "--device",
+        get_axis("device").read,
+        "NAME",
+        "Device where module and inputs live, such as cpu, cuda or mps.",
+        default="cpu",
     ),
     strict: bool = flag("--strict", "Treat robustness findings as failures."),
     self_test: bool = flag("--self-test", "Verify the verifier with seeded bugs."),
@@ -53,6 +60,7 @@ def verify(
         "Verify over W local processes that share a batch. Without IMPL, verifies all "
         "implementations that are made for several processes.",
         min=2,
+        max=MOST_PROCESSES,
         show_default=False,
     ),
     labels: str | None = option(

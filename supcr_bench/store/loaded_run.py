@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ _RUN_ID = re.compile(r"(?!\.\.?$)[^/\\\x00-\x1f]{1,200}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that command a terminal, or that show a text in another order."""
 _LARGEST = 1e18
+_ANY_SIZE = ("loss", "difference", "error", "tolerances", "temperature", "norm")
+"""How the names of numbers end that may be larger: a wrong loss can have any value."""
 _RESULTS = TypeAdapter(Result)
 Mappings = dict[str, dict[str, Any]]
 
@@ -193,11 +196,12 @@ def _require_valid(result: Result) -> None:
         if name in ("further_samples_s", "other_work_s"):
             own = (value or {}).values()
             listed = (*own,) if name == "other_work_s" else (*chain(*own),)
-        least = 0 if not name.endswith(("loss", "difference")) else -_LARGEST
+        most = sys.float_info.max if name.endswith(_ANY_SIZE) else _LARGEST
+        least = -most if name.endswith(("loss", "difference")) else 0
         if name.endswith("samples_s"):
             least = 5e-324  # the smallest number above 0
         numbers = [v for v in listed if isinstance(v, int | float)]
-        if numbers and not least <= min(numbers) <= max(numbers) <= _LARGEST:
+        if numbers and not least <= min(numbers) <= max(numbers) <= most:
             raise ValueError(f"key {stored_name(name)!r} holds a number out of range")
 
 

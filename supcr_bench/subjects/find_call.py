@@ -5,7 +5,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from traceback import walk_tb
 from typing import Any
 
@@ -43,11 +43,10 @@ Answers = list[tuple[Resolution, float]]
 Failures = list[tuple[Resolution, Exception]]
 
 
-@dataclass(eq=False)
 class RaisingCallError(UncallableError):
     """The intended call, ``resolution``, raises; a sweep measures it, and reports the error."""
 
-    resolution: Resolution = field(default_factory=Resolution)
+    resolution: Resolution
 
 
 def find_calls(implementation: Implementation, device: str = "cpu") -> list[Resolution]:
@@ -116,7 +115,9 @@ def _answers(implementation: Implementation, definition: Definition, device: str
         )
         if isinstance(worst[1], ImportError | TypeError | NotALossError):
             raise error
-        raise RaisingCallError(error.kind, error.reason, error.advice, error.wrapper, worst[0])
+        raising = RaisingCallError(*error.args)
+        raising.resolution = worst[0]
+        raise raising
     documented = [a for a in answering if a[0].definition.call in told.documented]
     return documented or answering
 

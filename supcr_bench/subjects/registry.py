@@ -34,7 +34,7 @@ from supcr_bench.subjects.packages import (
     search_folder,
 )
 from supcr_bench.values.default_call import DefaultCall
-from supcr_bench.values.definition import AUTO, Definition
+from supcr_bench.values.definition import Definition
 from supcr_bench.values.errors import SubjectError, UncallableError, UnknownNameError
 from supcr_bench.values.growth_law import LAWS
 from supcr_bench.values.implementation import Description, Implementation, Resolution
@@ -250,23 +250,17 @@ def load(subject: Subject) -> Implementation:
                 f"{own_name}.py exports the name {found.name!r}; "
                 "an implementation is named like its file, with - for _"
             )
-        return replace(found, name=subject.name, process_changes=tuple(changed))
-    if not callable(found):
+    elif not callable(found):
         raise UncallableError(
             "load",
             f"{subject.name} is of type {type(found).__name__}, which is neither an Implementation "
             "nor callable.",
             "Name a class or a function of that file.",
         )
-    doc = (getattr(found, "__doc__", None) or "").strip() or subject.attribute
-    return Implementation(
-        name=subject.name,
-        title=doc.splitlines()[0],
-        source=subject.target,
-        definition=AUTO,
-        factory=found,
-        process_changes=tuple(changed),
-    )
+    else:
+        doc = (getattr(found, "__doc__", None) or "").strip() or subject.attribute
+        found = replace(Implementation.of(found, subject.target), title=doc.splitlines()[0])
+    return replace(found, name=subject.name, process_changes=tuple(changed))
 
 
 @functools.cache

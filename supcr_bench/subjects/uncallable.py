@@ -57,6 +57,10 @@ def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}{f': {text}' if text else ''}{where}"
 
 
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def place_of(error: BaseException) -> tuple[Path, int] | None:
     """The file and the last line of the author's code that led to an exception."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -75,7 +79,7 @@ def not_constructed(
     reason = f"{subject.name} cannot be constructed: "
     gaps = {name: gap(name, owner) for name in missing}
     if error is not None:
-        reason += f"{error_text(error)}."
+        reason += _ended(error_text(error))
         if found := _of_surroundings(subject, reason, error, device):
             return found
         absent = [n for n, p in signature.parameters_of(owner).items() if p.default is None]
@@ -110,7 +114,8 @@ def only_methods(subject: Implementation, owner: type) -> UncallableError:
     """Say which methods fit, for a class that cannot be called, or a function that returns none."""
     if owner.__module__ in ("builtins", "torch"):
         reason = f"{subject.name} takes neither embeddings nor labels, and returns "
-        reason += f"{'nothing' if owner is type(None) else f'a {owner.__name__}'}: not a loss."
+        kind = "nothing" if owner is type(None) else f"a value of type {owner.__name__}"
+        reason += f"{kind}: not a loss."
         return UncallableError("call", reason, "Name a class or a function that computes a loss.")
     if issubclass(owner, Function):
         names = [*signature.parameters_of(owner.forward)]
@@ -235,7 +240,7 @@ def not_called(
     ``works`` is another call that gives a loss; ``held`` names parameters that the module holds.
     """
     own, error = pointed
-    reason = f"{subject.name} cannot be called as {call_words(own)}: {error_text(error)}."
+    reason = _ended(f"{subject.name} cannot be called as {call_words(own)}: {error_text(error)}")
     if found := _of_surroundings(subject, reason, error, device):
         return found
     path = "two-view path" if own.definition.call == "features_two_views" else "documented call"

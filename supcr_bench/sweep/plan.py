@@ -18,6 +18,8 @@ from supcr_bench.values.machine import default_threads
 from supcr_bench.values.units import format_bytes, format_count
 
 MOST_CELLS = 100_000
+PROCESS_BYTES = 2**27
+"""The memory of a process that imports torch, at least."""
 
 
 def untimed(plan: Sequence[Cell]) -> list[Cell]:
@@ -121,14 +123,16 @@ def allowances(suite: Suite) -> dict[Workload, dict[str, float]]:
 
 
 def require_room(plan: Sequence[Cell]) -> None:
-    """Raise a SuiteError if the inputs of a cell alone need more memory than this machine has."""
+    """Raise a SuiteError if a cell's inputs and ranks alone need more memory than there is."""
     total = psutil.virtual_memory().total
     for w in (planned.workload for planned in plan):
         needed = w.batch_size * (2 * w.embedding_size + w.dims) * ITEM_BYTES[w.dtype]
+        needed += (w.ranks - 1) * PROCESS_BYTES
         if w.device == "cpu" and needed > total:
             raise SuiteError(
-                f"the inputs of {w.describe()} alone take {format_bytes(needed)}, and this machine "
-                f"has {format_bytes(total)}; use a smaller batch_size, embedding_size or dims"
+                f"the inputs{' and processes' * (w.ranks > 1)} of {w.describe()} alone take "
+                f"{format_bytes(needed)}, and this machine has {format_bytes(total)}; use a "
+                f"smaller batch_size, embedding_size or dims{', or fewer ranks' * (w.ranks > 1)}"
             )
 
 

@@ -17,10 +17,13 @@ from supcr_bench.render.benchmark_json import extra_info
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.process_state import ProcessState, pinned_threads
 from supcr_bench.subjects.registry import load, locate
+from supcr_bench.sweep.plan import require_room
 from supcr_bench.sweep.suite import DEFAULT_AXES, Axes, read_model
+from supcr_bench.values.axes import get_axis
 from supcr_bench.values.case import PASSES, Case, Pass, Workload
-from supcr_bench.values.definition import AUTO, Definition
-from supcr_bench.values.errors import UsageError
+from supcr_bench.values.cell import Cell
+from supcr_bench.values.definition import Definition
+from supcr_bench.values.errors import UncallableError, UsageError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.machine import default_threads
 from supcr_bench.values.result import Result, Status
@@ -118,6 +121,8 @@ class SupcrBenchmark:
                     raise AssertionError(text)
                 return self.take_times(result, subject)
         except UsageError as error:
+            if isinstance(error, UncallableError) and not isinstance(implementation, str):
+                error.verify = "supcr_bench.verify({})"
             raise error.with_traceback(None) from None  # users need no traceback
         finally:
             self.use_up()
@@ -191,24 +196,20 @@ def plan_rounds(call: StopwatchCall, max_time_s: float, min_rounds: int) -> int:
 
 def find_implementation(given: object, folder: Path) -> Implementation:
     """The implementation that a test gives or names; ``folder`` is where relative paths start."""
-    if isinstance(given, Implementation):
-        return given
     if isinstance(given, str):
         path, _, attribute = given.rpartition(":")
         beside = folder / path
         if path.endswith(".py") and beside.is_file():
             return load(replace(locate(f"{beside}:{attribute}"), name=given))
         return load(locate(given))
-    if not callable(given):
-        raise UsageError(f"{given!r} is not an implementation: give a class, a factory or a name")
-    name = getattr(given, "__name__", type(given).__name__)
-    return Implementation(name=name, title=name, source="a test", definition=AUTO, factory=given)
+    return Implementation.of(given, "a test")
 
 
 def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass]:
     """The workload and the pass (forward or training); axes left out have default values."""
     _count("seed", seed)
     for name, given in axes.items():
+        get_axis(name.removesuffix("_"))
         if isinstance(given, list | tuple):
             raise UsageError(f"{name} takes one value; use pytest.mark.parametrize for several")
     given = {name.removesuffix("_"): value for name, value in axes.items() if value is not None}
@@ -218,6 +219,7 @@ def make_workload(axes: Mapping[str, Any], *, seed: int) -> tuple[Workload, Pass
     workload = Workload(**{name: given[0] for name, given in values.items() if given}, seed=seed)
     if workload.ranks > 1:
         raise UsageError("several ranks need several processes; use `supcr-bench run`")
+    require_room([Cell(workload, ())])
     return workload, (whole.pass_ or PASSES)[0]
 
 

@@ -112,7 +112,7 @@ def _one_of(*known: str) -> Reader:
     return ", ".join(known), str, known.__contains__
 
 
-_share: Reader = ("numbers from 0 to 1", float, lambda n: 0 <= n <= 1)
+_share: Reader = ("numbers from 0 to 1", lambda n: float(n) + 0.0, lambda n: 0 <= n <= 1)  # no -0
 _above_zero: Reader = ("numbers above 0", float, lambda n: 0 < n < math.inf)
 
 

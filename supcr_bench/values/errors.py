@@ -6,6 +6,7 @@
     │   ├── SuiteError        a suite file or an axis is not valid; names file, key and fix
     │   ├── InputError        a labels file cannot be used
     │   ├── SubjectError      an implementation cannot be measured
+    │   │   ├── NoImplementationError   a Python program gave something else
     │   │   └── UncallableError   it cannot be loaded, constructed or called; says what to do
     │   │       └── UnavailableError  it needs a package that is not installed
     │   └── StoreError        a run folder cannot be read or written
@@ -47,7 +48,7 @@ class UnknownNameError(UsageError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like a name, if one is like it at all."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
     return near[0] if near else None
 
 
@@ -70,6 +71,10 @@ class SubjectError(UsageError):
     """An implementation cannot be loaded or called."""
 
 
+class NoImplementationError(SubjectError, TypeError):
+    """A Python program gave something else than an implementation."""
+
+
 @dataclass(eq=False)
 class UncallableError(SubjectError):
     """An implementation cannot be loaded, constructed or called, so nothing is known about it.
@@ -78,12 +83,14 @@ class UncallableError(SubjectError):
         kind: what cannot be done, or what is not here: a device or a package.
         reason: one or two sentences that start with its name.
         wrapper: a Python file to paste that makes it callable, with what to fill in.
+        verify: what prints the wrapper, with ``{}`` for the name.
     """
 
     kind: Literal["load", "construct", "call", "device", "package"]
     reason: str
     advice: str = ""
     wrapper: str | None = None
+    verify = "supcr-bench verify {}"
 
     def __post_init__(self) -> None:
         self.args = self.kind, self.reason, self.advice, self.wrapper
@@ -94,7 +101,7 @@ class UncallableError(SubjectError):
 
     def __str__(self) -> str:
         name = re.match(r"[^:]*?\.py:[\w.]+|\S+", self.reason)  # with which the reason starts
-        command = f"supcr-bench verify {shlex.quote(name[0])}" if name else "supcr-bench verify"
+        command = self.verify.format(shlex.quote(name[0]) if name else "").strip()
         return f"{self.headline} `{command}` prints the wrapper." if self.wrapper else self.headline
 
 

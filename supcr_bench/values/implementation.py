@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from inspect import isfunction
 from typing import Any, Literal, Self
 
 from supcr_bench.values.case import Workload
-from supcr_bench.values.definition import DEFINITIONS, TORCHCELL, Definition
+from supcr_bench.values.definition import AUTO, DEFINITIONS, TORCHCELL, Definition
+from supcr_bench.values.errors import NoImplementationError
 
 ANY = "any"
 """Among the definitions of an implementation: a Definition that is not shipped."""
@@ -56,6 +58,23 @@ class Implementation(Description):
     name: str
     factory: Callable[..., Any]
     process_changes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, given: object, source: str) -> "Implementation":
+        """The implementation that a Python program gives, or an error if it cannot be one."""
+        if isinstance(given, Implementation):
+            return given
+        if not callable(given):
+            raise NoImplementationError(
+                f"{given!r} is not an implementation: give a class, a function or a name"
+            )
+        if isfunction(given) and given.__code__.co_varnames[:1] == ("self",):
+            owner, _, method = given.__qualname__.rpartition(".")
+            raise NoImplementationError(
+                f"{owner}.{method} is a method without its object: give {owner}(...).{method}"
+            )
+        name = getattr(given, "__name__", type(given).__name__)
+        return cls(name=name, title=name, source=source, definition=AUTO, factory=given)
 
     def under(self, definition: Definition | str) -> Self:
         """This implementation set to that definition, if it declares that it can compute it."""

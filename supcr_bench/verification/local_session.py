@@ -15,7 +15,7 @@ from supcr_bench.reference.compare import Trial
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.process_state import ProcessState, pinned_threads
 from supcr_bench.subjects.registry import load, locate
-from supcr_bench.values.definition import AUTO, DEFINITIONS, DEPARTS, Definition
+from supcr_bench.values.definition import DEFINITIONS, DEPARTS, Definition
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.verification.checks import all_checks
 from supcr_bench.verification.context import CheckContext, tested_as
@@ -186,18 +186,9 @@ def verify(
     question = find_question(labels, batch_size, temperature)
     if isinstance(implementation, str):
         implementation = load(locate(implementation))
-    elif not isinstance(implementation, Implementation):
-        if not callable(implementation):
-            raise TypeError(
-                f"{implementation!r} is not an implementation: give a class, a function or a name"
-            )
-        name = getattr(implementation, "__name__", type(implementation).__name__)
-        implementation = Implementation(
-            name=name, title=name, source="Python", definition=AUTO, factory=implementation
-        )
     with pinned_threads(1):  # the problems are small; more threads would only wait for each other
         session = LocalSession(
-            implementation,
+            Implementation.of(implementation, "Python"),
             definition,
             device=device,
             limit_s=CHECK_LIMIT_S,

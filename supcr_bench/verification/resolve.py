@@ -203,6 +203,7 @@ def resolve_to_measure(
 ) -> Resolution:
     """Resolve as :func:`resolve` does; if the call raises, measuring it will show the error.
 
+    Unless its definition is to be recognised, which takes its numbers: then the error is raised.
     Changes to the process since ``process`` are undone and noted in the resolution.
 
     For a compiled loss, the calls are tried on the original: each shape would compile it again.
@@ -213,6 +214,8 @@ def resolve_to_measure(
     try:
         own = resolve(implementation, definition, device=device)[0]
     except RaisingCallError as error:
+        if (definition or implementation.definition) == AUTO:
+            raise
         own = error.resolution
     finally:
         undone = process.undo()

@@ -65,6 +65,7 @@ SUITE_ROWS: list[tuple[str, str | bytes, str]] = [
     ("n-date", HEAD + "[[grid]]\nbatch_size = 2020-01-01\n", "is not valid"),
     ("n-table", HEAD + "[[grid]]\nbatch_size = {a = 1}\n", "is not valid"),
     ("n-endless", HEAD + f"[[grid]]\nbatch_size = {'9' * 400}\n", "is not valid"),
+    ("ranks-huge", HEAD + "[[grid]]\nranks = 1000000\n", "1000000 ranks alone take 134 TB"),
     ("n-huge", HEAD + "[[grid]]\nbatch_size = 1000000000000\n", "alone take 516 TB"),
     ("d-huge", HEAD + "[[grid]]\nembedding_size = 1000000000000\n", "use a smaller batch_size"),
     ("dims-huge", HEAD + "[[grid]]\ndims = 1000000000000\n", "use a smaller batch_size"),

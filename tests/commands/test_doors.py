@@ -16,7 +16,7 @@ from supcr_bench.measure.version_times import VersionedCell, time_versions
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject, locate
 from supcr_bench.values.case import PASSES, Case, Workload
-from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.errors import SubjectError, UncallableError
 from supcr_bench.values.implementation import Implementation
 from supcr_bench.values.result import Status
 from supcr_bench.verification import local_session
@@ -135,6 +135,20 @@ def test_what_no_call_fits_is_one_error_with_what_was_tried(folder: Path) -> Non
         resolved(subject(folder, "alone"))
     with pytest.raises(SubjectError, match="cannot be constructed: it needs `size`"):
         resolved(subject(folder, "Sized"))
+
+
+def test_a_call_that_raises_is_compared_with_a_definition_only_if_one_is_named(
+    folder: Path,
+) -> None:
+    (folder / "losses.py").write_text(
+        "def loss(z1, z2, labels):\n    assert len(z1) == 64, 'sixty-four rows'\n"
+    )
+    own = subject(folder, "loss")
+    for wanted in (None, "auto"):
+        with pytest.raises(UncallableError, match=r"cannot be called .* sixty-four rows"):
+            resolved(replace(own, definition=wanted))
+    for wanted in ("torchcell", "no-self"):
+        assert resolved(replace(own, definition=wanted))[1].resolution.definition.name == wanted
 
 
 OVER_RANKS = """

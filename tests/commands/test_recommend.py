@@ -108,6 +108,7 @@ def test_a_device_or_definition_that_does_not_exist_is_a_usage_error(
         (("--device", "gpu"), f"unknown device 'gpu'; run {run} has results on cpu"),
         (("--device", "cuda:banana"), "unknown device 'cuda:banana'"),
         (("--device", "cpu:1"), "unknown device 'cpu:1'"),
+        (("--definition", ""), "unknown definition ''; known: torchcell, no-self, rank-n-contrast"),
         (("--definition", "torchcel"), "unknown definition 'torchcel' (did you mean 'torchcell'?)"),
     ):
         done = cli("recommend", "--batch-size", "128", *option)

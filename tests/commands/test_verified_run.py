@@ -155,7 +155,8 @@ def test_a_run_may_be_verified_after_all(verifier: Verifier) -> None:
 
 
 def test_real_workers_verify_and_what_they_find_is_stored(cli: Cli, workplace: Path) -> None:
-    done = cli("run", "tiny.toml", "-i", "losses.py:Raises", "--batch-size", "4", "--verify")
+    raises = ("-i", "losses.py:Raises", "--definition", "torchcell")
+    done = cli("run", "tiny.toml", *raises, "--batch-size", "4", "--verify")
     assert done.returncode == 1
     said = " ".join(done.stdout.split())
     assert "losses.py:Raises cannot be called as (perturbed, intact, labels): V" in said

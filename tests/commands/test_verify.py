@@ -178,6 +178,8 @@ def test_over_ranks_those_made_for_it_are_verified_and_a_fault_is_named(
     [
         (["--ranks", "1"], "greater than or equal to 2"),
         (["lopy"], "did you mean 'loopy'?"),
+        (["--ranks", "9999"], "less than or equal to 100"),
+        (["loopy", "--device", "cuda:banana"], "--device: 'cuda:banana' is not valid; use names"),
         (["loopy", "--device", "warp"], "no device 'warp' on this machine; available: cpu"),
         (["loopy", "--ranks", "2", "--device", "cuda"], "leave out --device cuda"),
         (["loopy", "--self-test"], "--self-test verifies seeded bugs: leave out implementations"),

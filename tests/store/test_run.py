@@ -20,6 +20,7 @@ from supcr_bench.store.run import (
 )
 from supcr_bench.values.errors import StoreError
 from supcr_bench.values.machine import machine_of
+from supcr_bench.values.result import Status
 from tests.examples import measured
 from tests.made_verifications import make_verification
 
@@ -69,6 +70,17 @@ def test_samples_of_further_processes_belong_to_the_first_result(tmp_path: Path)
         with pytest.raises(StoreError, match=f"'{name}' holds a number out of range"):
             make_run(tmp_path, run.info, rows, None, ("result", "verification"))
         rows[0][name] = None
+
+
+def test_a_run_whose_losses_are_huge_is_read_again(tmp_path: Path) -> None:
+    """A wrong loss may return any number, and the reference has any value at a low temperature."""
+    huge: dict[str, Any] = {"loss": -1e300, "reference_loss": 1e300, "value_error": 1e300}
+    huge |= {"gradient_error": 1e99, "value_tolerances": 1e306, "gradient_tolerances": 1e306}
+    case = replace(RESULTS[0].case, temperature=1e-300, embedding_norm=1e300)
+    result = replace(RESULTS[0], case=case, status=Status.WRONG, **huge)
+    with RunWriter.create(tmp_path, "run", {"environment": {}}) as writer:
+        writer.append(result)
+    assert load_run("run", tmp_path).results == (result,)
 
 
 def test_a_result_is_on_the_disk_as_soon_as_it_is_appended(tmp_path: Path) -> None:

@@ -625,7 +625,7 @@ def outcome(folder: Path, name: str, lines: int = 13) -> UncallableError:
         (
             "mine.py:takes_nothing",
             "call",
-            "takes neither embeddings nor labels, and returns a Tens",
+            "takes neither embeddings nor labels, and returns a value of type Tens",
         ),
         ("mine.py:OneMethod", "call", "one method fits: `compute(z, targets)`"),
         ("mine.py:TwoMethods", "call", "several methods fit: `loss_one"),

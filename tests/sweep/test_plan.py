@@ -196,3 +196,4 @@ def test_the_norm_of_the_embeddings_is_an_axis_of_suites_and_of_the_command_line
         SuiteError, match="--set embedding_norm: '0' is not valid; use numbers above 0"
     ):
         read_axes({"embedding_norm": "0"})
+    assert str(read_axes({"nan_density": "-0"}).nan_density) == "(0.0,)"

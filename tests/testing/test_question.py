@@ -34,6 +34,8 @@ def test_axes_that_are_left_out_have_their_usual_value() -> None:
         ({"dims": [1]}, "dims takes one value"),
         ({"seed": -1}, "seed: -1 is not valid"),
         ({"seed": True}, "seed: True is not valid"),
+        ({"batchsize": 8}, "unknown axis 'batchsize' (did you mean 'batch_size'?); known: batch_s"),
+        ({"embedding_size": 10**12}, "alone take 512 TB, and this machine has"),
     ],
 )
 def test_what_is_not_valid_is_named_with_the_fix(axes: dict[str, Any], words: str) -> None:
@@ -72,7 +74,8 @@ def test_a_file_is_found_beside_the_test_wherever_pytest_was_started(
     [
         ("rowsotr", UnknownNameError, "did you mean 'rowsort'?"),
         ("nowhere.py:Loss", SubjectError, "no file"),
-        (7, UsageError, "7 is not an implementation: give a class, a factory or a name"),
+        (7, UsageError, "7 is not an implementation: give a class, a function or a name"),
+        (Case.describe, UsageError, "Workload.describe is a method without its object"),
     ],
 )
 def test_what_is_no_implementation_is_said(
