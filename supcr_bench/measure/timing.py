@@ -155,9 +155,9 @@ def decided(samples: Mapping[Arm, Samples], rounds: int) -> set[Arm]:
 
 
 def _clearly_slower(one: Sequence[float], fastest: Sequence[float]) -> bool:
-    """Whether the interval of the ratio lies high enough, or each pair of samples does.
+    """Whether ``one`` is slower by the interval of its ratio to the fastest, or in each pair.
 
-    Samples that come in runs are worth few, and then the ratio has no interval.
+    Where neighbouring samples are alike, there are too few independent ones for an interval.
     """
     low = paired_ratio(one, fastest).low
     return _far(one, fastest) or (low is not None and low > CLEARLY_SLOWER)

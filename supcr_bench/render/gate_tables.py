@@ -49,7 +49,7 @@ def in_order(changes: Iterable[GatedChange]) -> list[GatedChange]:
 def changes_table(
     changes: Sequence[GatedChange], study: TimeStudy | None, *, names: bool, reasons: bool
 ) -> Table:
-    """One row for each change of one verdict, named in each row or in the title."""
+    """A row for each change; all have one verdict. Two of the columns are optional."""
     verdict = changes[0].verdict
     worse = verdict is GateVerdict.REGRESSION
     several = len({c.case for c in changes}) < len(changes)

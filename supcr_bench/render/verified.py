@@ -30,7 +30,7 @@ _HEADLINES = {"right": "bold green", "not right": "bold red"}
 def print_verification(
     console: Console, found: Verification, *, verbose: bool = False, several: bool = False
 ) -> None:
-    """Print a verification, in few lines unless ``verbose``; one of ``several`` without program."""
+    """Print a verification: all of it if ``verbose``, and no program if it is one of several."""
     most = MOST_LINES_OF_SEVERAL if several else MOST_LINES.get(found.verdict, 40)
     program = found.program if verbose or not several else None
     rest = [

@@ -65,7 +65,8 @@ class Forecast:
         """Of timed and of other cells, in the first and in further processes: total seconds,
         seconds per call, and samples, by batch size."""
         self._pair_s = 0, PAIR_S
-        """Most rows of a reference, and its seconds for each pair of them in a label dimension."""
+        """The largest batch whose reference was computed, and the seconds that it took for each
+        pair of rows and label dimension."""
 
     @staticmethod
     def _series(implementation: str, case: Case, machine: str | None) -> _Series:

@@ -31,8 +31,8 @@ Rows = tuple[tuple[float, ...], ...]
 Pairs = tuple[Tensor, Tensor]
 """[n, n, n] candidates and [n, n] weights of pairs."""
 ALL_KEPT = 300
-"""Of larger sets of members only the last 8 are cached, except for nearly alike rows (``warm``), a
-probe that all losses get."""
+"""The most members whose losses are all cached. Of a larger set, the last 8 are, except on nearly
+alike rows (``warm``), which every loss is called with."""
 ELEMENTS = 2**19
 """Most elements [i, j, k] of candidates of a large batch in memory at once."""
 
@@ -121,7 +121,7 @@ _rules = functools.lru_cache(maxsize=64)(Rules)
 
 
 class Part(NamedTuple):
-    """One of the losses that members of a kind add up.
+    """One term of a loss that is a sum, such as that of one view.
 
     Attributes:
         similarities: [n, n], before the division by the temperature.

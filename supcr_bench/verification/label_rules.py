@@ -224,9 +224,9 @@ def _largest(ties: Callable[[float], bool], difference: float) -> float:
 def read_relative_tolerance(prober: Prober, reading: Reading, member: Member) -> bool:
     """Find the share of label distances below which their difference counts as none, if any.
 
-    The first row is as far from the second as from the last, but for that share. An absolute
-    tolerance makes no tie of labels ``LARGE`` times as far apart; what makes one of near labels
-    changes labels, not distances.
+    In the probe, the first row is as far from the last as from the second, but for that share. A
+    loss with an absolute tolerance sees no tie there with labels ``LARGE`` times as far apart; one
+    that sees it with labels near each other changes labels, not distances.
     """
     rows, moved = make_rows(4, prober.count, 6), torch.tensor([[0.0], [0.0], [0.5], [1.0]])
     equal, near = (torch.tensor(y).double().unsqueeze(1) for y in ((1, 0, 8, 2), (0, 2, 2, 2)))

@@ -35,8 +35,8 @@ EQUAL_LABELS = (
     "largest label distance makes it"
 )
 STATE = (
-    "other numbers at the second call of a module, which keeps something, such as a queue, or "
-    "draws random numbers"
+    "other numbers at the second call of a module: it keeps something between calls, such as a "
+    "queue, or draws random numbers"
 )
 TEMPERATURE_CHANGES = (
     "the temperature changes from call to call of a module, as by a schedule or a moving average"
@@ -147,8 +147,8 @@ def read_choices(prober: Prober) -> Reading:
 def _with_changes(prober: Prober, reading: Reading) -> Reading:
     """The reading, with what a module does otherwise at its second call, or in evaluation mode.
 
-    In place of what is true of its first call only. If the loss is random on a batch of many rows,
-    that alone explains its faults.
+    Such a fault replaces those that only the first call shows. If the loss is random on a batch of
+    many rows, that alone explains its faults.
     """
     if reading.faults:
         with suppress(Exception):  # it may take fewer rows
@@ -203,7 +203,7 @@ def resolve_to_measure(
 ) -> Resolution:
     """Resolve as :func:`resolve` does; if the call raises, measuring it will show the error.
 
-    Unless its definition is to be recognised, which takes its numbers: then the error is raised.
+    Without a definition, that error is raised here, as only the loss's numbers show which it has.
     Changes to the process since ``process`` are undone and noted in the resolution.
 
     For a compiled loss, the calls are tried on the original: each shape would compile it again.
