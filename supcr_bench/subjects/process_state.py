@@ -271,7 +271,8 @@ class ProcessState:
         found = [f"overrides torch's operator {name}" for name in own]
         found += self._not_undone
         new = [t for t in threading.enumerate() if t not in self._threads and t.is_alive()]
-        children = [c for c in children_of_this() if c.create_time() >= self._began_s]
+        started = psutil.Process().children()
+        children = [child for child in started if child.create_time() >= self._began_s]
         if _is_busy(children, thoroughly=bool(new or children)):
             found.append("keeps a core busy after its calls")
         return found
@@ -317,15 +318,6 @@ def _registered_in(operator: str) -> str | None:
 def _implemented_operators() -> set[str]:
     """Namespace/operator/key of each operator that Python has implemented, torch's own included."""
     return set(getattr(torch.library, "_impls", ()))
-
-
-def children_of_this(*, recursive: bool = False) -> list[psutil.Process]:
-    """The processes that this one has started; all processes are searched only if it has some."""
-    with suppress(ChildProcessError):
-        if hasattr(os, "waitid"):  # not on a Mac before Python 3.13
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return psutil.Process().children(recursive=recursive)
-    return []
 
 
 IDLE_WINDOW_S = 0.02

@@ -118,44 +118,43 @@ class LocalExecutor(Executor):
             attempt = cell.without(done, cell.session if not done else new_session())
             worker = self._live_worker(cell.workload.ranks, cell.process)
             worker.send("measure", attempt, tuple(subjects), budget, self._labels)
-            finished = ran_out = broken = False
+            ran_out = broken = False
             verdict: tuple[Status, str] | None = None
             for response in worker.responses():
-                if response is None:
-                    activity = worker.activity()
-                    if activity is not None:
-                        yield activity
-                        verdict = verdict or self._overdue(worker, activity, budget)
-                    if verdict is not None:
-                        worker.kill()
-                elif isinstance(response, Result):
-                    result = replace(response, machine=self._machine)
-                    ran_out |= result.status is Status.OUT_OF_MEMORY
+                match response:
+                    case None:
+                        activity = worker.activity()
+                        if activity is not None:
+                            yield activity
+                            verdict = verdict or self._overdue(worker, activity, budget)
+                        if verdict is not None:
+                            worker.kill()
+                    case Result():
+                        result = replace(response, machine=self._machine)
+                        ran_out |= result.status is Status.OUT_OF_MEMORY
+                        done.add(Arm(result.implementation, result.case.pass_))
+                        yield result
+                    case messages.Failed():
+                        broken = True
+                    case Took():
+                        yield response
+                    case messages.Returned(account):
+                        yield account
+                        if ran_out or broken:
+                            self.close()
+                        if not broken:
+                            return
+                        break  # an arm broke the group of ranks, or lost the device
+            else:
+                activity = worker.activity()
+                ended = Status.FAILED, f"the worker ended: {worker.exit_description()}"
+                self.close()
+                for result in self._ended(attempt, done, activity, verdict or ended, budget):
                     done.add(Arm(result.implementation, result.case.pass_))
-                    yield result
-                elif isinstance(response, messages.Failed):
-                    broken = True
-                elif isinstance(response, Took):
-                    yield response
-                else:
-                    yield response.value
-                    finished = True
-                    break
-            if finished:
-                if ran_out or broken:
-                    self.close()
-                if broken:
-                    continue  # an arm broke the group of ranks, or lost the device
-                return
-            activity = worker.activity()
-            verdict = verdict or (Status.FAILED, f"the worker ended: {worker.exit_description()}")
-            self.close()
-            for result in self._ended(attempt, done, activity, verdict, budget):
-                done.add(Arm(result.implementation, result.case.pass_))
-                yield replace(result, machine=self._machine)
-            if activity is not None and activity.arm is not None:
-                yield Took(activity.arm, activity.elapsed_s)
-                yield Account(calls_s=activity.elapsed_s)
+                    yield replace(result, machine=self._machine)
+                if activity is not None and activity.arm is not None:
+                    yield Took(activity.arm, activity.elapsed_s)
+                    yield Account(calls_s=activity.elapsed_s)
 
     def _overdue(
         self, worker: WorkerProcess | RankGroupWorker, activity: messages.Activity, budget: Budget

@@ -37,7 +37,7 @@ from supcr_bench.subjects import isolated
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.compiler import COMPILATION, numba_watched
 from supcr_bench.subjects.find_call import call_by_default, find_call
-from supcr_bench.subjects.process_state import ProcessState, children_of_this
+from supcr_bench.subjects.process_state import ProcessState
 from supcr_bench.subjects.registry import Subject, load, require_own_imports
 from supcr_bench.subjects.source_files import changes, source_files
 from supcr_bench.values.cell import Account, Arm, Budget, Cell, Took
@@ -75,7 +75,7 @@ def _listen(inbox: "SimpleQueue[messages.Request | None]") -> None:
 def _clean_up() -> None:
     """Remove the parent's folder and end subjects' processes, in case the parent was killed."""
     shutil.rmtree(Path(sys.argv[1]).parent, ignore_errors=True)
-    for child in children_of_this(recursive=True):
+    for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             child.kill()
 
