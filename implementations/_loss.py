@@ -14,8 +14,8 @@ from ._scan import (
     Evaluated,
     OnceDifferentiable,
     ScanSupCR,
+    explain,
     in_one,
-    is_transformed,
     rank_n_contrast,
     value_of,
     working_dtype,
@@ -65,7 +65,6 @@ class SupCRLoss(ScanSupCR):
             except (AttributeError, IndexError, RuntimeError, TypeError):
                 tracer = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY)
                 if tracer is None and FakeTensor not in map(type, views):  # they have no numbers
-                    explain(views, labels)
                     raise
         explain(views, labels)
         *given, labels = views if labels is None else (*views, labels)
@@ -113,18 +112,6 @@ def by_name(views: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Tensor
     if unknown := set(named).difference(VIEWS):
         raise TypeError(f"unknown argument {min(unknown)!r}; views may be named {', '.join(VIEWS)}")
     return (*views, *(named[name] for name in VIEWS if name in named))
-
-
-def explain(views: tuple[Any, ...], labels: Any) -> None:
-    """Raise an error that says why a call cannot work, if its arguments or torch.func do."""
-    given = views if labels is None else (*views, labels)
-    if len(given) < 2 or not all(isinstance(x, Tensor) for x in given):
-        rule = "(features, labels) or (first view, second view, labels), all tensors"
-        kinds = ", ".join(type(x).__name__ for x in given)
-        raise TypeError(f"the arguments must be {rule}; got ({kinds})") from None
-    if is_transformed():
-        rule = "use loss.backward() or torch.autograd.grad, and a loop in place of vmap"
-        raise RuntimeError(f"this loss does not support transforms of torch.func: {rule}") from None
 
 
 def fastest(device_type: str) -> type[ScanSupCR]:

@@ -111,6 +111,17 @@ class Choices(NamedTuple):
         return 2 if "squared" in self.similarity else 1
 
 
+DISTANCES = ("negative_euclidean", "negative_squared_euclidean")
+VALUES = {
+    "similarity": ("cosine", "dot", *DISTANCES, *(f"{name}_normalised" for name in DISTANCES)),
+    "views": ("sum", "mean", "concatenate", "single"),
+    "self_candidate": ("when_tied", "never"),
+    "label_distance": ("per_dimension", "l1", "l2", "max"),
+    "nan_labels": ("drop_row_per_dimension", "drop_row", "unsupported"),
+    "empty_dimension": ("keeps_weight", "renormalise"),
+    "eps_rule": ("floor", "added"),
+}
+"""The values that choices may have."""
 DEFINITIONS = {
     "torchcell": Choices(),
     "no-self": Choices(self_candidate="never", eps=None),
@@ -179,7 +190,7 @@ class ScanSupCR(nn.Module):
     Raises:
         ValueError: a temperature that is not positive and finite, weights that are not [D], whose
             sum is 0 or not finite or that have no meaning, an eps that is negative or infinite, an
-            unknown definition.
+            unknown definition, or a choice that this loss does not compute.
     """
 
     weights: Tensor | None
@@ -199,6 +210,11 @@ class ScanSupCR(nn.Module):
             chosen = DEFINITIONS[definition]
         else:
             chosen = Choices(*(getattr(definition, field) for field in Choices._fields))
+            for field, values in VALUES.items():
+                value = getattr(chosen, field)
+                if value not in values and (field != "eps_rule" or chosen.eps):
+                    known = ", ".join(values)
+                    raise ValueError(f"{field} must be one of {known}; got {value!r}")
         tau = chosen.temperature if temperature is None else temperature
         value_of(tau)
         eps = (chosen.eps or 0.0) if eps is None else float(eps)
@@ -217,7 +233,6 @@ class ScanSupCR(nn.Module):
         self.temperature = tau if isinstance(tau, Tensor) else float(tau)
         self.choices = chosen._replace(eps=eps)
         self.definition = definition if isinstance(definition, str) else "own"
-        self.number_of_weights = None if weights is None else len(weights)
         self.register_buffer("weights", weights)
 
     def extra_repr(self) -> str:
@@ -238,15 +253,20 @@ class ScanSupCR(nn.Module):
             again, and transforms of torch.func are not supported.
 
         Raises:
-            ValueError: shapes that do not fit, or a label that is infinite or complex.
+            TypeError: labels or embeddings are missing, or labels are no tensor.
+            ValueError: shapes that do not fit, a label that is infinite, or complex numbers.
         """
-        if labels is None:
-            views, labels = views[:-1], views[-1]
-        call = self, self.evaluate, labels, is_grad_enabled()
-        apply = apply_directly
-        if is_dynamo_compiling() or is_transformed():
-            apply = DirectGradient.apply
-        found: tuple[Tensor, Tensor] = apply(call, self.temperature, *views)
+        try:
+            if labels is None:
+                views, labels = views[:-1], views[-1]
+            call = self, self.evaluate, labels, is_grad_enabled()
+            apply = apply_directly
+            if is_dynamo_compiling() or is_transformed():
+                apply = DirectGradient.apply
+            found: tuple[Tensor, Tensor] = apply(call, self.temperature, *views)
+        except (AttributeError, IndexError, RuntimeError):
+            explain(views, labels)
+            raise
         return found if self.choices.label_distance == "per_dimension" else found[0]
 
     def arrange(
@@ -265,7 +285,7 @@ class ScanSupCR(nn.Module):
         if count == 1 and len(shape) == 3 and shape[1] in (1, 2):
             views = views[0].unbind(1)
         elif count == 1 and len(shape) == 2 and shape[0] == 2 * n > 0:
-            views = views[0].view(2, n, -1).unbind()
+            views = views[0].view(2, n, shape[1]).unbind()
             shape = views[0].shape
         elif len(shape) != 2 or count > 2 or shape != views[-1].shape:
             shapes = " and ".join(str(tuple(view.shape)) for view in views)
@@ -279,11 +299,11 @@ class ScanSupCR(nn.Module):
                 f"labels must be {rows}, D] or {rows}] for these embeddings, "
                 f"got {tuple(labels.shape)}"
             )
-        choices, weights = self.choices, self.number_of_weights
-        if choices.views == "single" and len(views) > 1:
+        weights = self._buffers["weights"]  # in a third of the time of an attribute
+        if self.choices.views == "single" and len(views) > 1:
             raise ValueError("this definition takes one view [N, d], got two")
-        if weights is not None and weights != of_labels[1]:
-            raise ValueError(f"{weights} weights for {of_labels[1]} label dimensions")
+        if weights is not None and weights.shape[0] != of_labels[1]:
+            raise ValueError(f"{len(weights)} weights for {of_labels[1]} label dimensions")
         return views, labels
 
     @staticmethod
@@ -295,6 +315,18 @@ class ScanSupCR(nn.Module):
     def scale(gradient: Tensor, factor: Tensor) -> Tensor:
         """A gradient times a scalar."""
         return gradient * factor
+
+
+def explain(views: tuple[Any, ...], labels: Any) -> None:
+    """Raise an error that says why a call cannot work, if its arguments or torch.func do."""
+    given = views if labels is None else (*views, labels)
+    if len(given) < 2 or not all(isinstance(x, Tensor) for x in given):
+        rule = "(features, labels) or (first view, second view, labels), all tensors"
+        kinds = ", ".join(type(x).__name__ for x in given)
+        raise TypeError(f"the arguments must be {rule}; got ({kinds})") from None
+    if is_transformed():
+        rule = "use loss.backward() or torch.autograd.grad, and a loop in place of vmap"
+        raise RuntimeError(f"this loss does not support transforms of torch.func: {rule}") from None
 
 
 class DirectGradient(torch.autograd.Function):
@@ -313,13 +345,14 @@ class DirectGradient(torch.autograd.Function):
         views, labels = module.arrange(embeddings, labels)
         needed = ctx.needs_input_grad
         wanted = graph and True in needed
-        weights = module._buffers["weights"]  # in a third of the time of an attribute
+        weights = module._buffers["weights"]
         tau, choices = value_of(temperature), module.choices
         loss, losses, gradient, slope = own_evaluate(
             views, labels, weights, tau, choices, wanted=wanted, learned=needed[1]
         )
         if gradient is not None:
-            ctx.again = module, own_evaluate, (labels, weights, tau, choices)
+            changes = None if labels.is_inference() else labels._version
+            ctx.again = module, own_evaluate, changes, temperature, (labels, weights, tau, choices)
             ctx.save_for_backward(slope, *embeddings, *gradient)
         return loss, losses
 
@@ -327,16 +360,21 @@ class DirectGradient(torch.autograd.Function):
     def backward(ctx: Any, at_loss: Tensor | None, at_losses: Tensor | None) -> tuple[Any, ...]:
         """Scale the stored derivatives; recompute them if several losses have gradients."""
         slope, *saved = ctx.saved_tensors
-        needed, (module, own_evaluate, arguments) = ctx.needs_input_grad, ctx.again
+        module, own_evaluate, changes, temperature, arguments = ctx.again
+        needed, labels = ctx.needs_input_grad, arguments[0]
         count = len(needed) - 2
         embeddings, found = saved[:count], saved[count:]
         if at_losses is not None and len(at_losses) == 1:
             at_loss = at_losses[0] if at_loss is None else at_loss + at_losses[0]
         elif at_losses is not None:
+            if changes is not None and labels._version != changes:
+                raise RuntimeError(
+                    "labels changed in place since the forward, and this backward needs them"
+                )
             at_loss = at_losses.new_zeros(()) if at_loss is None else at_loss
             arriving = torch.cat((at_loss[None], at_losses)).detach()
             with torch.no_grad():
-                views, _ = module.arrange(embeddings, arguments[0])
+                views, _ = module.arrange(embeddings, labels)
                 _, _, found, slope = own_evaluate(
                     views, *arguments, wanted=True, grad_output=arriving
                 )
@@ -353,9 +391,10 @@ class DirectGradient(torch.autograd.Function):
             found = [(rows if first.ndim == 2 else rows.transpose(0, 1)).reshape(first.shape)]
         elif len(found) == 1:
             found = found[0].unbind()
-        by_tau = slope * at_loss.to(slope) if needed[1] else None
+        by_tau = (slope * at_loss.to(slope)).view_as(temperature) if needed[1] else None
         if is_grad_enabled():
-            sources = (*embeddings, at_loss)
+            of_tau = [temperature] if needed[1] else []
+            sources = (*embeddings, at_loss, *of_tau)
             found = tuple(OnceDifferentiable.apply(x, *sources) for x in found)  # type: ignore[no-untyped-call]
             if by_tau is not None:
                 by_tau = OnceDifferentiable.apply(by_tau, *sources)  # type: ignore[no-untyped-call]
@@ -408,7 +447,11 @@ def is_given_away(factor: Tensor) -> bool:
 
 
 def working_dtype(embeddings: Tensor) -> torch.dtype:
-    return torch.float64 if embeddings.dtype == torch.float64 else torch.float32
+    """The dtype of sums; raises a ValueError if the embeddings are complex."""
+    dtype = embeddings.dtype
+    if dtype != torch.float32 and dtype.is_complex:
+        raise ValueError("embeddings must be real numbers, got complex ones")
+    return dtype if dtype == torch.float64 else torch.float32
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
@@ -461,7 +504,7 @@ def evaluate(
         if wanted and learned:  # w.r.t. the temperature
             slope = torch.zeros((), dtype=sum_dtype(device), device=device)
         sums: list[tuple[list[int], tuple[Tensor, ...]]] = []
-        for group in groups_of(labels, present, counts, choices, anchors):
+        for group in groups_of(labels, present, counts, factors, choices, anchors):
             (c, m), rows = group.rows.shape, group.rows.flatten()
             if early:
                 points = units.index_select(1, rows).view(v, c, m, d)
@@ -588,21 +631,21 @@ def groups_of(
     labels: Tensor,
     present: Tensor,
     counts: list[int],
+    factors: list[float],
     choices: Choices,
     anchors: tuple[int, int] | None,
 ) -> Iterator[Group]:
-    """Group the losses that have a pair, of [N, D] labels.
+    """Group the losses that have a pair, and so a factor, of [N, D] labels.
 
     If all rows are anchors, losses with equally many rows form a group, and rows are in label
     order: distances then fall and rise again along a row, which sorts fast.
     """
-    least = 1 if choices.joins_views else 2
     if anchors is None and (not choices.joint or labels.shape[1] == 1):
         ordered, order = labels.mT.contiguous().sort(dim=1)  # what is missing comes last
         ordered = ordered.unsqueeze(2)
         sizes: dict[int, list[int]] = {}
-        for c, m in enumerate(counts):
-            if m >= least:
+        for c, (m, factor) in enumerate(zip(counts, factors, strict=True)):
+            if factor:
                 sizes.setdefault(m, []).append(c)
         for m, numbers in sizes.items():
             # Losses of one size share a block, as long as it does not grow.
@@ -614,8 +657,8 @@ def groups_of(
                 at_once = slice(some[0], some[-1] + 1) if adjacent else some
                 yield Group(some, order[at_once, :m], ordered[at_once, :m], (0, m))
         return
-    for c, m in enumerate(counts):
-        if m >= least:
+    for c, (m, factor) in enumerate(zip(counts, factors, strict=True)):
+        if factor:
             rows = present[:, c].nonzero()[:, 0]
             own = labels[rows] if choices.joint else labels[rows, c : c + 1]
             among = (0, m) if anchors is None else places_in(rows, anchors)

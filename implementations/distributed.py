@@ -35,8 +35,16 @@ from torch import Tensor, distributed
 
 from supcr_bench.values.implementation import ANY, Implementation
 
-from ._loss import by_name, explain
-from ._scan import DEFINITIONS, DirectGradient, Evaluated, ScanSupCR, rank_n_contrast, value_of
+from ._loss import by_name
+from ._scan import (
+    DEFINITIONS,
+    DirectGradient,
+    Evaluated,
+    ScanSupCR,
+    explain,
+    rank_n_contrast,
+    value_of,
+)
 
 
 class Gathered(NamedTuple):
@@ -90,9 +98,9 @@ class DistributedSupCR(ScanSupCR):
             ValueError: on every rank, if the shapes of a rank do not fit, if widths, dtypes or
                 settings differ between ranks, or if a label is infinite.
         """
-        views = by_name(views, named)
+        if named:
+            views = by_name(views, named)
         if world_size(self.group) == 1:
-            explain(views, labels)
             return super().forward(*views, labels=labels)
         tau, graph, learns = self.temperature, torch.is_grad_enabled(), [False]
         with torch.no_grad():
@@ -109,7 +117,6 @@ class DistributedSupCR(ScanSupCR):
             device = next((x.device for x in views if isinstance(x, Tensor)), stacked.device)
             wanted = graph * (any(learns) + learns[0])
             gathered = self.gather(stacked.to(device), y.to(device), refusal, wanted)
-        tau = tau.reshape(()) if isinstance(tau, Tensor) else tau
         call = self, partial(self.evaluate_together, gathered), y.detach(), graph
         loss, losses = DirectGradient.apply(call, tau, *given)  # type: ignore[no-untyped-call]
         return loss if self.choices.joint else (loss, losses)

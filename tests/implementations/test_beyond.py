@@ -15,7 +15,7 @@ from torch import Tensor
 from supcr_bench.analysis.counted_growth import Size, judge_counted
 from supcr_bench.measure.work import count_work
 from supcr_bench.values.case import PASSES, Case, Pass
-from supcr_bench.values.definition import DEFINITIONS
+from supcr_bench.values.definition import DEFINITIONS, TORCHCELL
 from tests.batches import make_leaves
 from tests.examples import NAN, NOTE_OUTPUT, implementation, note_views, prints_as
 from tests.implementations.against_reference import WORKLOADS, worst_deviation
@@ -318,6 +318,91 @@ def test_a_second_derivative_is_refused(subject: Subject) -> None:
     (gradient,) = torch.autograd.grad(loss, batch.first, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiated only once"):
         (loss + gradient.norm()).backward()
+
+
+@DIRECT
+def test_a_second_derivative_by_the_temperature_is_refused(subject: Subject) -> None:
+    batch = make_leaves(Case(batch_size=5))
+    tau = torch.tensor(0.2, requires_grad=True)
+    module = subject.factory(temperature=tau)
+    loss, _ = module(batch.first.detach(), batch.second.detach(), batch.labels)
+    (slope,) = torch.autograd.grad(loss, tau, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiated only once"):
+        torch.autograd.grad(slope, tau)
+
+
+@DIRECT
+def test_a_learned_temperature_may_be_a_vector_of_one_number(subject: Subject) -> None:
+    batch = make_leaves(Case(batch_size=5))
+    slopes = []
+    for shape in ((), (1,)):
+        tau = torch.nn.Parameter(torch.full(shape, 0.2))
+        subject.factory(temperature=tau)(batch.first, batch.second, batch.labels)[0].backward()
+        assert tau.grad is not None
+        assert tau.grad.shape == shape
+        slopes.append(tau.grad.item())
+    assert slopes[0] == slopes[1]
+
+
+@DIRECT
+def test_labels_that_changed_in_place_are_refused_by_a_backward_that_needs_them(
+    subject: Subject,
+) -> None:
+    batch = make_leaves(Case(batch_size=6, dims=2))
+    labels = batch.labels.clone()
+    loss, parts = subject.factory()(batch.first, batch.second, labels)
+    labels += torch.arange(12).view(6, 2)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="labels changed in place"):
+        parts.mean().backward()
+
+
+@DIRECT
+def test_a_call_that_cannot_work_is_told_why(subject: Subject) -> None:
+    first, second, labels = torch.randn(4, 3), torch.randn(4, 3), torch.rand(4)
+    module = subject.factory()
+    for arguments in ((), (first,), (first, second, [0.1, 0.2, 0.3, 0.4])):
+        with pytest.raises(TypeError, match="tensors"):
+            module(*arguments)
+    with pytest.raises(ValueError, match="embeddings must be real"):
+        module(first * 1j, second * 1j, labels)
+
+
+@DIRECT
+def test_weights_of_another_number_are_refused_when_they_are_set_later(subject: Subject) -> None:
+    batch = make_leaves(Case(batch_size=4, dims=2))
+    module: Any = subject.factory(weights=torch.ones(2))
+    module.weights = torch.ones(3)
+    with pytest.raises(ValueError, match="3 weights for 2 label dimensions"):
+        module(batch.first, batch.second, batch.labels)
+
+
+@DIRECT
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"similarity": "euclid"},
+        {"views": "both"},
+        {"self_candidate": "always"},
+        {"label_distance": "l3"},
+        {"nan_labels": "filled"},
+        {"eps": 0.5, "eps_rule": "ratio"},
+    ],
+)
+def test_a_choice_that_is_not_computed_is_refused(subject: Subject, choice: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{list(choice)[-1]} must be one of"):
+        subject.factory(definition=replace(TORCHCELL, **choice))
+
+
+@DIRECT
+def test_one_view_of_one_row_has_no_pair(subject: Subject) -> None:
+    module = subject.factory(definition="rank-n-contrast")
+    row = torch.randn(1, 4, requires_grad=True)
+    loss = module(row, torch.rand(1))
+    loss.backward()
+    assert loss.item() == 0
+    assert row.grad is not None
+    assert not row.grad.any()
 
 
 @EACH
