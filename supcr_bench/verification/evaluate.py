@@ -31,65 +31,63 @@ Rows = tuple[tuple[float, ...], ...]
 Pairs = tuple[Tensor, Tensor]
 """[n, n, n] candidates and [n, n] weights of pairs."""
 ALL_KEPT = 300
-"""The most members whose losses are all cached. Of a larger set, the last 8 are, except on nearly
-alike rows (``warm``), which every loss is called with."""
+"""The most members whose losses are all cached. Of a larger set, the last 8 are, except at the
+temperature ``HOT``, at which every loss is compared with the same members."""
+HOT = 1e6
+"""A temperature at which all candidates weigh the same."""
 ELEMENTS = 2**19
 """Most elements [i, j, k] of candidates of a large batch in memory at once."""
 
 
 def evaluate(
-    members: Sequence[Member], views: Views, labels: Tensor, *, warm: bool = False
+    members: Sequence[Member], views: Views, labels: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The sums [U, 2] of members, and their gradients [U, 2, V N d], in float64.
+    """The losses [U] of members, and their gradients [U, V N d], in float64.
 
-    The first sum is that of W log(contrast), the second that of -W s; a loss adds both. Do not
-    change the tensors in place: they are cached.
+    Do not change the tensors in place: they are cached.
 
     Args:
         members: the H losses to evaluate; those of the same pairs and numbers are evaluated once.
         views: [N, d] each, one or two.
         labels: [N, D]; a row without a label is left out.
-        warm: take the limit of a high temperature, where all candidates weigh the same, times
-            that temperature; the sums mean nothing then.
 
     Returns:
-        the sums and gradients of U <= H members, and [H], the place of each member among them.
+        the losses and gradients of U <= H members, and [H], the place of each member among them.
     """
-    asked = _kept if warm or len(members) <= ALL_KEPT else _large
+    asked = _kept if len(members) <= ALL_KEPT or members[0].temperature == HOT else _large
     batch = (tuple(map(tuple, x.tolist())) for x in (*views, labels))
-    return asked(tuple(members), warm, *batch)
+    return asked(tuple(members), *batch)
 
 
-def _evaluate(
-    members: tuple[Member, ...], warm: bool, *batch: Rows
-) -> tuple[Tensor, Tensor, Tensor]:
+def _evaluate(members: tuple[Member, ...], *batch: Rows) -> tuple[Tensor, Tensor, Tensor]:
     columns = sum(len(rows) * len(rows[0]) for rows in batch[:-1])
     places, distinct = [0] * len(members), 0
     terms: list[Term] = []
     for kind, indices in grouped(range(len(members)), lambda at: members[at].kind).items():
         parts = _parts(kind, *batch)
         pairs = {at: [part.rules.of(members[at]) for part in parts] for at in indices}
-        keys = {at: (*map(id, pairs[at]), numbers_of(members[at])) for at in indices}
+        keys = {
+            at: (*map(id, pairs[at]), numbers_of(members[at]), members[at].gradient)
+            for at in indices
+        }
         for alike in grouped(indices, keys.__getitem__).values():
             m = members[alike[0]]
-            rule = m.odd or (m.eps_rule if m.eps else "")
+            rule = m.odd or (m.eps_rule if m.eps else ""), m.gradient == DETACHED
             chosen = zip(parts, pairs[alike[0]], strict=True)
             terms += [Term(part, m, rule, of_part, distinct) for part, of_part in chosen]
             for at in alike:
                 places[at] = distinct
             distinct += 1
-    sums = torch.zeros(distinct, 2, dtype=torch.float64)
-    gradients = torch.zeros(distinct, 2, columns, dtype=torch.float64)
-    for (_, rule), some in grouped(
-        terms, lambda term: (len(term.part.similarities), term.rule)
-    ).items():
-        values, slopes = _terms(some, rule, warm=warm)
+    found = torch.zeros(distinct, dtype=torch.float64)
+    gradients = torch.zeros(distinct, columns, dtype=torch.float64)
+    for some in grouped(terms, lambda term: (len(term.part.similarities), *term.rule)).values():
+        values, slopes = _terms(some)
         of_part = [id(term.part) for term in some]
         for own in grouped(range(len(some)), of_part.__getitem__).values():
             slots = [some[k].place for k in own]
             gradients[slots] += slopes[own] @ some[own[0]].part.jacobian
-            sums[slots] += values[own]
-    return sums, gradients, torch.tensor(places, dtype=torch.long)
+            found[slots] += values[own]
+    return found, gradients, torch.tensor(places, dtype=torch.long)
 
 
 _kept, _large = (functools.lru_cache(maxsize=most)(_evaluate) for most in (256, 8))
@@ -138,13 +136,14 @@ class Term(NamedTuple):
     """A part of one member, which stands for all members that have the same numbers there.
 
     Attributes:
-        rule: the member's odd term, or its rule for eps; empty if it has neither.
+        rule: the member's odd term, or its rule for eps; empty if it has neither. And whether the
+            gradient goes through no denominator.
         place: where these members are among those evaluated.
     """
 
     part: Part
     member: Member
-    rule: str
+    rule: tuple[str, bool]
     pairs: Pairs
     place: int
 
@@ -171,27 +170,21 @@ def _parts(kind: Member, *batch: Rows) -> list[Part]:
     return parts
 
 
-def _terms(terms: Sequence[Term], rule: str, *, warm: bool) -> tuple[Tensor, Tensor]:
-    """The values [R, 2] of both sums of R terms, and derivatives [R, 2, n n] w.r.t. similarities.
-
-    All their parts have n rows, and their members add eps by the same ``rule``.
-    """
+def _terms(terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
+    """The values [R] of R terms of the same rule, with n rows each; and their slopes [R, n n]."""
 
     def column(values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
 
     members = [term.member for term in terms]
-    similarities = torch.stack([term.part.similarities for term in terms])
+    rule, detached = terms[0].rule
+    leaf = torch.stack([term.part.similarities for term in terms]).requires_grad_()
     chosen, weight = map(torch.stack, zip(*(term.pairs for term in terms), strict=True))
     weight = weight * column([term.part.share for term in terms])
     partner = column([m.partner for m in members])
-    leaf = similarities.requires_grad_()
     s = leaf / column([m.temperature for m in members])
-    if warm:
-        alike = ((weight / chosen.sum(-1).clamp(min=1)).unsqueeze(-1) * chosen).sum(2)
-        both = (alike * leaf).sum((1, 2)), -(weight * partner * leaf).sum((1, 2))
-    elif rule in PHRASES["odd"]:
-        both = (weight * odd_terms(rule, s, chosen)).sum((1, 2)), 0 * leaf.sum((1, 2))
+    if rule in PHRASES["odd"]:
+        of_contrast, pulled = weight * odd_terms(rule, s, chosen), torch.zeros_like(s)
     else:
         empty, log_eps = ~chosen.any(-1), column([m.eps for m in members]).log()
         held = s.unsqueeze(2).masked_fill(~chosen, -torch.inf)
@@ -201,9 +194,9 @@ def _terms(terms: Sequence[Term], rule: str, *, warm: bool) -> tuple[Tensor, Ten
             itself = torch.eye(s.shape[-1], dtype=torch.bool)
             contrast, _ = denominators(contrast, s.detach(), itself, log_eps, rule)
         pulled = weight * numerators(partner * s, contrast, log_eps, rule)
-        both = (weight * contrast).sum((1, 2)), -pulled.sum((1, 2))
-    found = [torch.autograd.grad(x.sum(), leaf, retain_graph=True)[0] for x in both]
-    return torch.stack(both, 1).detach(), torch.stack(found, 1).flatten(2)
+        of_contrast = weight * contrast
+    values = ((of_contrast.detach() if detached else of_contrast) - pulled).sum((1, 2))
+    return values.detach(), torch.autograd.grad(values.sum(), leaf)[0].flatten(1)
 
 
 def evaluate_large(

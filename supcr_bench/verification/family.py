@@ -136,6 +136,7 @@ fields_of_kind = operator.attrgetter(*KIND)
 @functools.cache
 def _of_kind(*values: Any) -> Member:
     own = Member()._replace(**dict(zip(KIND, values, strict=True)))
+    own = own._replace(gradient="") if own.gradient == DETACHED else own
     return own if own.measured in CHANGED_LABELS else own._replace(measured="anchor")
 
 
@@ -167,13 +168,14 @@ def structures(
     most_faults: int = 99,
     *,
     tied: bool = True,
+    temperature: float = 1.0,
 ) -> tuple[Member, ...]:
     """Members that differ in the views, the similarity and the candidates of one dimension.
 
     If labels are not ``tied`` and views not joined, members that differ only on ties are left out.
     """
     return tuple(
-        Member(*similarity, how, *chosen)
+        Member(*similarity, how, *chosen)._replace(temperature=temperature)
         for how, similarity in itertools.product(views, similarities)
         for chosen, ties, faults in _rules()
         if faults + (how not in PLAIN_VIEWS) <= most_faults

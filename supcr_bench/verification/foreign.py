@@ -71,7 +71,7 @@ def _with_a_further_term(
         terms["the distance between a row's two views"] = views - views.flip(0)
         terms["the variance of the rows of each view"] = views - views.mean(1, keepdim=True)
     for m in members:
-        own = evaluate([m], core.views, core.labels)[1][0].sum(0)
+        own = evaluate([m], core.views, core.labels)[1][0]
         slopes = {f"{FURTHER} {words}": slope for words, slope in terms.items()}
         if m.views == "separate":
             slopes[WEIGHTED] = own.view_as(views) * torch.tensor([1.0, 0.0]).view(2, 1, 1)

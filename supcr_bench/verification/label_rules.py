@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from supcr_bench.verification.evaluate import evaluate
-from supcr_bench.verification.family import CHANGED_LABELS, DETACHED, Member
+from supcr_bench.verification.family import CHANGED_LABELS, Member
 from supcr_bench.verification.label_range import LabelRange
 from supcr_bench.verification.phrases import NEAR_TIES, PHRASES, ROUNDED
 from supcr_bench.verification.probes import (
@@ -327,11 +327,8 @@ def missing_rule(
     goal = probe.gradient[probe.reached]
     for rule, left_out in rules.items():
         kept = labels.nan_to_num(0.0).masked_fill(left_out, math.nan)
-        parts = [
-            evaluate([member], rows, own)[1][0]
-            for own in (kept.T.unsqueeze(2) if alone else [kept])
-        ]
-        gradients = [p[1] if member.gradient == DETACHED else p.sum(0) for p in parts]
+        each = kept.T.unsqueeze(2) if alone else [kept]
+        gradients = [evaluate([member], rows, own)[1][0] for own in each]
         columns = torch.stack(gradients, 1)[probe.reached]
         shares = torch.linalg.lstsq(columns, goal.unsqueeze(1), driver="gelsd").solution[:, 0]
         rest = (columns @ shares - goal).norm() / goal.norm()

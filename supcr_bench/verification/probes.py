@@ -12,7 +12,7 @@ from torch import Tensor
 
 from supcr_bench.inputs.tensors import Batch
 from supcr_bench.subjects.adapter import Adapter
-from supcr_bench.verification.evaluate import evaluate
+from supcr_bench.verification.evaluate import HOT, evaluate
 from supcr_bench.verification.family import DETACHED, Member
 
 FITS = 3e-5
@@ -301,32 +301,22 @@ class Prober:
         partner = divisor / temperature ** self.powers[1]
         return member._replace(temperature=member.temperature * divisor, partner=partner)
 
-    def fits(
-        self,
-        members: Sequence[Member],
-        probe: Probe,
-        *,
-        warm: bool = False,
-        detached: bool | None = None,
-        most: float = math.inf,
-    ) -> list[Fit]:
+    def fits(self, members: Sequence[Member], probe: Probe, most: float = math.inf) -> list[Fit]:
         """How well each member, at temperature 1, gives a probe's gradient, up to a factor.
 
-        The best comes first. ``warm``: whether all candidates weigh the same on the probe;
-        ``detached``: whether the gradient goes through no denominator, by default as the members
-        say; ``most``: the largest residual of those that are returned.
+        The best comes first; ``most`` is the largest residual of those that are returned.
         """
-        detached = are_detached(members) if detached is None else detached
         kept = probe.reached
         goal = probe.gradient[kept]
         at_one = probe.temperature in (None, 1.0)
         there = members if at_one else [self.at(m, probe.temperature) for m in members]
-        sums, parts, places = evaluate(there, probe.views, probe.labels, warm=warm)
-        gradients = (parts[:, 1] if detached else parts.sum(1))[:, kept]
+        losses, slopes, places = evaluate(there, probe.views, probe.labels)
+        gradients = slopes[:, kept]
         factors = (gradients @ goal) / gradients.square().sum(1).clamp(min=1e-300)
         rest = (goal - factors.unsqueeze(1) * gradients).norm(dim=1) / goal.norm()
-        values = factors * sums.sum(1)
-        if detached and not warm:  # the denominators change only the value
+        values = factors * losses
+        by_value = are_detached(members) and members[0].temperature != HOT
+        if by_value:  # the denominators change nothing else
             rest = torch.maximum(rest, (values - probe.loss).abs() / abs(probe.loss or 1.0))
         rest, factors, values = (x[places] for x in (rest.nan_to_num(math.inf), factors, values))
         order = rest.argsort(stable=True)[: int((rest <= most).sum())]

@@ -16,6 +16,7 @@ from functools import cache, partial
 
 import torch
 
+from supcr_bench.verification.evaluate import HOT
 from supcr_bench.verification.family import DETACHED, TWO_VIEWS, Member, structures
 from supcr_bench.verification.foreign import label_changes, traits, why_unknown, with_a_mistake
 from supcr_bench.verification.label_rules import FAR, OFF, plainness, settle
@@ -167,28 +168,26 @@ def _explanations(prober: Prober, core: Probe, views: Sequence[str]) -> Iterator
     if unit:
         lengths = near.norm(dim=2, keepdim=True) if unit is True else 1.0
         near = 1e3 * lengths * (make_rows(1, 1, 2) + 10 * near)
-    probe = prober.probe(near, core.labels)
+    probe, hot = prober.probe(near, core.labels), partial(structures, temperature=HOT)
     kinds = tuple((kind, unit) for kind in ("dot", "euclidean", "squared", "manhattan"))
     any_found = coarse = False
     for most_faults, some in ((1, kinds), (MOST_FAULTS, kinds[:3])):
         coarse = most_faults > 1 and prober.is_quantised(core, 1e-6)
-        members = [] if coarse else [*structures(views, some, most_faults, tied=False)]
+        members = [] if coarse else [*hot(views, some, most_faults, tied=False)]
         if most_faults == 1:
             cut = itertools.product(("anchors_detached", "others_detached"), members)
             members += [m._replace(gradient=which) for which, m in cut if not m.faults()]
-        for detached in (False, True):
-            found = prober.fits(members, probe, warm=True, detached=detached, most=WARM)
+        for gradient in ("", DETACHED):
+            own = [m._replace(gradient=gradient) for m in members] if gradient else members
+            found = prober.fits(own, probe, WARM)
             any_found |= bool(found)
-            drawn = {
-                (f.member.views, f.member.similarity, DETACHED if detached else f.member.gradient)
-                for f in found
-            }
+            drawn = {(f.member.views, f.member.similarity, f.member.gradient) for f in found}
             alike = [
                 m._replace(gradient=gradient) if gradient else m
                 for how, kind, gradient in drawn
-                for m in structures((how,), ((kind, unit),))
+                for m in hot((how,), ((kind, unit),))
             ]
-            if fits := prober.fits(alike, probe, warm=True, most=WARM):
+            if fits := prober.fits(alike, probe, WARM):
                 yield [f.member._replace(temperature=math.copysign(1.0, f.factor)) for f in fits]
     if not any_found:
         turned = [m._replace(temperature=-1.0) for m in structures(views, kinds[:3], 1)]

@@ -5,8 +5,8 @@ import torch
 
 from supcr_bench.reference.reference import compute_reference
 from supcr_bench.values.definition import DEFINITIONS, Definition
-from supcr_bench.verification.evaluate import evaluate
-from supcr_bench.verification.family import structures
+from supcr_bench.verification.evaluate import HOT, evaluate
+from supcr_bench.verification.family import pairs, structures
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import make_labels, make_rows
 from supcr_bench.verification.reading import member_of
@@ -19,21 +19,26 @@ def test_a_definitions_member_is_the_reference(definition: Definition, tied: boo
     views, labels = make_rows(6, 2, 1), make_labels(6, 2, 1)
     if tied:
         labels = labels.round()
-    sums, gradients, _ = evaluate([member_of(definition)], views, labels)
+    losses, gradients, _ = evaluate([member_of(definition)], views, labels)
     right = compute_reference(definition, batch_of([*views], labels))
-    assert float(sums.sum()) == pytest.approx(float(right.loss), rel=1e-10)
-    assert torch.allclose(gradients[0].sum(0).view(2, 6, -1), torch.stack(right.gradients))
+    assert float(losses) == pytest.approx(float(right.loss), rel=1e-10)
+    assert torch.allclose(gradients[0].view(2, 6, -1), torch.stack(right.gradients))
 
 
-def test_at_a_high_temperature_the_gradient_is_the_warm_one() -> None:
+def test_at_a_high_temperature_all_candidates_weigh_the_same() -> None:
     views, labels = make_rows(4, 2, 2), make_labels(4, 1, 2)
     plain = [
         m for m in structures(("separate", "concatenated"), (("dot", True),)) if m.faults() < 2
     ]
-    hot = [m._replace(temperature=1e6) for m in plain]
-    _, warm, places = evaluate(plain, views, labels, warm=True)
-    _, found, places_of_hot = evaluate(hot, views, labels)
-    assert torch.allclose(found[places_of_hot] * 1e6, warm[places], atol=1e-5)
+    _, found, places = evaluate([m._replace(temperature=HOT) for m in plain], views, labels)
+    for m, own in zip(plain, found[places], strict=True):
+        leaves = views.clone().requires_grad_()
+        total = torch.zeros((), dtype=torch.float64)
+        for s, chosen, weight in pairs(m, leaves, labels):
+            share = chosen / chosen.sum(-1, keepdim=True).clamp(min=1)
+            total = total + (weight * ((share * s.unsqueeze(1)).sum(2) - s)).sum()
+        (right,) = torch.autograd.grad(total, leaves)
+        assert torch.allclose(own * HOT, right.flatten(), atol=1e-5)
 
 
 def test_phrases_are_unique() -> None:
