@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -42,15 +43,36 @@ def gap(argument: str, target: Any) -> Gap:
         return Gap(f"{of.__name__}({', '.join(required)})")
     owners = getattr(target, "__mro__", (target,))  # a class with the bases that the author wrote
     own = [one for one in owners if one.__module__.partition(".")[0] not in ("torch", "builtins")]
-    found = read("\n".join(map(signature.source_of, own)), argument)
+    source = "\n".join(map(signature.source_of, own))
+    found = read(source, argument)
+    if found == Gap():  # such as LabelDifference(label_diff)
+        found = next((gap(name, to) for to, name in _passed_to(source, argument, target)), found)
     return found._replace(code='"cpu"') if (found.code, argument) == ("...", "device") else found
+
+
+def _passed_to(source: str, argument: str, target: Any) -> Iterator[tuple[Any, str]]:
+    """The author's classes and functions that get an argument as it is, and its name there."""
+    known = _globals(target)
+    with suppress(SyntaxError):
+        for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
+            to = known.get(getattr(call.func, "id", ""), target)
+            if to is target or getattr(to, "__module__", None) != target.__module__:
+                continue
+            names = [*zip(signature.parameters_of(to), call.args, strict=False)]
+            for name, value in (*names, *((k.arg, k.value) for k in call.keywords)):
+                if name and isinstance(value, ast.Name) and value.id == argument:
+                    yield to, name
 
 
 def _annotation(argument: str, target: Any) -> Any:
     parameter = signature.parameters_of(target).get(argument)
     found = parameter.annotation if parameter else None
+    return _globals(target).get(found) if isinstance(found, str) else found
+
+
+def _globals(target: Any) -> dict[str, Any]:
     function = vars(target).get("__init__") if isinstance(target, type) else target
-    return getattr(function, "__globals__", {}).get(found) if isinstance(found, str) else found
+    return getattr(function, "__globals__", {})
 
 
 def read(source: str, argument: str) -> Gap:

@@ -7,6 +7,7 @@ import keyword
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any
@@ -21,16 +22,16 @@ _TEMPERATURE = r"t|tau|temp|(?!.*(base|sched)).*temperature.*"
 _ROLES = {
     "extra": r"steps?|epochs?|iter\w*|ind(ex|exes|ices)|idxs?|ids?|device|mask|mode|phase|margin"
     r"|model|names?|n|num|size|meta|config|cfg|args|opts?|alpha|beta|gamma|lam|mean|std|sigma|weights?"
-    r"|confidences?|world|scale",
+    r"|confidences?|world|scale|events?|censor\w*|status",
     "distances": r"d|dists?|distances?|deltas?|diffs?|differences?",
     "labels": r"labels?|lbls?|targets?|gts?|values?|true|truths?|scores?|ages?|ys?|t"
-    r"|ranks?|ranking|grades?|levels?|prices?",
+    r"|ranks?|ranking|grades?|levels?|prices?|ratings?|rewards?|times?|durations?|depths?",
     "views": r"feat(ure)?s?|f|emb(ed\w*)?s?|zi?s?|zjs|xs?|hs?|hidden|proj\w*|reps?|representations?"
     r"|views?|inputs?|outputs?|vectors?|latents?|codes?|anchors?|positives?|negatives?|query|queue|q|k|keys?"
     r"|perturbed|intact|preds?|predictions?|augmented|original",
 }
 """Words in the names of arguments, by role; the last word that has a role decides."""
-_PREDICTIONS = r"(y_)?(preds?|predictions?|predicted|hat|logits)(_\w+)?"
+_PREDICTIONS = r"(y_)?(preds?|predictions?|predicted|hat|logits|outputs?)(_\w+)?"
 VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 _HINTS: dict[Call, str] = {
     "mapping_of_views": r"\b{0}\b[^\n,)]*\b(dict|mapping)|\b{0}(\.(values|items|keys)\(|\[['\"])",
@@ -48,6 +49,8 @@ _ONE_DIMENSION = (
     r"(?i)\b(one|single)[ -]label[ -]dimension|\b(1-?d|one-dimensional|scalar) (label|target)"
     r"|(label|target)s? (are|is|must be|should be) (scalar|1-?d|one-dimensional)"
 )
+_COMMENTED_OUT = re.compile(r"(?m)^\s*#[^:\n]*=\s*[\w.]+\(.*$")
+"""A line of code that is commented out, with a call."""
 _OTHERS = r"returns?|loss|masks?|weights?|similarit\w+|logits"
 """Words after which a shape is neither that of the embeddings nor that of the labels."""
 
@@ -130,10 +133,9 @@ def parameters_of(target: Callable[..., Any]) -> Mapping[str, Parameter]:
 
 
 def _signature(call: Any) -> Mapping[str, Parameter] | None:
-    try:
+    with suppress(TypeError, ValueError):
         return inspect.signature(call).parameters
-    except (TypeError, ValueError):
-        return None
+    return None
 
 
 def _takes_anything(parameters: Mapping[str, Parameter]) -> bool:
@@ -214,10 +216,9 @@ def named_parameters(target: Callable[..., Any], *, required: bool = False) -> l
 
 def source_of(function: Any) -> str:
     """The source of a function, not indented; empty if there is none."""
-    try:
+    with suppress(OSError, TypeError):
         return textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):
-        return ""
+    return ""
 
 
 def keys_read(argument: str, source: str) -> tuple[str, ...]:
@@ -242,8 +243,7 @@ def _taken_apart(argument: str, source: str) -> tuple[Sequence[str], str]:
 def function_of(loss: Any) -> Callable[..., Any]:
     """The function behind a loss that is called with tensors; for a module, its forward."""
     loss = behind(loss)
-    if isinstance(loss, nn.Module):
-        return loss.forward
+    loss = loss.forward if isinstance(loss, nn.Module) else loss
     return loss if inspect.isroutine(loss) else type(loss).__call__
 
 
@@ -350,6 +350,7 @@ def _documentation(target: Any, function: Any, source: str) -> Iterator[str]:
         body = getattr(tree, "body", [])
         code = [n for n in body if not (n is body[0] and isinstance(n, ast.Expr))]
         head = "\n".join(source.splitlines()[: code[0].lineno - 1 if code else None])
+        head = _COMMENTED_OUT.sub("", head)
         yield re.sub(r"(?m)^(\s*(?:async )?def \w+)\(", r"\1 ", head)  # (batch, labels) is no shape
     for documented in (behind(target), getattr(behind(target), "__init__", None)):
         yield inspect.cleandoc(getattr(documented, "__doc__", None) or "")

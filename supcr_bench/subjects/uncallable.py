@@ -35,6 +35,8 @@ _LEAVES_TORCH = re.compile(r"\.(?:item|tolist|numpy)\(\)|\bfloat\((?=[a-z])|\bnp
 """Code that makes a number of a tensor."""
 _INTERNAL = re.compile(r"\bsupcr_bench_(?:side|subject)_\w+\.?")
 """Names of modules that the harness makes of files."""
+_OF_ROWS = re.compile(r"(\w+_)?(confidences?|events?|weights?)")
+"""The names of arguments that hold a number for each row, of which 1 changes nothing."""
 LONGEST = 200
 """Most characters of an error's text that a message repeats."""
 _OTHERS = (
@@ -166,16 +168,25 @@ def needs_more(
     """Say which argument of the call is neither embeddings nor labels."""
     if told.keys and not told.tensors:
         return _takes_a_batch(subject, own, told)
+    required = signature.named_parameters(signature.function_of(loss), required=True)
     gaps = {name: gap(name, signature.function_of(loss)) for name in told.extra}
-    predicted = [n for n in gaps if signature.is_prediction(n)] if told.tensors else []
-    gaps |= {name: Gap(told.tensors[-1]) for name in predicted}
+    gaps |= {name: Gap() for name in required if name == "weights"}  # which is no extra
+    filled = {}
+    if told.tensors:
+        rows, labels = told.tensors[0], told.tensors[-1]
+        ones = Gap(f"torch.ones(len({rows}), device={rows}.device)")
+        weighing = [n for n in gaps if _OF_ROWS.fullmatch(n)]
+        predicted = [n for n in gaps if signature.is_prediction(n)]
+        gaps |= dict.fromkeys(weighing, ones) | dict.fromkeys(predicted, Gap(labels))
+        filled = {"1 for each row as": weighing, "the labels for": predicted}
     names = list(told.tensors or ("features", "labels"))
     given = [f"{name}={name}" if told.tensors else name for name in names] + _filled(gaps)
     reason = f"{subject.name} cannot be called: beside embeddings and labels it needs "
     reason += f"{listed([f'`{name}`' for name in gaps])}."
     advice = _to_fill_in(gaps)
-    if predicted:
-        advice = f"{advice[:-1]}; it gives the labels for {listed([f'`{n}`' for n in predicted])}."
+    given_for = [f"{w} {listed([f'`{n}`' for n in some])}" for w, some in filled.items() if some]
+    if given_for:
+        advice = f"{advice[:-1]}; it gives {listed(given_for)}."
     if told.unnamed:
         names, given = ["features", "labels"], [f"{name}=..." for name in told.unnamed]
         reason = f"{subject.name} cannot be called: the names "

@@ -35,6 +35,10 @@ _ON_PYPI = {
 }
 """Packages whose modules have another name."""
 _CLASS = "torch.nn.Module"
+_MODULES = ("torch", "math", "os", "random", "time")
+_USUAL = {"nn": "torch.nn", "F": "torch.nn.functional", "np": "numpy"} | {m: m for m in _MODULES}
+"""The modules that authors' files pass on under these names, as by ``from base import *``."""
+_CHECKS = re.compile(r"_?(validate|check|ensure|require)_\w+")
 _PACKAGE = "author"
 """The package that a wrapper makes of the folder of a file with relative imports."""
 
@@ -51,11 +55,14 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
     if not isinstance(error, ImportError) or missing.split(".")[0] == "supcr_bench":
         if DEVICE.search(str(error)):
             return needs_device(name, reason, None)
-        advice = "Correct the file until Python can import it."
-        if not isinstance(error, SyntaxError):
-            advice = "Python runs the whole file to import it: move what defines nothing under "
-            advice += '`if __name__ == "__main__":`, or copy the loss to a file of its own.'
-        return UncallableError("load", reason, advice)
+        if isinstance(error, SyntaxError):
+            return UncallableError("load", reason, "Correct the file until Python can import it.")
+        advice = "Python runs the whole file to import it: move what defines nothing under "
+        advice += '`if __name__ == "__main__":`'
+        if place_of(error) is None or path.resolve() != Path(target).resolve():
+            return UncallableError("load", reason, f"{advice}.")
+        advice += ", or verify this wrapper's `loss`, which runs imports and definitions alone."
+        return UncallableError("load", reason, advice, _definitions_of(name))
     if not isinstance(error, ModuleNotFoundError):
         return UnavailableError("package", reason, "Install what it imports.")
     if f"{target}.".startswith(f"{missing}."):
@@ -68,6 +75,7 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
         advice = f"supcr-bench measures PyTorch: write it in torch, in place of {top}."
         return UnavailableError("package", reason, advice)
     wrapper = stand_in(name, missing)
+    modules = [m for m in modules if not any(other.startswith(f"{m}.") for other in modules)]
     own = [m for m in modules if _OWN_NAMES.fullmatch(m.partition(".")[0])]
     others = dict.fromkeys(m.partition(".")[0] for m in modules if m not in own)
     advice = (
@@ -81,6 +89,21 @@ def not_loaded(name: str, error: BaseException) -> UncallableError:
         advice += f". If {one} is the author's own code, put it beside the file"
     advice += f", or {_fill(wrapper, modules)}." if wrapper else "."
     return UnavailableError("package", reason, advice, wrapper)
+
+
+def _definitions_of(name: str) -> str:
+    file, _, attribute = name.rpartition(":")
+    path = Path(file).resolve()
+    return f"""import ast, sys
+from pathlib import Path
+sys.path.insert(0, {str(path.parent)!r})
+tree = ast.parse(Path({str(path)!r}).read_bytes())
+kept = ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef
+is_kept = lambda n: isinstance(n, kept) or isinstance(getattr(n, "value", None), ast.Constant)
+tree.body = [*filter(is_kept, tree.body)]
+exec(compile(tree, {str(path)!r}, "exec"))
+loss = {attribute}
+"""
 
 
 def _fill(wrapper: str, missing: Sized) -> str:
@@ -142,6 +165,16 @@ class _Import:
         return self.is_relative or not (top in sys.modules or importlib.util.find_spec(top))
 
 
+def _walk(node: ast.AST, unused: Container[ast.AST], *, idle: bool = False) -> Iterator[ast.AST]:
+    """A node and those below it, without the code of ``idle`` functions, as all of the unused."""
+    yield node
+    idle = idle or node in unused
+    skipped = node.body if idle and isinstance(node, ast.FunctionDef) else ()
+    for part in ast.iter_child_nodes(node):
+        if part not in skipped:
+            yield from _walk(part, unused, idle=idle)
+
+
 def _exists(place: Path) -> bool:
     return place.is_dir() or place.with_name(f"{place.name}.py").is_file()
 
@@ -156,6 +189,18 @@ class _File:
         except (OSError, SyntaxError, ValueError):
             self.tree = ast.Module([], [])
         self.nodes = list(ast.walk(self.tree))
+
+    def running(self, attribute: str) -> list[ast.AST]:
+        """The nodes that run where the file is imported and an attribute of it used."""
+        own = {n.name: n for n in self.tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)}
+        used, more = set[str](), {attribute}
+        nodes: list[ast.AST] = []
+        while more:
+            used |= more
+            left = [n for name, n in own.items() if name not in used]
+            nodes = [*_walk(self.tree, left)]
+            more = {n.id for n in nodes if isinstance(n, ast.Name)} & own.keys() - used
+        return nodes
 
     def imports(self, root: Path = Path("/")) -> Iterator[_Import]:
         """What the file imports; ``root`` is the folder that becomes a package."""
@@ -195,6 +240,7 @@ def stand_in(name: str, missing: str = "", importer: Path | None = None) -> str 
     found = [i for i in every if f"{i.module}.".startswith(tuple(f"{m}." for m in absent))]
     if not found:
         return None
+    own.nodes = own.running(attribute.partition(".")[0])
     nodes = [node for file in files for node in file.nodes]
     passed_on = [attribute.partition(".")[0], *(i.name for i in every if i.name and i not in found)]
     nodes += [ast.Name(name, ast.Load()) for name in passed_on]
@@ -217,10 +263,11 @@ def stand_in(name: str, missing: str = "", importer: Path | None = None) -> str 
         names = [f"stub.{name}" for name in replaced if replaced[name] == value]
         note = "  # put here what it is" * ("..." in value or _CLASS in value)
         # What must be filled in has a line of its own.
-        lines = names if "..." in value else [" = ".join(names)]
+        lines = names if "..." in value or "type(" in value else [" = ".join(names)]
         stub += [f"{line} = {value}{note}" for line in lines]
     stub = ["", *CONFIG, *stub] if "AnyConfig(" in "\n".join(stub) else stub
-    used = {m for m in ("torch", "types", "unittest.mock") if f"{m}." in "\n".join(stub)}
+    usual = {"torch", "types", "unittest.mock", "numpy", *_MODULES}
+    used = {m for m in usual if re.search(rf"= {m}\b|\b{m}\.", "\n".join(stub))}
     lines, called = import_lines(str(own.path), attribute, *used)
     if places:
         module = ".".join((_PACKAGE, *own.path.relative_to(root).with_suffix("").parts))
@@ -266,6 +313,28 @@ def _undefined(file: _File) -> list[str]:
     return [name for name in used if name not in defined]
 
 
+def _base(nodes: Sequence[ast.AST], *, several: bool) -> str:
+    """A base class with what its subclasses call of it; one of ``several`` is a class of its own.
+
+    What is called without a use of its result does nothing.
+    """
+    there = {*dir(nn.Module), *(n.name for n in nodes if isinstance(n, ast.FunctionDef))}
+    alone = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    members: dict[str, str] = {}
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Attribute(ast.Name("self"), name)]):
+                there.add(name)
+            case ast.Call(ast.Attribute(ast.Call(ast.Name("super")), "__init__"), args, given):
+                if args or given:
+                    members["__init__"] = f"lambda self, *_, **__: {_CLASS}.__init__(self)"
+            case ast.Call(ast.Attribute(ast.Name("self"), name)) if members.get(name) != "...":
+                members[name] = "lambda *_, **__: None" if id(node) in alone else "..."
+    own = {n: code for n, code in members.items() if n == "__init__" or n not in there}
+    inherited = ", ".join(f"{name!r}: {code}" for name, code in own.items())
+    return f'type("Base", ({_CLASS},), {{{inherited}}})' if several or own else _CLASS
+
+
 def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
     """What stands in for a name that is missing, by how the code uses it; ``...`` if it must be."""
 
@@ -275,16 +344,11 @@ def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
 
     if not any(map(is_it, nodes)):
         return "None"
-    bases = [base for node in nodes if isinstance(node, ast.ClassDef) for base in node.bases]
-    if any(map(is_it, bases)):
-        called: set[str] = set()  # such as self.log(...), of which nothing is used
-        for node in nodes:
-            match node:
-                case ast.Expr(ast.Call(ast.Attribute(ast.Name("self"), name))):
-                    called.add(name)
-        called -= {*dir(nn.Module), *(n.name for n in nodes if isinstance(n, ast.FunctionDef))}
-        inherited = f"dict.fromkeys({sorted(called)}, lambda *_, **__: None)"
-        return f'type("Base", ({_CLASS},), {inherited})' if called else _CLASS
+    if spelling in _USUAL:
+        return _USUAL[spelling]
+    owners = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    if children := [owner for owner in owners if any(map(is_it, owner.bases))]:
+        return _base(nodes, several=any(len(child.bases) > 1 for child in children))
     decorators = [d for node in nodes for d in getattr(node, "decorator_list", ())]
     if any(map(is_it, decorators)):
         return "lambda x: x"
@@ -301,6 +365,8 @@ def _replacement(spelling: str, own: _File, nodes: Sequence[ast.AST]) -> str:
     alone = [node.value for node in nodes if isinstance(node, ast.Expr)]
     if calls and all(call in alone for call in calls):
         return "lambda *_, **__: None"  # such as wandb.log(...)
+    if calls and _CHECKS.fullmatch(spelling):
+        return "lambda x, *_, **__: x"
     if any(call in early for call in calls):
         return "unittest.mock.MagicMock()"  # such as logger = get_logger(__name__)
     gets = []  # such as CFG.get, of a key

@@ -189,8 +189,28 @@ def takes_nothing():
     return torch.zeros(())
 
 
+def needs_events(features, survival_times, events, output):
+    return (features.sum(dim=1) * events + survival_times.sum() + output.sum()).sum()
+
+
+class Distance:
+    def __init__(self, kind):
+        self.kind = kind
+
+    def of(self, labels):
+        return labels.abs().sum() if self.kind == "l1" else self.kind == "l2" and labels.norm()
+
+
+class PassesOn:
+    def __init__(self, distance):
+        self.distance = Distance(distance)
+
+    def __call__(self, features, labels):
+        return features.sum() + self.distance.of(labels)
+
+
 def needs_confidence(z, rank, confidence, *, temperature=0.1):
-    return z.sum() * confidence
+    return (z.sum(dim=1) * confidence).sum()
 
 
 class OneMethod:
@@ -497,6 +517,41 @@ options = parser.parse_args()
 def loss(features, labels):
     return features.sum()
 """
+REGISTERED = """
+from .checks import check_positive
+from .losses import Base, WithTemperature, register
+from .models import Encoder
+
+class Model(Base):
+    def __init__(self):
+        super().__init__()
+        self.encoder = Encoder()
+    def forward(self, features):
+        return self.project(self.encoder(features))
+
+@register("rnc")
+class Loss(Base, WithTemperature):
+    def __init__(self, temperature=2.0):
+        super().__init__(reduction="mean")
+        self.temperature = float(check_positive(float(temperature), "temperature"))
+    def forward(self, features, labels):
+        return self.reduce(features / self.temperature) + labels.sum()
+"""
+STAR = """
+from .base import *
+def loss(features, labels):
+    return F.normalize(features).sum() + torch.abs(labels).sum() * math.pi
+def train(args):
+    for batch in make_loader(args):
+        loss(*batch)
+"""
+RUNS = """
+import torch
+SCALE = 2.0
+rows = open("/no/such/file.csv").read()
+def loss(features, labels):
+    return SCALE * features.sum() + labels.sum()
+"""
 STAND_IN = """
 from authors.base import Base, Mixin
 class Loss(Base):
@@ -515,6 +570,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "dotted.py").write_text(DOTTED)
     (tmp_path / "part_of_torch.py").write_text(PART_OF_TORCH)
     (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "registered.py").write_text(REGISTERED)
+    (tmp_path / "star.py").write_text(STAR)
+    (tmp_path / "runs.py").write_text(RUNS)
+    (tmp_path / "dotted_own.py").write_text("import utils.near\ndef loss(z, y): ...\n")
     (tmp_path / "framework.py").write_text("import paddle\nclass Loss(paddle.nn.Layer): ...\n")
     (tmp_path / "lacks.py").write_text(
         "import scikit_that_nobody_has.metrics\nfrom logs_that_nobody_has import log\n"
@@ -727,7 +786,12 @@ def test_each_outcome_is_told_by_its_kind_and_reason(
         ("mine.py:pathless", {}),
         ("mine.py:no_scalar", {}),
         ("mine.py:of_a_batch", {}),
-        ("mine.py:needs_confidence", {"confidence=...": "confidence=1"}),
+        ("mine.py:needs_confidence", {}),
+        ("mine.py:needs_events", {}),
+        ("mine.py:PassesOn", {"distance=...": 'distance="l2"'}),
+        ("registered.py:Loss", {"'reduce': ...": "'reduce': lambda self, x: x.sum()"}),
+        ("star.py:loss", {}),
+        ("runs.py:loss", {}),
         ("mine.py:OneMethod", {}),
         ("mine.py:TwoMethods", {}),
     ],
@@ -792,6 +856,12 @@ def test_what_another_file_passes_on_is_not_said_to_be_unused(folder: Path) -> N
         ("mine.py:scaled", "or say in this wrapper how it gets them, and verify its `loss`."),
         ("mine.py:OptionsWithDefaults", "Verify this wrapper's `loss`."),
         ("mine.py:OneOfTwo", "Fill in `method` ('expw' or 'threshold') in this wrapper and"),
+        ("mine.py:PassesOn", "Fill in `distance` ('l1' or 'l2') in this wrapper and verify"),
+        ("mine.py:needs_confidence", "`loss`; it gives 1 for each row as `confidence`."),
+        ("mine.py:needs_events", "it gives 1 for each row as `events` and the labels for `outp"),
+        ("star.py:loss", "Put it there, or use this wrapper, which stands in for it, and"),
+        ("dotted_own.py:loss", "Put the author's `utils/near.py` beside the file, or use"),
+        ("runs.py:loss", "this wrapper's `loss`, which runs imports and definitions alone."),
     ],
 )
 def test_the_advice_names_the_cause_or_what_to_fill_in(
