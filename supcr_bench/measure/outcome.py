@@ -15,6 +15,7 @@ _OUT_OF_MEMORY_TEXTS = (
     "resource temporarily unavailable",  # no memory for a thread's stack
     "cannot allocate memory",
 )
+NO_GRAPH = "backward of a loss without a graph, such as a constant torch.tensor(0.0)"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -30,9 +31,16 @@ def describe_error(error: BaseException) -> str:
     if text.startswith("CUDA error"):  # advice follows
         text = text.partition("\n")[0]
     text = " ".join(text.split())
+    if has_no_graph(error):
+        text = NO_GRAPH
     if len(text) > 300:
         text = text[:297] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def has_no_graph(error: BaseException) -> bool:
+    """Whether backward raised for a loss that depends on no input."""
+    return "does not require grad" in str(error)
 
 
 def outcome_of(error: BaseException, memory_limit_bytes: float | None = None) -> tuple[Status, str]:

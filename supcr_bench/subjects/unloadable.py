@@ -193,12 +193,10 @@ class _File:
     def running(self, attribute: str) -> list[ast.AST]:
         """The nodes that run where the file is imported and an attribute of it used."""
         own = {n.name: n for n in self.tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)}
-        used, more = set[str](), {attribute}
-        nodes: list[ast.AST] = []
+        used, more = {attribute}, {attribute}
         while more:
             used |= more
-            left = [n for name, n in own.items() if name not in used]
-            nodes = [*_walk(self.tree, left)]
+            nodes = [*_walk(self.tree, [n for name, n in own.items() if name not in used])]
             more = {n.id for n in nodes if isinstance(n, ast.Name)} & own.keys() - used
         return nodes
 

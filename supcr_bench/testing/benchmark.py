@@ -13,6 +13,7 @@ import torch
 
 from supcr_bench.measure.device import get_device
 from supcr_bench.measure.one_case import StopwatchCall, check_case
+from supcr_bench.measure.outcome import NO_GRAPH
 from supcr_bench.render.benchmark_json import extra_info
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.process_state import ProcessState, pinned_threads
@@ -240,7 +241,6 @@ def _count(name: str, given: object) -> int:
     return given
 
 
-NO_GRAPH = "does not require grad"
 _VERBS = {
     Status.WRONG: "is wrong on",
     Status.FAILED: "failed on",

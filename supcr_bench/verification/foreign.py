@@ -20,6 +20,8 @@ UNKNOWN = f"{FOREIGN} that is known here, or one with a fault that is not"
 UNLABELLED = "labels change nothing"
 FARTHEST = 30.0
 """Degrees; no member is called the nearest one that is farther away."""
+MANY = 40
+"""Rows of a batch in which labels may count that do not in a small one."""
 CUTS = 80
 """The places along the range of similarities at which a cut is tried first."""
 NEAR_CUT = 0.2
@@ -156,7 +158,11 @@ def _of_labels(prober: Prober, core: Probe) -> list[str]:
         classes = (torch.arange(len(core.labels)) % 3 + 1).unsqueeze(1).to(core.labels)
         equal = prober.probe(core.views, classes)
         if prober.keeps_loss(equal, labels=classes.roll(1, 0)):
-            return [UNLABELLED]
+            many = prober.plain(MANY)
+            if prober.keeps_loss(many, labels=many.labels.roll(1, 0)):
+                return [UNLABELLED]
+            of_few = f"labels count in a batch of {MANY} rows and not in one of {prober.rows}"
+            return [f"{of_few}, as where only the k nearest rows are partners"]
         return ["labels count by being equal alone, as in SupCon"]
     with suppress(Exception):  # it may refuse labels beyond a range
         if not prober.keeps_loss(core, labels=core.labels + FAR):

@@ -124,7 +124,8 @@ def impact_lines(found: Sequence[Impact]) -> list[str]:
     below = [line for text in notes for line in _wrapped(text)]
     if generated and all(row.departure is None and _is_same(row) for row in found):
         return []
-    if not one.batches:
+    nothing = all((row.departure, row.angle, row.length) == (None, None, None) for row in found)
+    if not one.batches or (generated and nothing):
         return [] if generated else below
     heads = ("continuous", "tied") if generated else ("random", "ordered")
     above = [*_wrapped(heading), _line("", (*heads, "length", "pairs"))]

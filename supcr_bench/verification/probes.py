@@ -97,6 +97,11 @@ class Fit:
     def degrees(self) -> float:
         return math.degrees(math.asin(min(self.residual, 1.0)))
 
+    @property
+    def mistakes(self) -> int:
+        """The choices that are not the plain ones, a wrong sign included."""
+        return self.member.faults() + (self.member.temperature < 0) + (self.factor < 0)
+
 
 def make_rows(n: int, count: int, seed: int, scale: float = 1.0) -> Tensor:
     """[V, n, d] rows of different lengths, with mostly positive cosines, of ``count`` views."""

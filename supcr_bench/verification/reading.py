@@ -123,7 +123,9 @@ def departures(reading: Reading, definition: Definition) -> Departures:
         depart("label_distance", joint, None if joint in ("first", "last", "sum") else joint)
     strict = m.comparison == ">" and m.self_candidate != "always"  # the anchor is nearest
     across = m.views.startswith("across")  # where i is the partner in the other view
-    own = m.self_candidate == definition.self_candidate or strict or across
+    # As far from the partner as itself, it is a candidate, which is said there.
+    counted = m.measured == "partner" and m.self_candidate == "when_tied" and m.comparison == ">="
+    own = m.self_candidate == definition.self_candidate or strict or across or counted
     if not own and reading.complete:
         depart("self_candidate", m.self_candidate)
         if m.self_candidate == "always" and m.similarity != "dot":
@@ -133,6 +135,8 @@ def departures(reading: Reading, definition: Definition) -> Departures:
         chosen = getattr(m, name)
         if chosen != getattr(plain, name) and chosen != EARLY:
             depart("odd pairs" if chosen in PHRASES["odd pairs"] else name, chosen)
+    if counted:
+        found["measured"] = f"{found['measured'][0]}, which is itself a candidate then", None
     for where, limit in (("below", m.low), ("above", m.high)):
         if math.isfinite(limit):
             found["cut"] = f"similarities cut {where} {limit:.3g}", None

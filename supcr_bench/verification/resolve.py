@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from supcr_bench.measure.outcome import describe_error
+from supcr_bench.measure.outcome import describe_error, has_no_graph
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.compiler import original, why_no_compiler
 from supcr_bench.subjects.find_call import RaisingCallError, find_call, find_calls
@@ -14,7 +14,7 @@ from supcr_bench.subjects.registry import Subject, load
 from supcr_bench.values.definition import AUTO, Definition, get_definition
 from supcr_bench.values.errors import UnavailableError
 from supcr_bench.values.implementation import Implementation, Resolution
-from supcr_bench.verification import scale_rules
+from supcr_bench.verification import scale_rules, structure
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.family import DETACHED
 from supcr_bench.verification.label_rules import (
@@ -27,9 +27,12 @@ from supcr_bench.verification.label_rules import (
 from supcr_bench.verification.phrases import PHRASES
 from supcr_bench.verification.probes import FITS, NotFiniteError, Prober, alike
 from supcr_bench.verification.reading import Reading, definition_of
-from supcr_bench.verification.structure import BFLOAT16, OTHER_NUMBERS, randomness, read_structure
 
 NO_GRAPH = "no gradient reaches the embeddings: the loss has no graph (.item(), .data, no_grad)"
+NO_GRAPH_OF_FEW = (
+    "a batch where no pair is left, as of two rows, gives a constant without a graph, such as "
+    "torch.tensor(0.0), so that backward raises"
+)
 EQUAL_LABELS = (
     "the loss or its gradient is not finite where all labels are equal, as a division by the "
     "largest label distance makes it"
@@ -65,11 +68,13 @@ def resolve(
     if definition != AUTO:
         wanted = definition if isinstance(definition, Definition) else get_definition(definition)
         return find_call(implementation, wanted, device), None
-    best: tuple[tuple[bool, int], Resolution, Reading] | None = None
+    best: tuple[tuple[bool, int, bool], Resolution, Reading] | None = None
     for call in find_calls(implementation, device=device):
         reading = read(Adapter(implementation.factory, call), device)
         found, choices, faults = definition_of(reading, call.definition.call)
-        faulty = reading.member is None, len(faults)
+        unknown = reading.member is None
+        # Of what computes something else, two views may be rows to it.
+        faulty = unknown, len(faults), unknown and call.definition.views != "single"
         if best is None or faulty < best[0]:
             alone = reading.member is not None and not reading.several_dimensions
             own = replace(call, definition=found, one_dimension=call.one_dimension or alone)
@@ -91,8 +96,8 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
         with suppress(Exception):  # a check reports what it raises
             plain = prober.plain()
             fit = prober.fits([found.member], plain)[0]
-            if fit.residual > BFLOAT16 / 10:
-                low = "bfloat16" if fit.residual > BFLOAT16 else "float16"
+            if fit.residual > structure.BFLOAT16 / 10:
+                low = "bfloat16" if fit.residual > structure.BFLOAT16 else "float16"
                 found.faults.append(PHRASES["precision"][low])
     return found
 
@@ -100,7 +105,7 @@ def read(subject: Adapter, device: str = "cpu") -> Reading:
 def read_choices(prober: Prober) -> Reading:
     reading = Reading()
     try:
-        reading = read_structure(prober)
+        reading = structure.read_structure(prober)
         member = reading.member
         if member is not None and reading.complete and member.ties == "by_value":
             read_tolerance(prober, reading, member)
@@ -139,8 +144,11 @@ def read_choices(prober: Prober) -> Reading:
     except NotFiniteError:
         reading.faults.append("the loss or its gradient is not finite on ordinary rows")
     except Exception as error:  # noqa: BLE001 - a loss may raise anything
-        lost = "does not require grad" in str(error)
-        reading.faults.append(NO_GRAPH if lost else f"raises {describe_error(error)}")
+        fault = f"raises {describe_error(error)}"
+        if has_no_graph(error):
+            few = reading.member is not None  # ordinary rows have had one
+            fault = NO_GRAPH_OF_FEW if few else structure.without_gradient(prober, NO_GRAPH)
+        reading.faults.append(fault)
     return reading
 
 
@@ -154,8 +162,8 @@ def _with_changes(prober: Prober, reading: Reading) -> Reading:
         with suppress(Exception):  # it may take fewer rows
             # Asked twice: a loss that leaves out one row may draw the same one again.
             if not (prober.repeats(MANY_ROWS) and prober.repeats(MANY_ROWS)):
-                reading.faults = [randomness(prober, MANY_ROWS)]
-    if any(fault.startswith(OTHER_NUMBERS) for fault in reading.faults):
+                reading.faults = [structure.randomness(prober, MANY_ROWS)]
+    if any(fault.startswith(structure.OTHER_NUMBERS) for fault in reading.faults):
         return reading
     member = reading.member
     still = prober.in_evaluation_mode(scale_rules.WARMER)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import cache, partial
 
 import torch
+from torch import Tensor
 
 from supcr_bench.verification.evaluate import HOT
 from supcr_bench.verification.family import DETACHED, TWO_VIEWS, Member, structures
@@ -28,6 +29,7 @@ from supcr_bench.verification.probes import (
     Prober,
     alike,
     are_detached,
+    make_labels,
     make_rows,
     shortest,
 )
@@ -45,6 +47,8 @@ WARM = 5e-3
 """Largest residual where candidates weigh nearly the same."""
 NEAR = 3e-2
 """Largest residual of a right gradient in a low precision."""
+MORE = 11
+"""Rows of a batch on which a member that is near on few rows must be near, too."""
 CLOSE = 5.0
 """Most degrees from a member's gradient of a loss that is called that member with a fault."""
 BFLOAT16 = 1e-3
@@ -101,12 +105,26 @@ def _structure(prober: Prober) -> Reading:
 def _oddity(prober: Prober, core: Probe) -> str | None:
     """A fault that no family member has, if the loss shows one: no gradient, or randomness."""
     if not bool(core.slopes.any()):
-        if bool(prober.probe(core.views, (core.labels > 1).double()).slopes.any()):
-            near = prober.probe(core.views, core.labels / FAR)
-            which = "equal or near" if bool(near.slopes.any()) else "equal, as in SupCon"
-            return f"{FOREIGN}: no gradient reaches the embeddings unless labels are {which}"
-        return f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
+        return without_gradient(
+            prober, f"no gradient reaches the embeddings (the loss is {core.loss:.4g})"
+        )
     return None if prober.repeats(prober.rows) else randomness(prober, prober.rows)
+
+
+def without_gradient(prober: Prober, otherwise: str) -> str:
+    """The fault of a loss without a gradient on ordinary rows; ``otherwise`` if equal labels do."""
+    views = make_rows(prober.rows, prober.count, 0)
+    labels = make_labels(prober.rows, 1, 0)
+
+    def reached(labels: Tensor) -> bool:
+        with suppress(Exception):  # such as a loss without a graph
+            return bool(prober.probe(views, labels).slopes.any())
+        return False
+
+    if not reached((labels > 1).double()):
+        return otherwise
+    which = "equal or near" if reached(labels / FAR) else "equal, as in SupCon"
+    return f"{FOREIGN}: no gradient reaches the embeddings unless labels are {which}"
 
 
 def randomness(prober: Prober, n: int) -> str:
@@ -249,11 +267,15 @@ def _nearly(
     fits = prober.fits_more([*_at_nearest(prober, members, core), *members, *turned], core)
     best = fits[0]
     usual = int(are_detached(members))  # which all of them then have, a fault
-    plain = next((f for f in fits if f.member.faults() <= usual), best)
+    plain = next((f for f in fits if f.mistakes <= usual), best)
     near = best if best.residual < plain.residual / 2 else plain
     close = best.residual <= NEAR or near.degrees <= CLOSE
+    if close and not coarse():  # and not by chance, of a few rows
+        close = prober.fits([near.member], prober.plain(MORE))[0].degrees <= 2 * CLOSE
     if not close or (best.residual > NEAR and coarse()):
-        reading.faults.insert(0, foreign() or why_unknown(prober, core, near))
+        told = near if near.mistakes <= 1 + usual else plain  # several explain nothing
+        (told,) = prober.fits([told.member], prober.plain(MORE))
+        reading.faults.insert(0, foreign() or why_unknown(prober, core, told))
         return []
     if wrong_sign or best.factor < 0:
         reading.sign = -1

@@ -376,8 +376,8 @@ DEPARTURES: dict[str, Departure] = {
     "anchor always": _fault("itself always among", anchor="always"),
     "sort position": _fault("ties taken by sort position:", ties="position"),
     "sort position from the end": _fault("position from the far end", ties="from the end"),
-    "tolerance 1e-6": _choice("below about 1e-06 count as ties", tolerance=1e-6),
-    "tolerance 1e-4": _choice("below about 0.0001 count as ties", tolerance=1e-4),
+    "tolerance 1e-6": _choice("below about 1e-06 counted as ties", tolerance=1e-6),
+    "tolerance 1e-4": _choice("below about 0.0001 counted as ties", tolerance=1e-4),
     # Where the views are apart and the anchor is left out, some of its sums are empty.
     "measured from the partner": _fault("measured from the partner|not finite", measured="partner"),
     "measured from the candidate": _fault("measured from the candidate", measured="candidate"),

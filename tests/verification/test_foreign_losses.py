@@ -9,7 +9,7 @@ from torch.nn import functional
 
 import supcr_bench
 from supcr_bench.values.implementation import Implementation
-from supcr_bench.verification.impact import ImpactQuestion
+from supcr_bench.verification.impact import Impact, ImpactQuestion, impact_lines
 from supcr_bench.verification.local_session import LocalSession
 from supcr_bench.verification.verification import exit_status
 from tests.verification.test_unusual_losses import distances, mean_over_pairs, recognised, unit
@@ -73,6 +73,32 @@ def triplet(features: Tensor, labels: Tensor) -> Tensor:
     return ((rows[:, :, None] - rows[:, None] + 1).relu() * used).sum() / used.sum().clamp(min=1)
 
 
+def by_threshold(features: Tensor, labels: Tensor) -> Tensor:
+    """features [N, d], labels [N, D]"""
+    near = torch.cdist(labels, labels) < 0.1
+    near = near & ~torch.eye(len(labels), dtype=torch.bool)
+    if not near.any():
+        return torch.tensor(0.0)
+    return -(unit(features) @ unit(features).T).log_softmax(1)[near].mean()
+
+
+def of_nearest(features: Tensor, labels: Tensor) -> Tensor:
+    """features [N, d], labels [N, 1]"""
+    others = ~torch.eye(len(labels), dtype=torch.bool)
+    logits = (unit(features) @ unit(features).T).masked_fill(~others, -torch.inf)
+    apart = torch.cdist(labels, labels, p=1).masked_fill(~others, torch.inf)
+    nearest = apart.topk(min(16, len(labels) - 1), largest=False).indices
+    return -logits.log_softmax(1).gather(1, nearest).mean()
+
+
+def hinge(z: Tensor, y: Tensor) -> Tensor:
+    rows = unit(z)
+    apart = (y.view(-1, 1) - y.view(1, -1)).abs()
+    far = apart.argmax(1)
+    near = (apart + torch.eye(len(y)).to(apart) * 1e9).argmin(1)
+    return (0.2 - (rows * rows[near]).sum(-1) + (rows * rows[far]).sum(-1)).relu().mean()
+
+
 ALONE = "no row is compared with the others"
 WORDS = {
     supcon: "labels count by being equal alone, as in SupCon",
@@ -83,7 +109,16 @@ WORDS = {
     cosine_of_views: "a row is compared with its other view alone",
     cross_entropy: ALONE,
     ordinal: ALONE,
+    by_threshold: "no gradient reaches the embeddings unless labels are equal or near",
+    of_nearest: "labels count in a batch of 40 rows and not in one of 5",
 }
+
+
+def impacts(loss: Loss) -> tuple[Impact, ...]:
+    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
+    session = LocalSession(it)
+    session.open()
+    return session.measure_impact(ImpactQuestion())
 
 
 @pytest.mark.parametrize("loss", WORDS)
@@ -96,7 +131,37 @@ def test_what_a_loss_of_no_member_depends_on_is_named(loss: Loss) -> None:
 def test_the_nearest_member_of_an_unknown_loss_is_named_with_its_angle() -> None:
     (fault,) = recognised(triplet).faults
     assert fault.startswith("no loss of this family that is known here")
-    assert "degrees from that of rank-n-contrast with the similarity with its sign turned" in fault
+    assert fault.endswith("degrees from that of rank-n-contrast")
+
+
+def test_rows_of_an_unknown_loss_are_no_views_unless_it_says_so() -> None:
+    found = recognised(hinge)
+    assert found.call == "(features [N,d], labels [N,1])"
+    assert found.faults[0].startswith("no loss of this family that is known here")
+    assert "sign turned" not in found.faults[0]  # nearer, with several mistakes
+    (one,) = impacts(hinge)[:1]
+    assert one.angle is None
+    assert impact_lines([one]) == []  # it is zero where rows are ordered by label
+
+
+def test_a_constant_where_no_pair_is_left_is_told_as_that() -> None:
+    def loss(z: Tensor, y: Tensor) -> Tensor:
+        """z [N, d], y [N, 1]"""
+        apart = torch.cdist(y, y, p=1)
+        others = ~torch.eye(len(y), dtype=torch.bool)
+        farther = (apart[:, None] > apart[:, :, None]) & others[:, None]
+        used = farther.any(-1) & others
+        if not used.any():
+            return torch.tensor(0.0)
+        s = -distances(z) / 2
+        chosen = farther | torch.eye(len(y), dtype=torch.bool)
+        sums = s[:, None].expand_as(chosen).masked_fill(~chosen, -torch.inf).logsumexp(-1)
+        return (sums - s)[used].mean()
+
+    first, *_, last = recognised(loss).faults
+    assert first.startswith("strict inequality")
+    assert last.startswith("a batch where no pair is left, as of two rows, gives a constant with")
+    assert "backward of a loss without a graph" in str(supcr_bench.verify(loss))
 
 
 def test_the_nearest_member_is_a_plain_one_unless_a_mistake_is_much_nearer() -> None:
@@ -127,10 +192,7 @@ def test_a_loss_of_no_member_is_said_to_be_none_and_compared_with_none() -> None
 def test_no_degrees_are_measured_from_a_definition_that_a_loss_does_not_mean(
     loss: Loss, compared: bool
 ) -> None:
-    it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
-    session = LocalSession(it)
-    session.open()
-    assert bool(session.measure_impact(ImpactQuestion())) is compared
+    assert bool(impacts(loss)) is compared
 
 
 def test_an_order_of_rows_is_named() -> None:

@@ -867,7 +867,7 @@ def test_a_tolerance_is_told_from_rounded_labels_with_its_size() -> None:
     for tolerance in (5e-3, 9e-3):
         found = recognised(within(tolerance))
         assert not found.faults
-        assert f"label differences below about {tolerance} count as ties" in found.choices
+        assert f"label differences below about {tolerance} counted as ties" in found.choices
 
 
 @pytest.mark.parametrize("share", [1e-5, 1e-3, 1e-2])
@@ -882,7 +882,7 @@ def test_a_tolerance_that_is_a_share_of_the_distance_is_told(share: float) -> No
         return terms[off].mean()
 
     found = recognised(loss)
-    words = f"label distances that differ by less than about {100 * share:g} % count as ties"
+    words = f"label distances that differ by less than about {100 * share:g} % counted as ties"
 
     assert words in (found.choices if share <= 1e-3 else found.faults)
     assert len(found.faults) == (share > 1e-3)
@@ -958,7 +958,7 @@ def test_a_tolerance_by_choice_is_right_in_large_batches_too() -> None:
     it = Implementation(name="it", title="", source="", definition="auto", factory=loss)
     session = LocalSession(it, only={"large batches", "ties"})
     assert {outcome.verdict for outcome in session.run()} == {Verdict.PASS}
-    assert "label differences below about 1e-06 count as ties" in session.result().reading.choices
+    assert "label differences below about 1e-06 counted as ties" in session.result().reading.choices
 
 
 def test_a_division_by_the_largest_label_distance_is_named_where_all_labels_are_equal() -> None:
@@ -975,7 +975,9 @@ def test_a_division_by_the_largest_label_distance_is_named_where_all_labels_are_
 
 
 def test_a_tolerance_that_ordinary_labels_show_is_a_fault() -> None:
-    assert recognised(within(0.05)).faults == ("label differences below about 0.05 count as ties",)
+    assert recognised(within(0.05)).faults == (
+        "label differences below about 0.05 counted as ties",
+    )
 
 
 @pytest.mark.parametrize("factor", [64.0, 0.01])
@@ -1198,7 +1200,10 @@ def test_a_tolerance_hides_no_other_fault() -> None:
         parts = [plain(features, y[:, None]) for y in labels.T]
         return -3 * torch.stack(parts).mean()
 
-    tolerance, times = "label differences below about 0.05 count as ties", "a constant factor of 3"
+    tolerance, times = (
+        "label differences below about 0.05 counted as ties",
+        "a constant factor of 3",
+    )
     found = recognised(loss)
     assert found.faults == (NEGATED, tolerance, times)
     assert "one loss for each label dimension" in found.choices
