@@ -118,8 +118,6 @@ def gate(
 
     from supcr_bench.commands.run_work import make_work
     from supcr_bench.gate import accepted as costs
-    from supcr_bench.gate.baseline import load_baseline
-    from supcr_bench.gate.terms import Terms
     from supcr_bench.sweep.plan import allowances, require_room
     from supcr_bench.sweep.suite import load_suite, read_axes
 
@@ -130,6 +128,10 @@ def gate(
     loaded = load_suite(suite).with_axes(read_axes(axes)).with_definition(definition)
     work = make_work(loaded, implementation or loaded.implementations)
     require_room(work.plan)
+
+    from supcr_bench.gate.baseline import load_baseline
+    from supcr_bench.gate.terms import Terms
+
     options = ["--definition", definition] if definition is not None else []
     gate_options = [part for axis in set_ or () for part in ("--set", axis)]
     if device is not None:

@@ -89,12 +89,13 @@ def run(
         raise UsageError(f"unknown executor {executor!r}; choose local, ray or ray:HOST:PORT")
 
     from supcr_bench.commands.run_work import in_modes, make_work, new_run, stored_work, suite_file
-    from supcr_bench.store.run import RESULTS, find_run
     from supcr_bench.sweep.suite import load_suite, read_axes, read_budgets
 
-    root, folder, stored = out or RESULTS, None, None
+    folder = stored = None
     if resume is not None:
-        folder = find_run(resume, root)
+        from supcr_bench.store.run import RESULTS, find_run
+
+        folder = find_run(resume, out or RESULTS)
         if folder.is_file():
             raise UsageError(f"{folder} is one file; --resume needs the folder of a run")
         info = opt.read_run(str(folder)).info
@@ -129,6 +130,8 @@ def run(
 
         require_room(work.plan)
     from supcr_bench.commands.run_sweep import carry_out
+    from supcr_bench.store.run import RESULTS
 
+    root = out or RESULTS
     named = bool(implementation or folder)
     raise typer.Exit(carry_out(work, executor, root, folder, require_all=named, verbose=verbose))

@@ -11,7 +11,6 @@ from typing import Any
 import supcr_bench
 from supcr_bench.inputs.label_file import LabelFile, read_label_file
 from supcr_bench.store.checkout import code_of, git_revision
-from supcr_bench.store.loaded_run import damage
 from supcr_bench.subjects.registry import COMPILED, Subject, file_of, locate
 from supcr_bench.sweep.plan import make_plan, only
 from supcr_bench.sweep.suite import Suite, as_option, read_suite
@@ -137,6 +136,8 @@ def suite_file(name: str) -> tuple[str, str]:
 
 def stored_work(info: Mapping[str, Any]) -> Work:
     """The work that a ``run.json`` describes; raises a UsageError if it cannot be repeated."""
+    from supcr_bench.store.loaded_run import damage  # slow to import
+
     stored = info["suite"]
     if stored.get("definition") is not None:
         stored = {**stored, "definition": current_name(stored["definition"])}

@@ -129,13 +129,15 @@ def verify(
 
         get_device(device)
 
-    from supcr_bench.render.terminal import make_console, print_sentence, print_table
-    from supcr_bench.render.verified import print_verification
     from supcr_bench.subjects.registry import locate, registered, select
-    from supcr_bench.verification.verification import exit_status, verified_table
 
     names = implementation or (registered() if ranks is None else select(["tag:ranks"]))
     subjects = [replace(locate(name), definition=wanted) for name in names]
+
+    from supcr_bench.render.terminal import make_console, print_sentence, print_table
+    from supcr_bench.render.verified import print_verification
+    from supcr_bench.verification.verification import exit_status, verified_table
+
     console = make_console()
     verifications: list[Verification] = []
     each = verify_each(

@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from supcr_bench.values.axes import AXES
 from supcr_bench.values.errors import StoreError
@@ -31,7 +31,6 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _LARGEST = 1e18
 _ANY_SIZE = ("loss", "difference", "error", "tolerances", "temperature", "norm")
 """How the names of numbers end that may be larger: a wrong loss can have any value."""
-_RESULTS = TypeAdapter(Result)
 Mappings = dict[str, dict[str, Any]]
 
 
@@ -41,6 +40,8 @@ class _Named(BaseModel):
 
 class _RunFile(BaseModel):
     """The keys of ``run.json`` that are needed to report a run and to continue it."""
+
+    model_config = ConfigDict(defer_build=True)  # or each usage error takes 3 ms more
 
     id: str
     suite: _Named
@@ -180,12 +181,17 @@ def damage(where: str, advice: str = "") -> Iterator[None]:
         raise StoreError(f"{where}: {explain(error)}{advice and f'; {advice}'}") from None
 
 
+@cache
+def _results() -> TypeAdapter[Result]:
+    return TypeAdapter(Result)  # building it takes 5 ms
+
+
 def _require_valid(result: Result) -> None:
     """Raise a ValueError if a value has a wrong type, or is out of the range of its axis."""
     case = result.case
     values = {f.name: getattr(result, f.name) for f in fields(result)}
     values["case"] = {f.name: getattr(case, f.name) for f in fields(case)}
-    if _RESULTS.validate_python(values) != result:
+    if _results().validate_python(values) != result:
         raise ValueError("a value has the wrong type for its key")
     for axis in AXES:
         value = axis.of(case)

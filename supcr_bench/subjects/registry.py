@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.machinery import PathFinder
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,10 +88,15 @@ def folder() -> Path:
 def registered() -> dict[str, Subject]:
     """All subjects by name. Finding entry points takes 20 ms: each package's metadata is read."""
     subjects = _in_folder()
-    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
+    for entry in _entry_points():
         subject = Subject(entry.name, "module", entry.module, entry.attr or "IMPLEMENTATION")
         subjects.setdefault(entry.name, subject)
     return subjects
+
+
+@functools.cache
+def _entry_points() -> list[EntryPoint]:
+    return sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name)
 
 
 def _in_folder() -> dict[str, Subject]:
@@ -110,12 +115,11 @@ def is_selection(text: object) -> bool:
 def select(names: Iterable[str]) -> tuple[str, ...]:
     """The names, with ``all`` and every ``tag:TAG[@compile]`` replaced by registered names."""
     found: dict[str, None] = {}
-    tags: dict[str, tuple[str, ...]] = {}
     for name in names:
         if not is_selection(name):
             found[name] = None
             continue
-        tags = tags or {subject.name: tags_of(subject) for subject in registered().values()}
+        tags = _registered_tags()
         wanted = name.removeprefix(TAG).removesuffix(COMPILED)
         chosen = [own for own in tags if wanted == ALL or wanted in tags[own]]
         if not chosen:
@@ -123,6 +127,11 @@ def select(names: Iterable[str]) -> tuple[str, ...]:
         suffix = COMPILED if name.endswith(COMPILED) else ""
         found |= dict.fromkeys(own + suffix for own in chosen)
     return tuple(found)
+
+
+@functools.cache
+def _registered_tags() -> dict[str, tuple[str, ...]]:
+    return {subject.name: tags_of(subject) for subject in registered().values()}
 
 
 def tags_of(subject: Subject) -> tuple[str, ...]:

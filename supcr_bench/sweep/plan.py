@@ -5,8 +5,6 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-import psutil
-
 from supcr_bench.inputs.label_file import LabelFile
 from supcr_bench.sweep.suite import Axes, Suite
 from supcr_bench.values.axes import WORKLOAD_AXES
@@ -124,6 +122,8 @@ def allowances(suite: Suite) -> dict[Workload, dict[str, float]]:
 
 def require_room(plan: Sequence[Cell]) -> None:
     """Raise a SuiteError if a cell's inputs and ranks alone need more memory than there is."""
+    import psutil  # slow to import
+
     total = psutil.virtual_memory().total
     for w in (planned.workload for planned in plan):
         needed = w.batch_size * (2 * w.embedding_size + w.dims) * ITEM_BYTES[w.dtype]
@@ -141,6 +141,8 @@ def make_budget(
 ) -> Budget:
     """The budget on a machine, by default this one; at most four fifths of its free memory."""
     if available_bytes is None:
+        import psutil
+
         available_bytes = psutil.virtual_memory().available
     most = int(0.8 * available_bytes)
     wanted = suite.budget.memory_limit
