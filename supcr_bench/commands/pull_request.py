@@ -1,5 +1,6 @@
 """Writes one comment on the pull request of a GitHub job, and updates it in later jobs."""
 
+import ast
 import json
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from supcr_bench.render.gate_tables import annotations, gate_comment, has_news, marker
-from supcr_bench.subjects.registry import Subject, line_of
+from supcr_bench.subjects.registry import Subject, file_of
 from supcr_bench.values.errors import SubjectError, UsageError
 from supcr_bench.values.files import write_file
 from supcr_bench.values.gate import GateOutcome
@@ -106,7 +107,20 @@ def tell_pull_request(
     places = {}
     for subject in subjects:
         with suppress(SubjectError, SyntaxError, ValueError, OSError):
-            file, line = line_of(subject)
+            file, line = _line_of(subject)
             places[subject.name] = file.resolve().relative_to(Path.cwd().resolve()), line
     for annotation in annotations(outcome, places):
         console.print(Text(annotation), soft_wrap=True)
+
+
+def _line_of(subject: Subject) -> tuple[Path, int]:
+    """The file of a subject, and the line that defines its attribute; 1 if that is not found."""
+    file = file_of(subject)
+    name = subject.attribute.partition(".")[0]
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        match node:
+            case ast.ClassDef(own) | ast.FunctionDef(own) | ast.Name(own, ast.Store()) if (
+                own == name
+            ):
+                return file, node.lineno
+    return file, 1

@@ -213,11 +213,11 @@ def demo() -> None:
 
     from supcr_bench.render.terminal import make_console
     from supcr_bench.render.verified import print_verification
-    from supcr_bench.subjects.registry import line_of, locate
+    from supcr_bench.subjects.registry import file_of, locate
 
     subject = locate(DEMO_LOSS)
     console = make_console()
-    console.print(Text(f"A loss with one mistake:\n{line_of(subject)[0]}\n"), soft_wrap=True)
+    console.print(Text(f"A loss with one mistake:\n{file_of(subject)}\n"), soft_wrap=True)
     console.print(Text(f"$ supcr-bench verify {DEMO_LOSS}", "bold"), soft_wrap=True)
     console.print()
     (found,) = verify_each([subject], strict=False, seed=0, console=console)

@@ -15,6 +15,7 @@ imported when used. A name can stand for several: ``all``, or a tag, which the s
 import ast
 import functools
 import importlib
+import importlib.metadata
 import importlib.util
 import inspect
 import sys
@@ -22,7 +23,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.machinery import PathFinder
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +43,8 @@ ENTRY_POINTS = "supcr_bench.implementations"
 FOLDER = "supcr_bench.implementations"
 _HINT = "or name one as package.module:attribute or path/to/file.py:attribute"
 _NOTHING = object()
+entry_points = functools.cache(importlib.metadata.entry_points)
+"""It reads each package's metadata, which takes 6 ms or more."""
 COMPILED = "@compile"
 """The suffix of an implementation's name that measures it under ``torch.compile``."""
 ALL = "all"
@@ -86,17 +88,12 @@ def folder() -> Path:
 
 
 def registered() -> dict[str, Subject]:
-    """All subjects by name. Finding entry points takes 20 ms: each package's metadata is read."""
+    """All subjects by name."""
     subjects = _in_folder()
-    for entry in _entry_points():
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
         subject = Subject(entry.name, "module", entry.module, entry.attr or "IMPLEMENTATION")
         subjects.setdefault(entry.name, subject)
     return subjects
-
-
-@functools.cache
-def _entry_points() -> list[EntryPoint]:
-    return sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name)
 
 
 def _in_folder() -> dict[str, Subject]:
@@ -203,19 +200,6 @@ def file_of(subject: Subject) -> Path:
     if found and found.origin and found.origin.endswith(".py"):
         return Path(found.origin)
     raise SubjectError(f"{subject.name}: no Python file of that module is found")
-
-
-def line_of(subject: Subject) -> tuple[Path, int]:
-    """The file of a subject, and the line that defines its attribute; 1 if that is not found."""
-    file = file_of(subject)
-    name = subject.attribute.partition(".")[0]
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        match node:
-            case ast.ClassDef(own) | ast.FunctionDef(own) | ast.Name(own, ast.Store()) if (
-                own == name
-            ):
-                return file, node.lineno
-    return file, 1
 
 
 def load(subject: Subject) -> Implementation:
