@@ -43,8 +43,6 @@ ENTRY_POINTS = "supcr_bench.implementations"
 FOLDER = "supcr_bench.implementations"
 _HINT = "or name one as package.module:attribute or path/to/file.py:attribute"
 _NOTHING = object()
-entry_points = functools.cache(importlib.metadata.entry_points)
-"""It reads each package's metadata, which takes 6 ms or more."""
 COMPILED = "@compile"
 """The suffix of an implementation's name that measures it under ``torch.compile``."""
 ALL = "all"
@@ -85,6 +83,12 @@ def folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise SubjectError("supcr_bench is not installed: run `make setup`, or `pip install .`")
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+@functools.cache
+def entry_points(group: str) -> importlib.metadata.EntryPoints:
+    """Those that are installed; each package's metadata is read, which takes 6 ms or more."""
+    return importlib.metadata.entry_points(group=group)
 
 
 def registered() -> dict[str, Subject]:
