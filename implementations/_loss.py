@@ -58,7 +58,7 @@ class SupCRLoss(ScanSupCR):
     def forward(self, *views: Tensor, labels: Tensor | None = None, **named: Tensor) -> Any:
         """As :meth:`._scan.ScanSupCR.forward`; views may have the names of ``VIEWS``, too."""
         if named:
-            views = by_name(views, named)
+            views = by_name(views, labels, named)
         if not (torch.compiler.is_compiling() or torch._C._is_tracing()):
             try:
                 return super().forward(*views, labels=labels)
@@ -107,10 +107,16 @@ class RnCLoss(SupCRLoss):
         super().__init__(temperature, definition=rank_n_contrast(label_diff, feature_sim))
 
 
-def by_name(views: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Tensor, ...]:
+def by_name(
+    views: tuple[Tensor, ...], labels: Tensor | None, named: dict[str, Tensor]
+) -> tuple[Tensor, ...]:
     """Views, and after them those given by one of the names in ``VIEWS``."""
     if unknown := set(named).difference(VIEWS):
         raise TypeError(f"unknown argument {min(unknown)!r}; views may be named {', '.join(VIEWS)}")
+    if named and labels is None:
+        raise TypeError("where views are given by name, give the labels so too: labels=...")
+    if "features" in named and (views or len(named) > 1):
+        raise TypeError("features hold all views: give no other view beside them")
     return (*views, *(named[name] for name in VIEWS if name in named))
 
 

@@ -210,16 +210,16 @@ class ScanSupCR(nn.Module):
             chosen = DEFINITIONS[definition]
         else:
             chosen = Choices(*(getattr(definition, field) for field in Choices._fields))
-            for field, values in VALUES.items():
-                value = getattr(chosen, field)
-                if value not in values and (field != "eps_rule" or chosen.eps):
-                    known = ", ".join(values)
-                    raise ValueError(f"{field} must be one of {known}; got {value!r}")
         tau = chosen.temperature if temperature is None else temperature
         value_of(tau)
         eps = (chosen.eps or 0.0) if eps is None else float(eps)
         if not 0 <= eps < math.inf:
             raise ValueError(f"eps must be 0 or more and finite, got {eps}")
+        for field, values in VALUES.items():
+            value = getattr(chosen, field)
+            if value not in values and (field != "eps_rule" or eps):
+                known = ", ".join(values)
+                raise ValueError(f"{field} must be one of {known}; got {value!r}")
         if weights is not None and chosen.joint:
             raise ValueError("weights have no meaning under one distance over all label dimensions")
         if weights is not None:
@@ -253,19 +253,19 @@ class ScanSupCR(nn.Module):
             again, and transforms of torch.func are not supported.
 
         Raises:
-            TypeError: labels or embeddings are missing, or labels are no tensor.
+            TypeError: labels or embeddings are missing, or one of them is no tensor.
             ValueError: shapes that do not fit, a label that is infinite, or complex numbers.
         """
+        given = views if labels is None else (*views, labels)
         try:
-            if labels is None:
-                views, labels = views[:-1], views[-1]
+            views, labels = given[:-1], given[-1]
             call = self, self.evaluate, labels, is_grad_enabled()
             apply = apply_directly
             if is_dynamo_compiling() or is_transformed():
                 apply = DirectGradient.apply
             found: tuple[Tensor, Tensor] = apply(call, self.temperature, *views)
         except (AttributeError, IndexError, RuntimeError):
-            explain(views, labels)
+            explain(given, None)
             raise
         return found if self.choices.label_distance == "per_dimension" else found[0]
 
@@ -499,7 +499,8 @@ def evaluate(
         early, late = choices.normalised and len(counts) > 1, choices.normalised and len(counts) < 2
         if early:
             units = torch.stack(views)
-            lengths = normalise(units, all_taken=n in counts)
+            all_taken = any(m == n and f for m, f in zip(counts, factors, strict=True))
+            lengths = normalise(units, all_taken=all_taken)
         gradient = slope = None
         if wanted and learned:  # w.r.t. the temperature
             slope = torch.zeros((), dtype=sum_dtype(device), device=device)
@@ -559,7 +560,7 @@ def normalise(rows: Tensor, *, all_taken: bool = True) -> tuple[Tensor, Tensor]:
     """
     norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
     usual = rows.numel() == 0 or float(norms.amin()) >= SMALLEST_NORM  # not if it is NaN
-    if not all_taken:
+    if rows.numel() and not all_taken:
         usual &= float(norms.amax()) < math.inf
     lengths = norms if usual else norms.clamp(min=SMALLEST_NORM)
     rows.div_(lengths)

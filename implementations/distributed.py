@@ -95,17 +95,18 @@ class DistributedSupCR(ScanSupCR):
         [D] losses, each rank processes all rows: W times the work of backward from the loss.
 
         Raises:
-            ValueError: on every rank, if the shapes of a rank do not fit, if widths, dtypes or
-                settings differ between ranks, or if a label is infinite.
+            TypeError, ValueError: on a rank, what is wrong with its arguments, and then a
+                ValueError on the others; a ValueError on all if widths, dtypes or settings (also
+                the weights and ``averaged``) differ between ranks, or if a label is infinite.
         """
-        if named:
-            views = by_name(views, named)
         if world_size(self.group) == 1:
+            views = by_name(views, labels, named) if named else views
             return super().forward(*views, labels=labels)
         tau, graph, learns = self.temperature, torch.is_grad_enabled(), [False]
         with torch.no_grad():
             stacked, y, refusal = torch.empty(1, 0, 0), torch.empty(0, 0), None
             try:
+                views = by_name(views, labels, named)
                 explain(views, labels)
                 *given, labels = views if labels is None else (*views, labels)
                 learns = [isinstance(x, Tensor) and x.requires_grad for x in (tau, *given)]
@@ -117,7 +118,8 @@ class DistributedSupCR(ScanSupCR):
             device = next((x.device for x in views if isinstance(x, Tensor)), stacked.device)
             wanted = graph * (any(learns) + learns[0])
             gathered = self.gather(stacked.to(device), y.to(device), refusal, wanted)
-        call = self, partial(self.evaluate_together, gathered), y.detach(), graph
+        own = y.clone()  # as the gathered ones are copies, labels may change before backward
+        call = self, partial(self.evaluate_together, gathered), own, graph
         loss, losses = DirectGradient.apply(call, tau, *given)  # type: ignore[no-untyped-call]
         return loss if self.choices.joint else (loss, losses)
 
@@ -218,11 +220,11 @@ def all_gather(own: Tensor, group: "distributed.ProcessGroup | None") -> list[Te
 def require_agreement(refuses: Sequence[int], settings: Mapping[str, Sequence[int]]) -> None:
     """Raise a ValueError, the same on every rank, unless the ranks' rows make one batch.
 
-    All values are by rank: whether a rank's inputs do not fit together, and each setting.
+    All values are by rank: whether a rank refuses its own arguments, and each setting.
     """
     refusing = [str(r) for r, refused in enumerate(refuses) if refused]
     if refusing:
-        raise ValueError(f"the inputs of rank {', '.join(refusing)} do not fit together")
+        raise ValueError(f"rank {', '.join(refusing)} cannot take its arguments, and tells why")
     for name, values in settings.items():
         other = next((r for r, v in enumerate(values) if v != values[0]), None)
         if other is not None:

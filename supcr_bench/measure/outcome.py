@@ -40,7 +40,7 @@ def describe_error(error: BaseException) -> str:
 
 def has_no_graph(error: BaseException) -> bool:
     """Whether backward raised for a loss that depends on no input."""
-    return "does not require grad" in str(error)
+    return re.search(r"element \d+ of tensors does not require grad", str(error)) is not None
 
 
 def outcome_of(error: BaseException, memory_limit_bytes: float | None = None) -> tuple[Status, str]:

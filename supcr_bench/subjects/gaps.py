@@ -2,7 +2,7 @@
 
 import ast
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -32,8 +32,8 @@ class Gap(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-def gap(argument: str, target: Any) -> Gap:
-    """What to fill in for an argument of a class or function."""
+def gap(argument: str, target: Any, seen: Sequence[Any] = ()) -> Gap:
+    """What to fill in for an argument of a class or function, which those ``seen`` pass it to."""
     if isinstance(of := _annotation(argument, target), type) and dataclasses.is_dataclass(of):
         required = [
             f"{field.name}=..."
@@ -46,7 +46,9 @@ def gap(argument: str, target: Any) -> Gap:
     source = "\n".join(map(signature.source_of, own))
     found = read(source, argument)
     if found == Gap():  # such as LabelDifference(label_diff)
-        found = next((gap(name, to) for to, name in _passed_to(source, argument, target)), found)
+        seen = (*seen, target)
+        passed = _passed_to(source, argument, target)
+        found = next((gap(name, to, seen) for to, name in passed if to not in seen), found)
     return found._replace(code='"cpu"') if (found.code, argument) == ("...", "device") else found
 
 

@@ -35,7 +35,7 @@ _LEAVES_TORCH = re.compile(r"\.(?:item|tolist|numpy)\(\)|\bfloat\((?=[a-z])|\bnp
 """Code that makes a number of a tensor."""
 _INTERNAL = re.compile(r"\bsupcr_bench_(?:side|subject)_\w+\.?")
 """Names of modules that the harness makes of files."""
-_OF_ROWS = re.compile(r"(\w+_)?(confidences?|events?|weights?)")
+_OF_ROWS = re.compile(r"((sample|row|instance)_)?(confidences?|events?|weights)|sample_weight")
 """The names of arguments that hold a number for each row, of which 1 changes nothing."""
 LONGEST = 200
 """Most characters of an error's text that a message repeats."""

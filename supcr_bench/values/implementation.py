@@ -69,10 +69,11 @@ class Implementation(Description):
                 f"{given!r} is not an implementation: give a class, a function or a name"
             )
         if isfunction(given) and given.__code__.co_varnames[:1] == ("self",):
-            owner, _, method = given.__qualname__.rpartition(".")
-            raise NoImplementationError(
-                f"{owner}.{method} is a method without its object: give {owner}(...).{method}"
-            )
+            owner, _, method = given.__qualname__.rpartition("<locals>.")[2].rpartition(".")
+            if owner:
+                raise NoImplementationError(
+                    f"{owner}.{method} is a method without its object: give {owner}(...).{method}"
+                )
         name = getattr(given, "__name__", type(given).__name__)
         return cls(name=name, title=name, source=source, definition=AUTO, factory=given)
 

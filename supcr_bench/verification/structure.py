@@ -25,6 +25,7 @@ from supcr_bench.verification.phrases import FOREIGN, OF_LABELS, PHRASES, is_for
 from supcr_bench.verification.probes import (
     FITS,
     ODD_TWINS,
+    Fit,
     Probe,
     Prober,
     alike,
@@ -112,7 +113,7 @@ def _oddity(prober: Prober, core: Probe) -> str | None:
 
 
 def without_gradient(prober: Prober, otherwise: str) -> str:
-    """The fault of a loss without a gradient on ordinary rows; ``otherwise`` if equal labels do."""
+    """The fault of a loss without a gradient on ordinary rows, or ``otherwise``."""
     views = make_rows(prober.rows, prober.count, 0)
     labels = make_labels(prober.rows, 1, 0)
 
@@ -249,6 +250,13 @@ def _at_nearest(prober: Prober, members: list[Member], core: Probe) -> list[Memb
     return [m._replace(temperature=m.temperature * temperature) for m in members]
 
 
+def _on_more(prober: Prober, fit: Fit) -> Fit:
+    """The fit of a member to a larger batch, or this one where the loss takes no more rows."""
+    with suppress(Exception):
+        return prober.fits([fit.member], prober.plain(MORE))[0]
+    return fit
+
+
 def _nearly(
     prober: Prober, reading: Reading, members: list[Member], views: Sequence[str], core: Probe
 ) -> list[Member]:
@@ -270,12 +278,12 @@ def _nearly(
     plain = next((f for f in fits if f.mistakes <= usual), best)
     near = best if best.residual < plain.residual / 2 else plain
     close = best.residual <= NEAR or near.degrees <= CLOSE
-    if close and not coarse():  # and not by chance, of a few rows
-        close = prober.fits([near.member], prober.plain(MORE))[0].degrees <= 2 * CLOSE
+    if close and not (wrong_sign or coarse()):  # and not by chance, of a few rows
+        close = _on_more(prober, near).degrees <= 2 * CLOSE
     if not close or (best.residual > NEAR and coarse()):
         told = near if near.mistakes <= 1 + usual else plain  # several explain nothing
-        (told,) = prober.fits([told.member], prober.plain(MORE))
-        reading.faults.insert(0, foreign() or why_unknown(prober, core, told))
+        why = foreign() or why_unknown(prober, core, _on_more(prober, told))
+        reading.faults.insert(0, why)
         return []
     if wrong_sign or best.factor < 0:
         reading.sign = -1

@@ -1,13 +1,15 @@
 """Verifies one implementation check by check across ranks (processes that share a batch)."""
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
 from supcr_bench.subjects.adapter import Adapter
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.definition import DEFINITIONS, NO_SELF, Definition
+from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.implementation import Recognition
 from supcr_bench.verification.bugs.seeded_bug import SeededBug
 from supcr_bench.verification.context import tested_as
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome
@@ -22,6 +24,7 @@ from supcr_bench.verification.ranks import (
 from supcr_bench.verification.session import MOST_ENDS, TOTAL_LIMIT_S, Opened, Session
 from supcr_bench.workers.messages import Failed
 from supcr_bench.workers.rank_group import RankGroupWorker
+from supcr_bench.workers.verification import WorkerVerification
 
 LOAD_LIMIT_S = 60.0
 """Time limit in seconds to import an implementation."""
@@ -53,11 +56,13 @@ class RankVerification(Session):
         self._ranks, self._limit_s = ranks, limit_s
         self._checks = {c.name: c for c in RANK_CHECKS if only is None or c.name in only}
         self._group: RankGroupWorker | None = None
+        self._recognised: Recognition | None = None
 
     def open(self) -> Opened:
         self._context = self._resolved(self._subject.definition) or self._recognise()
         checks = [(check.name, check.group) for check in self._checks.values()]
-        return checks, self._context.definition.name, tested_as(self._context.own)
+        recognised = self._recognised or tested_as(self._context.own)
+        return checks, self._context.definition.name, recognised
 
     def make(self, check: str) -> Outcome:
         return self._checks[check].outcome(self._context)[0]
@@ -84,7 +89,20 @@ class RankVerification(Session):
         return RankContext(Adapter(self._request, found), self.seed, ranks=self._ranks)
 
     def _recognise(self) -> RankContext:
-        """Find the shipped definition that the loss computes, correctly or with a known mistake."""
+        """Find the definition of the loss: what it computes in one process, if it can be called so.
+
+        Otherwise, a shipped one that the ranks compute together, correctly or with a known mistake.
+        """
+        with (
+            suppress(SubjectError, CheckEndedError),
+            closing(WorkerVerification(self._subject, strict=False, seed=self.seed)) as alone,
+        ):
+            found = alone.recognise()
+            if found.recognised is not None and not found.recognised.faults:
+                context = self._resolved(found.definition)
+                if context is not None:
+                    self._recognised = found.recognised
+                    return context
         for definition in DEFINITIONS.values():
             context = self._resolved(definition)
             if context is not None and follows(context):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from supcr_bench.subjects.compiler import COMPILATION
 from supcr_bench.subjects.registry import Subject
 from supcr_bench.values.errors import SubjectError
+from supcr_bench.values.implementation import Resolution
 from supcr_bench.verification import session
 from supcr_bench.verification.impact import Impact, ImpactQuestion
 from supcr_bench.verification.outcome import CheckEndedError, Diagnosis, Outcome, Verdict
@@ -73,6 +74,14 @@ class WorkerVerification(session.Session):
         what = "loading and recognition"
         opened: session.Opened = self._ask(what, limit_s, "verify", *self._opening)
         return opened
+
+    def recognise(self) -> Resolution:
+        """How the subject is called, and its definition; raises like :meth:`open`."""
+        self._worker = self._idle.take()
+        subject, _, _, device = self._opening
+        found = self._ask("recognition", session.OPEN_LIMIT_S, "preflight", subject, device)
+        resolution: Resolution = found.resolution
+        return resolution
 
     def make(self, check: str) -> Outcome:
         outcome: Outcome = self._call("make", check)

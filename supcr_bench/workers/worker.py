@@ -98,13 +98,15 @@ class Worker:
     def answer(self, request: messages.Request) -> None:
         """Call the method that a request names; respond with its result, or why it failed.
 
-        An unexpected error in a request of an executor ends the worker, which tells it.
+        An unexpected error in a request of an executor ends the worker: its parent tells how.
         """
         measures = request.method == "measure" and self._rank == 0
         ends = measures or request.method in ("preflight", "join_ranks")
         try:
             value = getattr(self, request.method)(*request.arguments)
         except CheckEndedError as end:
+            if measures:
+                raise
             self._respond(messages.Failed(end.finding))
         except SubjectError as error:
             if measures:
@@ -200,6 +202,8 @@ class Worker:
         self, cell: Cell, subjects: Sequence[Subject], budget: Budget, labels: LabelFile | None
     ) -> Account | None:
         """Measure a cell (the arms of one workload); responds with Results, and what each took.
+
+        Returns the account; None on ranks but the first.
 
         If an arm breaks the group of ranks, or the device, Failed comes before. ``labels`` are
         those of the user's file, if the workload has them.

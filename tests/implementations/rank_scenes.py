@@ -137,17 +137,17 @@ class Disagreeing(Scene):
             DistributedSupCR(weights=weights)(first, second, labels)
         with refused("same averaged setting"):
             DistributedSupCR(averaged=bool(other))(first, second, labels)
-        with refused("got nan" if other else "do not fit together"):
+        with refused("got nan" if other else "cannot take its arguments"):
             criterion = DistributedSupCR()
             criterion.temperature = math.nan if other else 0.1
             criterion(first, second, labels)
-        with refused("all tensors" if other else "do not fit together"):
+        with refused("all tensors" if other else "cannot take its arguments"):
             DistributedSupCR()(first, second, labels.tolist() if other else labels)
         with refused("same definition"):
             DistributedSupCR(definition="no-self" if other else "torchcell", eps=0)(
                 first, second, labels
             )
-        with refused("labels must be" if other else "do not fit together"):
+        with refused("labels must be" if other else "cannot take its arguments"):
             DistributedSupCR()(first, second, labels[1:] if other else labels)
         with refused("same labels dtype"):
             DistributedSupCR()(first, second, labels.to(torch.complex64) if other else labels)

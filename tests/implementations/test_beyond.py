@@ -395,6 +395,14 @@ def test_a_choice_that_is_not_computed_is_refused(subject: Subject, choice: dict
 
 
 @DIRECT
+def test_the_rule_of_an_eps_that_is_not_used_is_not_looked_at(subject: Subject) -> None:
+    of_a_ratio = replace(TORCHCELL, eps=None, eps_rule="ratio")
+    subject.factory(definition=replace(of_a_ratio, eps=1e-3), eps=0.0)
+    with pytest.raises(ValueError, match="eps_rule must be one of"):
+        subject.factory(definition=of_a_ratio, eps=1e-3)
+
+
+@DIRECT
 def test_one_view_of_one_row_has_no_pair(subject: Subject) -> None:
     module = subject.factory(definition="rank-n-contrast")
     row = torch.randn(1, 4, requires_grad=True)

@@ -211,6 +211,10 @@ def test_views_have_the_names_of_the_losses_that_it_replaces() -> None:
     assert torch.equal(criterion(first, intact_embeddings=second, labels=labels)[0], right)
     with pytest.raises(TypeError, match="unknown argument 'target'; views may be named features"):
         criterion(first, second, target=labels)
+    with pytest.raises(TypeError, match="give the labels so too"):
+        criterion(first, labels, z2=second)
+    with pytest.raises(TypeError, match="give no other view beside them"):
+        criterion(features=features, z1=first, labels=labels)
 
 
 @pytest.mark.parametrize("name", ["RnCLoss", "distributed"])
@@ -218,6 +222,7 @@ def test_views_have_the_names_of_the_losses_that_it_replaces() -> None:
     ("arguments", "words"),
     [
         ((), r"got \(\)"),
+        ((torch.ones(3, 2), None), r"got \(Tensor, NoneType\)"),
         ((torch.ones(3, 2, 2),), r"got \(Tensor\)"),
         ((torch.ones(3, 2, 2), [1.0, 2.0, 3.0]), r"got \(Tensor, list\)"),
         (([torch.ones(3, 2)] * 2, torch.ones(3)), r"got \(list, Tensor\)"),

@@ -105,6 +105,15 @@ def test_no_tensor_of_all_pairs_outlives_its_block(
     assert peaks[2] - peaks[1] == pytest.approx(2 * (peaks[1] - peaks[0]), rel=0.1)
 
 
+def test_an_infinite_row_without_a_partner_has_no_gradient(scan: ModuleType) -> None:
+    views = [torch.full((1, 3), torch.inf, requires_grad=True) for _ in range(2)]
+    loss, _ = scan.ScanSupCR()(*views, torch.rand(1, 2))
+    loss.backward()
+    for view in views:
+        assert view.grad is not None
+        assert not view.grad.any()
+
+
 def test_it_can_be_copied_into_another_project(
     scan: ModuleType, tmp_path: Path, servers: Servers
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from supcr_bench.measure.device import find_accelerator
+from supcr_bench.subjects import gaps
 from supcr_bench.subjects.find_call import find_calls
 from supcr_bench.subjects.registry import load, locate
 from supcr_bench.subjects.uncallable import not_called
@@ -211,6 +212,14 @@ class PassesOn:
 
 def needs_confidence(z, rank, confidence, *, temperature=0.1):
     return (z.sum(dim=1) * confidence).sum()
+
+
+def even(kind, z, labels):
+    return odd(kind, z, labels)
+
+
+def odd(kind, z, labels):
+    return even(kind, z, labels)
 
 
 class OneMethod:
@@ -1008,3 +1017,9 @@ def test_a_tensor_made_on_the_cpu_is_the_cause_on_a_real_accelerator(tmp_path: P
     with pytest.raises(UncallableError, match=r"mine.py, line 7") as raised:
         find_calls(load(locate(f"{tmp_path / 'mine.py'}:loss")), accelerator.type)
     assert "give it `device=` of an input" in raised.value.advice
+
+
+def test_an_argument_that_functions_pass_to_each_other_is_to_be_filled_in(tmp_path):
+    (tmp_path / "mine.py").write_text(SOURCE)
+    even = load(locate(f"{tmp_path / 'mine.py'}:even")).factory
+    assert gaps.gap("kind", even) == gaps.Gap()

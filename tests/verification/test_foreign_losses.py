@@ -134,6 +134,14 @@ def test_the_nearest_member_of_an_unknown_loss_is_named_with_its_angle() -> None
     assert fault.endswith("degrees from that of rank-n-contrast")
 
 
+def test_an_unknown_loss_of_few_rows_is_said_to_be_none_all_the_same() -> None:
+    def few(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+        assert len(labels) <= 8, "at most eight rows"
+        return y_aware(z1, z2, labels, temperature)
+
+    assert recognised(few).faults == recognised(y_aware).faults
+
+
 def test_rows_of_an_unknown_loss_are_no_views_unless_it_says_so() -> None:
     found = recognised(hinge)
     assert found.call == "(features [N,d], labels [N,1])"

@@ -56,6 +56,19 @@ class AThird(RightAcrossRanks):
         return rows.detach() + (rows - rows.detach()) / 3
 """
 
+ONE_VIEW = """
+from dataclasses import replace
+from supcr_bench.implementations.distributed import DistributedSupCR
+from supcr_bench.values.definition import RANK_N_CONTRAST
+
+class OneView(DistributedSupCR):
+    def __init__(self, temperature=2.0):
+        super().__init__(temperature, definition=replace(RANK_N_CONTRAST, views="single"))
+
+    def forward(self, features, labels):
+        return super().forward(features, labels)
+"""
+
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[RankGroupWorker]:
@@ -106,6 +119,17 @@ def test_an_undeclared_definition_is_recognised_by_its_numbers() -> None:
     found = verified(right, only=("step under DDP",))
     assert found
     assert found.headline.startswith("right over 2 ranks is right: torchcell; ")
+
+
+@pytest.mark.usefixtures("same_ranks")
+def test_an_undeclared_member_that_is_not_shipped_is_recognised_in_one_process(
+    tmp_path: Path,
+) -> None:
+    found = verified(of_file(tmp_path, ONE_VIEW, "OneView"), only=("step under DDP",))
+    assert found
+    assert found.headline.startswith(
+        "OneView over 2 ranks is right: rank-n-contrast with a single view and "
+    )
 
 
 @pytest.mark.usefixtures("same_ranks")
