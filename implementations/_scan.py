@@ -256,16 +256,16 @@ class ScanSupCR(nn.Module):
             TypeError: labels or embeddings are missing, or one of them is no tensor.
             ValueError: shapes that do not fit, a label that is infinite, or complex numbers.
         """
-        given = views if labels is None else (*views, labels)
         try:
-            views, labels = given[:-1], given[-1]
+            if labels is None:
+                views, labels = views[:-1], views[-1]
             call = self, self.evaluate, labels, is_grad_enabled()
             apply = apply_directly
             if is_dynamo_compiling() or is_transformed():
                 apply = DirectGradient.apply
             found: tuple[Tensor, Tensor] = apply(call, self.temperature, *views)
         except (AttributeError, IndexError, RuntimeError):
-            explain(given, None)
+            explain((*views, labels) if views or labels is not None else (), None)
             raise
         return found if self.choices.label_distance == "per_dimension" else found[0]
 
@@ -499,8 +499,7 @@ def evaluate(
         early, late = choices.normalised and len(counts) > 1, choices.normalised and len(counts) < 2
         if early:
             units = torch.stack(views)
-            all_taken = any(m == n and f for m, f in zip(counts, factors, strict=True))
-            lengths = normalise(units, all_taken=all_taken)
+            lengths = normalise(units, all_taken=n in counts and n > 1)
         gradient = slope = None
         if wanted and learned:  # w.r.t. the temperature
             slope = torch.zeros((), dtype=sum_dtype(device), device=device)
