@@ -66,8 +66,9 @@ class SupCRLoss(ScanSupCR):
                 tracer = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY)
                 if tracer is None and FakeTensor not in map(type, views):  # they have no numbers
                     raise
-        explain(views, labels)
-        *given, labels = views if labels is None else (*views, labels)
+        arguments = views if labels is None else (*views, labels)
+        explain(arguments)
+        *given, labels = arguments
         arranged, labels = self.arrange(given, labels.detach())
         stacked, tau = torch.stack(arranged), self.temperature
         tau = tau.reshape(()) if isinstance(tau, Tensor) else torch.tensor(tau, dtype=torch.float64)

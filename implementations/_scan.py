@@ -265,7 +265,7 @@ class ScanSupCR(nn.Module):
                 apply = DirectGradient.apply
             found: tuple[Tensor, Tensor] = apply(call, self.temperature, *views)
         except (AttributeError, IndexError, RuntimeError):
-            explain((*views, labels) if views or labels is not None else (), None)
+            explain((*views, labels) if views or labels is not None else ())
             raise
         return found if self.choices.label_distance == "per_dimension" else found[0]
 
@@ -317,9 +317,11 @@ class ScanSupCR(nn.Module):
         return gradient * factor
 
 
-def explain(views: tuple[Any, ...], labels: Any) -> None:
-    """Raise an error that says why a call cannot work, if its arguments or torch.func do."""
-    given = views if labels is None else (*views, labels)
+def explain(given: tuple[Any, ...]) -> None:
+    """Raise an error that says why a call cannot work, if its arguments or torch.func are why.
+
+    ``given`` are the views, and then the labels.
+    """
     if len(given) < 2 or not all(isinstance(x, Tensor) for x in given):
         rule = "(features, labels) or (first view, second view, labels), all tensors"
         kinds = ", ".join(type(x).__name__ for x in given)
@@ -526,7 +528,7 @@ def evaluate(
                 along_points /= -tau * (choices.power or 2)
                 slope += along_points.dot(along_points.new_tensor(scales))
             if late:
-                along_directions(grad, units, *lengths)
+                normalise_backward(grad, units, *lengths)
             del points
             gradient = views[0].new_zeros(v, n, d) if gradient is None else gradient
             if grad.is_cpu and len(set(scales)) == 1:
@@ -538,7 +540,7 @@ def evaluate(
         if wanted and gradient is None:
             gradient = views[0].new_zeros(v, n, d)
         if gradient is not None and early:
-            along_directions(gradient, units, *lengths)
+            normalise_backward(gradient, units, *lengths)
         losses = [0.0] * len(counts)
         for numbers, parts in sums:
             of_each = zip(numbers, *(part.tolist() for part in parts), strict=True)
@@ -566,7 +568,7 @@ def normalise(rows: Tensor, *, all_taken: bool = True) -> tuple[Tensor, Tensor]:
     return norms, lengths
 
 
-def along_directions(gradient: Tensor, units: Tensor, norms: Tensor, lengths: Tensor) -> None:
+def normalise_backward(gradient: Tensor, units: Tensor, norms: Tensor, lengths: Tensor) -> None:
     """From the gradient w.r.t. normalised rows, that w.r.t. the rows, in place.
 
     A direction depends on no length above the floor, and a row that no loss takes has gradient 0.

@@ -107,8 +107,9 @@ class DistributedSupCR(ScanSupCR):
             stacked, y, refusal = torch.empty(1, 0, 0), torch.empty(0, 0), None
             try:
                 views = by_name(views, labels, named)
-                explain(views, labels)
-                *given, labels = views if labels is None else (*views, labels)
+                arguments = views if labels is None else (*views, labels)
+                explain(arguments)
+                *given, labels = arguments
                 learns = [isinstance(x, Tensor) and x.requires_grad for x in (tau, *given)]
                 arranged, y = self.arrange(given, labels)
                 stacked = torch.stack(arranged)
@@ -168,6 +169,7 @@ class DistributedSupCR(ScanSupCR):
     ) -> Evaluated:
         """The [C] losses of the whole batch, and the gradient of this rank's rows.
 
+        ``arguments`` are those of :func:`._scan.evaluate`; the gathered rows replace its own.
         Each rank sums over its own anchors, and these sums are added up. Every rank gets the
         gradient of all rows although it needs only its own rows, because gloo lacks reduce_scatter
         in some versions. If backward starts from the [D] losses, each rank sums over all anchors

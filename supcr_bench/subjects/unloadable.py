@@ -166,7 +166,10 @@ class _Import:
 
 
 def _walk(node: ast.AST, unused: Container[ast.AST], *, idle: bool = False) -> Iterator[ast.AST]:
-    """A node and those below it, without the code of ``idle`` functions, as all of the unused."""
+    """A node and those below it, but for the bodies of functions that are ``unused``.
+
+    The functions in an unused class are so too, for which ``idle`` is True.
+    """
     yield node
     idle = idle or node in unused
     skipped = node.body if idle and isinstance(node, ast.FunctionDef) else ()
