@@ -497,8 +497,9 @@ def evaluate(
             arriving = [at + at_sum * share for at, share in zip(at_each, shares, strict=True)]
         views = [view if view.dtype == dtype else view.to(dtype) for view in views]
         v, (n, d) = len(views), views[0].shape
-        # Rows that several losses share are normalised before they are gathered, others after.
-        early, late = choices.normalised and len(counts) > 1, choices.normalised and len(counts) < 2
+        # Few rows are normalised once for several losses, many for each: that takes less memory.
+        once = len(counts) > 1 and 0 < n * len(counts) <= anchors_at_once(device, n)
+        early, late = choices.normalised and once, choices.normalised and not once
         if early:
             units = torch.stack(views)
             lengths = normalise(units, all_taken=n in counts and n > 1)
