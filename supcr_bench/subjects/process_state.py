@@ -316,8 +316,12 @@ def _registered_in(operator: str) -> str | None:
 
 
 def _implemented_operators() -> set[str]:
-    """Namespace/operator/key of each operator that Python has implemented, torch's own included."""
-    return set(getattr(torch.library, "_impls", ()))
+    """Namespace/operator/key of each operator that Python has implemented, torch's own included.
+
+    The first call of ``torch.vmap`` adds torch's rules for batches, which no call without it uses.
+    """
+    names = getattr(torch.library, "_impls", ())
+    return {name for name in names if not name.endswith("/FuncTorchBatched")}
 
 
 IDLE_WINDOW_S = 0.02

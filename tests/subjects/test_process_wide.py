@@ -188,6 +188,15 @@ def test_what_cannot_be_undone_is_lasting(monkeypatch: pytest.MonkeyPatch) -> No
     assert state.lasting_changes() == ["changes the priority"]
 
 
+@pytest.mark.parametrize(("key", "found"), [("CPU", True), ("FuncTorchBatched", False)])
+def test_an_operator_is_overridden_unless_by_the_rules_of_torch_for_vmap(
+    monkeypatch: pytest.MonkeyPatch, key: str, found: bool
+) -> None:
+    process = ProcessState()
+    monkeypatch.setattr(torch.library, "_impls", {*torch.library._impls, f"aten/new/{key}"})
+    assert ("overrides torch's operator new" in process.lasting_changes()) is found
+
+
 def test_a_default_that_is_filled_in_and_a_name_of_a_builtin_in_numpy_are_no_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
